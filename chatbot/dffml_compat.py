@@ -1,0 +1,173 @@
+"""The repairs that DFFML 0.4.0 needs on Python 3.11 and later; nothing else.
+
+The release predates Python 3.9. Each repair is applied while the one module that needs it is
+being executed, and `typing` and `collections` are put back before anybody else can see them:
+importing DFFML changes nothing for the rest of the program.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import sys
+import typing
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import ModuleType
+from typing import Any, NamedTuple, cast
+
+def install() -> None:
+    """Arrange for DFFML to be repaired when it is first imported; importing nothing now."""
+    if not any(isinstance(finder, _RepairingFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, cast(Any, _RepairingFinder()))
+
+
+class _RepairingFinder:
+    """Finds DFFML's modules as Python would, and wraps the loader of those to repair."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name not in _REPAIRS:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = cast(Any, _RepairingLoader(spec.loader, _REPAIRS[name]))
+        return spec
+
+
+class _RepairingLoader:
+    def __init__(self, loader: Any, repair: Repair) -> None:
+        self._loader = loader
+        self._repair = repair
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        with self._repair.around():
+            self._loader.exec_module(module)
+        self._repair.after(module)
+
+    def __getattr__(self, name: str) -> Any:  # get_source, get_filename, …
+        return getattr(self._loader, name)
+
+
+@contextmanager
+def _quiet_pkg_resources() -> Iterator[None]:
+    # pkg_resources announces its own removal; setuptools is pinned below that release.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*pkg_resources.*")
+        import pkg_resources  # noqa: F401
+    yield
+
+
+@contextmanager
+def _single_inheritance_for_named_tuples() -> Iterator[None]:
+    """Drop the extra bases of a NamedTuple, as Python 3.8 silently did."""
+    meta: Any = typing.NamedTupleMeta  # type: ignore[attr-defined]
+    original = meta.__new__
+    marker = typing._NamedTuple  # type: ignore[attr-defined]
+
+    def new(cls: type, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]) -> Any:
+        return original(cls, name, (marker,), namespace)
+
+    meta.__new__ = new
+    try:
+        yield
+    finally:
+        meta.__new__ = original
+
+
+@contextmanager
+def _hashable_dataclass_defaults() -> Iterator[None]:
+    """Accept dataclass defaults of unhashable types, which 3.11 refuses, as 3.8 did.
+
+    The check reads `default.__class__.__hash__`, so the two classes that DFFML uses as
+    defaults are given a hash while the module is executed.
+    """
+    from dffml.df.memory import MemoryOrchestrator
+    from dffml.feature import Features
+
+    unhashable = [cls for cls in (Features, MemoryOrchestrator) if cls.__hash__ is None]
+    kept = {cls: "__hash__" in vars(cls) for cls in unhashable}
+    for cls in unhashable:
+        cls.__hash__ = object.__hash__
+    try:
+        yield
+    finally:
+        for cls, own in kept.items():
+            if own:
+                cls.__hash__ = None
+            else:
+                del cls.__hash__
+
+
+def _mend_definitions(module: ModuleType) -> None:
+    """Replace `_field_types` (gone since 3.9) and the hand-made NamedTuple of a spec."""
+    definition = module.Definition
+    export_dict = module.export_dict
+
+    def export(self: Any) -> dict[str, Any]:
+        exported = dict(self._asdict())
+        if isinstance(self.default, module._NO_DEFAULT):
+            del exported["default"]
+        if not self.lock:
+            del exported["lock"]
+        if not self.validate:
+            del exported["validate"]
+        if not self.spec:
+            del exported["spec"], exported["subspec"]
+        else:
+            exported["spec"] = _export_spec(self.spec, export_dict)
+        return exported
+
+    def _fromdict(cls: Any, **kwargs: Any) -> Any:
+        spec = kwargs.get("spec")
+        if isinstance(spec, dict):
+            kwargs["spec"] = _build_spec(cls, spec)
+        return cls(**kwargs)
+
+    definition.export = export
+    definition._fromdict = classmethod(_fromdict)
+
+
+def _export_spec(spec: Any, export_dict: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    defaults = getattr(spec, "_field_defaults", None)
+    if defaults is None:  # a dataclass
+        import dataclasses
+
+        defaults = {
+            field.name: field.default
+            for field in dataclasses.fields(spec)
+            if field.default is not dataclasses.MISSING
+        }
+    return export_dict(
+        name=spec.__qualname__, types=typing.get_type_hints(spec), defaults=dict(defaults)
+    )
+
+
+def _build_spec(definition: Any, spec: dict[str, Any]) -> Any:
+    defaults = spec.get("defaults", {})
+    types = {name: definition.type_lookup(hint) for name, hint in spec["types"].items()}
+    required = [(name, hint) for name, hint in types.items() if name not in defaults]
+    optional = [(name, hint) for name, hint in types.items() if name in defaults]
+    built: Any = typing.NamedTuple(spec["name"], required + optional)  # type: ignore[misc]
+    built.__new__.__defaults__ = tuple(defaults[name] for name, _ in optional)
+    built._field_defaults = {name: defaults[name] for name, _ in optional}
+    return built
+
+
+class Repair(NamedTuple):
+    """What holds while one module is executed, and what is mended in it afterwards."""
+
+    around: Callable[[], AbstractContextManager[None]] = nullcontext
+    after: Callable[[ModuleType], None] = lambda _: None
+
+
+_REPAIRS = {
+    "dffml": Repair(around=_quiet_pkg_resources),
+    "dffml.df.types": Repair(around=_single_inheritance_for_named_tuples, after=_mend_definitions),
+    "dffml.df.base": Repair(around=_single_inheritance_for_named_tuples),
+    "dffml.source.df": Repair(around=_hashable_dataclass_defaults),
+}

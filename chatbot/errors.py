@@ -1,0 +1,97 @@
+"""Every error that a caller may want to handle.
+
+    ChatbotError                  something is wrong that a person can mend; `exit_code`, `hint`
+    ├── UsageError                the command line or a setting is wrong           (exit 2)
+    ├── FlowError                 a flow file is wrong; `problems`, all of them    (exit 2)
+    ├── BrokerError               NATS
+    │   ├── ConnectError          no server there, or it does not let us in        (exit 2)
+    │   ├── ServerError           the embedded server cannot start                 (exit 2)
+    │   └── AlreadyPublished      the stream has this id already: the first one stands
+    ├── OperationError            an operation cannot be had or configured         (exit 2)
+    ├── ListenerError             a network refuses us for good                    (exit 2)
+    └── RemoteError               an operation raised on a node; the context's result
+
+The message says what, which, and what to do. What people wrote in a chat is never in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chatbot.flowfile.problems import Problem
+
+
+class ChatbotError(Exception):
+    """Something is wrong that a person can mend; `hint` says how, where that is known."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(ChatbotError):
+    """The command line or a setting is wrong."""
+
+    exit_code = 2
+
+
+class FlowError(ChatbotError):
+    """A flow file is wrong. `problems` has all that was found, in the order of the file."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        count = len(problems)
+        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the flow")
+        self.problems = list(problems)
+
+
+class BrokerError(ChatbotError):
+    """NATS does not do what was asked of it."""
+
+
+class ConnectError(BrokerError):
+    """There is no NATS server at the address, or it does not let us in."""
+
+    exit_code = 2
+
+
+class ServerError(BrokerError):
+    """The embedded NATS server cannot be started."""
+
+    exit_code = 2
+
+
+class AlreadyPublished(BrokerError):  # noqa: N818 - not a failure: the id is taken
+    """The stream has a message under this id already; the first one stands."""
+
+
+class OperationError(ChatbotError):
+    """An operation is not installed, cannot be placed, or refuses its configuration."""
+
+    exit_code = 2
+
+
+class ListenerError(ChatbotError):
+    """A network refuses the bot in a way that trying again does not mend."""
+
+    exit_code = 2
+
+
+class RemoteError(ChatbotError):
+    """An operation raised on a node.
+
+    `operation` is its instance name, `kind` the exception's class name there, and `trace` the
+    traceback's text, which may hold what people wrote: log it at DEBUG only.
+    """
+
+    def __init__(self, operation: str, kind: str, message: str, trace: str = "") -> None:
+        super().__init__(f"{operation} raised {kind}: {message}")
+        self.operation = operation
+        self.kind = kind
+        self.trace = trace

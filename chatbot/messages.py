@@ -1,0 +1,211 @@
+"""What crosses the wire, and its encoding. Pure: imports nothing of the project but errors.
+
+Every record is frozen and encoded as MessagePack. Fields are only ever added, with a default,
+so that processes of neighbouring versions understand each other; what cannot be understood
+at all has another `PROTOCOL`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+PROTOCOL = 1
+"""The version of everything below; processes that differ in it do not talk."""
+
+R = TypeVar("R", bound="Record")
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A frozen record that crosses the wire."""
+
+    def encode(self) -> bytes:
+        """Return the record as MessagePack."""
+        return _encoder.encode(self)
+
+    @classmethod
+    def decode(cls: type[R], data: bytes) -> R:
+        """Return the record in `data`; raises `msgspec.MsgspecError` if there is none."""
+        return msgspec.msgpack.decode(data, type=cls)
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class ChatMessage(Record, frozen=True):
+    """What a person said.
+
+    `id` is unique for ever and derived from the platform's own (see the listeners); `network`
+    names the listener's connection, `room` the channel there (for a private message, the
+    sender), `nick` is what the bot is called there. `addressed` says that the bot was spoken
+    to by name or in private.
+    """
+
+    id: str
+    network: str
+    room: str
+    sender: str
+    text: str
+    time: datetime
+    addressed: bool = False
+    private: bool = False
+    nick: str = ""
+
+
+class Reply(Record, frozen=True):
+    """One thing to say in the room that the message came from; `notice` where there is one."""
+
+    text: str
+    notice: bool = False
+
+
+class Outcome(Record, frozen=True):
+    """All that a flow decided for one message: at most one of these per message id, ever.
+
+    `replies` is empty where the bot stays silent; `understood` is what the flow shows of the
+    message, by name (`label`, `score`); `error` says in general terms what failed.
+    """
+
+    id: str
+    network: str
+    room: str
+    sender: str
+    replies: tuple[Reply, ...] = ()
+    understood: dict[str, Any] = {}
+    error: str = ""
+
+
+class Call(Record, frozen=True, array_like=True):
+    """One parameter set of an operation; the owner knows it by `context` and `number`."""
+
+    context: int
+    number: int
+    inputs: dict[str, Any]
+
+
+class Work(Record, frozen=True):
+    """Calls of one operation on their way to a node; results go back to `primary`."""
+
+    primary: str
+    calls: list[Call]
+
+
+class Result(Record, frozen=True, array_like=True):
+    """What one call gave: some output sets (one per yield), or what was raised.
+
+    `more` says that further results of the same call follow, numbered by `part`.
+    """
+
+    context: int
+    number: int
+    outputs: list[dict[str, Any]]
+    error: Raised | None = None
+    part: int = 0
+    more: bool = False
+
+
+class Raised(Record, frozen=True):
+    """An exception that an operation raised on a node."""
+
+    kind: str
+    message: str
+    trace: str = ""
+
+
+class Results(Record, frozen=True):
+    """Results on their way back; `seconds` is how long one call took, on the average."""
+
+    node: str
+    operation: str
+    seconds: float
+    results: list[Result]
+
+
+class DeadLetter(Record, frozen=True):
+    """What can never succeed, with all that is needed to see why and to try again."""
+
+    flow: str
+    message: ChatMessage
+    reason: str
+    trace: str = ""
+    time: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class OperationRecord(Record, frozen=True):
+    """An operation as nodes need it: its name, its configuration and the files it names.
+
+    `key` is derived from the rest, so that it names a revision: a node that has an older
+    configuration has another key and gets none of the work. `files` maps a configuration
+    key to (file name, content hash); the content lies in the object store under its hash.
+    """
+
+    key: str
+    name: str
+    instance: str
+    config: dict[str, Any] = {}
+    files: dict[str, tuple[str, str]] = {}
+    retry: int = 0
+    batch: int = 32
+    concurrency: int = 1
+
+
+class FlowRecord(Record, frozen=True):
+    """A flow as all see it: its revision and the operations that nodes run."""
+
+    flow: str
+    revision: str
+    operations: list[OperationRecord] = []
+    protocol: int = PROTOCOL
+    primary: str = ""
+
+
+class OperationStats(Record, frozen=True):
+    """How one operation does on one node: calls done since the start, seconds a call, rate."""
+
+    name: str
+    flow: str
+    done: int = 0
+    seconds: float = 0.0
+    rate: float = 0.0
+
+
+class NodeRecord(Record, frozen=True):
+    """A node's announcement; it expires unless it is renewed."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    started: datetime
+    offers: list[str] = []
+    operations: dict[str, OperationStats] = {}
+    protocol: int = PROTOCOL
+
+
+class PrimaryRecord(Record, frozen=True):
+    """A primary's announcement; it expires unless it is renewed."""
+
+    id: str
+    flow: str
+    host: str
+    pid: int
+    version: str
+    started: datetime
+    contexts: int = 0
+    done: int = 0
+    rate: float = 0.0
+    listeners: list[str] = []
+    protocol: int = PROTOCOL
+
+
+def digest(*parts: str | bytes, length: int = 20) -> str:
+    """Return a name for `parts`: hexadecimal, safe in a subject, equal for equal parts."""
+    hasher = hashlib.blake2b(digest_size=length // 2)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        hasher.update(len(data).to_bytes(8, "big"))
+        hasher.update(data)
+    return hasher.hexdigest()

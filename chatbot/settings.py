@@ -1,0 +1,60 @@
+"""What the environment says; the only reader of it.
+
+Nothing else looks at environment variables, so what a process may be told is all here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+NATS_URL = "CHATBOT_NATS_URL"
+DATA = "CHATBOT_DATA"
+
+
+def nats_url() -> str | None:
+    """Return the address of an existing NATS server, `None` where none is named."""
+    return os.environ.get(NATS_URL) or None
+
+
+def data_folder(given: Path | None = None) -> Path:
+    """Return the folder for what outlives the process, made readable by its owner alone.
+
+    `given` (from `--data`) comes first, then `CHATBOT_DATA`, then the user's data folder.
+    """
+    if given is None:
+        named = os.environ.get(DATA)
+        if named:
+            given = Path(named)
+        else:
+            import platformdirs
+
+            given = Path(platformdirs.user_data_dir("chatbot", appauthor=False))
+    folder = given.expanduser().resolve()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: trained heads, files that travelled."""
+    import platformdirs
+
+    folder = Path(platformdirs.user_cache_dir("chatbot", appauthor=False))
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def variable(name: str) -> str | None:
+    """Return what `${name}` in a flow file stands for, `None` where it is not set."""
+    return os.environ.get(name)
+
+
+def child_environment(**extra: str) -> dict[str, str]:
+    """Return the environment for a process that we start, with `extra` on top."""
+    return {**os.environ, **extra}
+
+
+def stdin_is_terminal() -> bool:
+    """Whether a person types, as against a pipe or a file."""
+    return sys.stdin is not None and sys.stdin.isatty()
