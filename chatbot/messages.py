@@ -94,17 +94,12 @@ class Work(Record, frozen=True):
 
 
 class Result(Record, frozen=True, array_like=True):
-    """What one call gave: some output sets (one per yield), or what was raised.
-
-    `more` says that further results of the same call follow, numbered by `part`.
-    """
+    """What one call gave: its output sets (one per yield), or what was raised."""
 
     context: int
     number: int
     outputs: list[dict[str, Any]]
     error: Raised | None = None
-    part: int = 0
-    more: bool = False
 
 
 class Raised(Record, frozen=True):

@@ -1,0 +1,3 @@
+"""DFFML operations, one capability a file."""
+
+import chatbot  # noqa: F401 - repairs DFFML before an operation imports it

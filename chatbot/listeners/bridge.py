@@ -6,11 +6,25 @@ acknowledged only when the listener says that it has performed it.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
+from chatbot.broker import Broker, Pull, Taken, streams, subjects
+from chatbot.broker.subjects import Lane
+from chatbot.errors import AlreadyPublished
 from chatbot.messages import ChatMessage, Outcome
+
+log = logging.getLogger(__name__)
+
+OUTBOX = 256
+"""Outcomes that a listener holds at once; what is beyond waits in OUT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +70,50 @@ class Listener(Protocol):
         ended); raises `ListenerError` when the network refuses the bot for good. When it is
         cancelled it leaves politely and quickly.
         """
+
+
+class NatsBridge:
+    """The bridge of one network over the flow's streams. Made by `open`."""
+
+    def __init__(self, broker: Broker, flow: str, network: str) -> None:
+        self._broker = broker
+        self._flow = flow
+        self._network = network
+        self._arrived: asyncio.Queue[Taken] = asyncio.Queue()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, broker: Broker, flow: str, network: str, *, transient: bool = False
+    ) -> AsyncIterator[NatsBridge]:
+        """Take the network's outcomes for the block's duration.
+
+        What is not performed by its end comes again to who opens the network next; a
+        `transient` network (a terminal) is never opened again.
+        """
+        bridge = cls(broker, flow, network)
+        config = streams.out_consumer(flow, network, transient=transient)
+        stream = subjects.out_stream(flow)
+        async with Pull.open(broker, stream, config, bridge._arrived.put_nowait, limit=OUTBOX):
+            yield bridge
+        if transient:
+            with contextlib.suppress(*broker.errors):
+                await streams.drop_consumer(broker, stream, str(config.durable_name))
+
+    async def hear(self, message: ChatMessage) -> None:
+        subject = subjects.in_subject(self._flow, Lane.PEOPLE, self._network, message.id)
+        try:
+            await self._broker.publish(subject, message.encode())
+        except AlreadyPublished:
+            log.debug("heard %s again", message.id)
+
+    async def outcomes(self) -> AsyncIterator[Delivery]:
+        while True:
+            taken = await self._arrived.get()
+            try:
+                outcome = Outcome.decode(taken.data)
+            except msgspec.MsgspecError:
+                log.error("drop an outcome that is not understood, on %s", taken.subject)  # noqa: TRY400
+                await taken.term()
+                continue
+            yield Delivery(outcome, taken.attempt, taken.ack)

@@ -1,0 +1,62 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+FLOW ?= support
+ARGS ?=
+# For pip; for example TORCH_INDEX=https://download.pytorch.org/whl/cpu for torch without CUDA.
+TORCH_INDEX ?=
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	-c deploy/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: run test check bench debian clean help
+.DEFAULT_GOAL := help
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: $(VENV)/.run ## talk to the bot in this terminal (FLOW=support ARGS='--set …')
+	@$(BIN)/chatbot run $(FLOW) $(ARGS)
+
+test: $(VENV)/.test debian ## run all tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.check ## lint, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.test ## measure, against DFFML's own orchestrator in the same run
+	$(BIN)/python -m tests.benchmarks.throughput
+
+debian: ## install the IRC server and client that the tests use
+	@for program in ngircd ii; do command -v $$program >/dev/null || missing=yes; done; \
+	if [ -n "$$missing" ]; then \
+		sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		$$sudo apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq ngircd ii >/dev/null; \
+	fi
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml deploy/constraints.txt | $(VENV)/bin/python
+	@echo "installing (once; the language model's libraries take a minute or two)" >&2
+	@$(PIP_INSTALL) -e '.[nlp]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@$(PIP_INSTALL) -e '.[nlp,test]'
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.test
+	@$(PIP_INSTALL) -e '.[nlp,test,check]'
+	@touch $@
+
+clean: ## remove the virtual environment and what tools left
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

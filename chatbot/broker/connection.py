@@ -1,0 +1,214 @@
+"""One connection to NATS: addresses, credentials, TLS with a pinned certificate.
+
+The rule that it guards: no credential is ever in a message, a log or a process list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.js.client import JetStreamContext
+
+from chatbot.broker.publisher import Publisher
+from chatbot.errors import ConnectError
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 10.0
+"""Seconds in which a server must answer at the start; later, a lost one is awaited for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server or a cluster is, and how to get in."""
+
+    servers: tuple[str, ...]
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+    pin: str | None = None
+    """The SHA-256 of the server's certificate, where it is signed by itself."""
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Read `nats://[TOKEN@|USER:PASSWORD@]HOST[:PORT][?pin=…]`, several apart by commas."""
+        parts = [urlsplit(each if "://" in each else f"nats://{each}") for each in url.split(",")]
+        for part in parts:
+            if part.scheme not in {"nats", "tls", "ws", "wss"} or not part.hostname:
+                raise ConnectError(
+                    f"not a NATS address: {redact(url)}",
+                    hint="write nats://HOST:PORT, or tls://TOKEN@HOST:PORT",
+                )
+        first = parts[0]
+        user = unquote(first.username) if first.username else None
+        password = unquote(first.password) if first.password else None
+        return cls(
+            servers=tuple(f"{p.scheme}://{_host(p.hostname)}:{p.port or 4222}" for p in parts),
+            user=user if password else None,
+            password=password,
+            token=None if password else user,
+            pin=(parse_qs(first.query).get("pin") or [None])[0],
+        )
+
+
+def redact(url: str) -> str:
+    """Return `url` without its credentials, to show to people."""
+    return ",".join(
+        each.rpartition("@")[2].partition("?")[0] if "@" in each else each.partition("?")[0]
+        for each in url.split(",")
+    )
+
+
+def _host(name: str | None) -> str:
+    return f"[{name}]" if name and ":" in name else str(name)
+
+
+class Broker:
+    """A connection that all parts of a process share. Made by `connect`.
+
+    `errors` are what a request may raise while the server is away.
+    """
+
+    errors = (nats.errors.Error, TimeoutError, OSError)
+
+    def __init__(self, client: Client, url: str) -> None:
+        self.nc = client
+        self.js: JetStreamContext = client.jetstream(timeout=5.0)
+        self.publisher = Publisher(client)
+        self.address = redact(url)
+        self.replicas = 1
+
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Store `data` under `subject`; see `Publisher.publish`."""
+        await self.publisher.publish(subject, data)
+
+    @property
+    def max_payload(self) -> int:
+        """The most bytes that the server takes in one message."""
+        return int(self.nc.max_payload)
+
+
+@asynccontextmanager
+async def connect(url: str, *, name: str) -> AsyncIterator[Broker]:
+    """Connect for the block's duration. Raises `ConnectError` when that cannot be.
+
+    A connection that is lost later comes back by itself, with back-off and jitter, for ever.
+    """
+    client = await _open(Address.parse(url), name, redact(url))
+    try:
+        broker = Broker(client, url)
+        await broker.publisher.open()
+        yield broker
+    finally:
+        await _close(client)
+
+
+async def _open(address: Address, name: str, shown: str) -> Client:
+    client = Client()
+    refused: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+    last: list[Exception] = []
+
+    async def on_error(error: Exception) -> None:
+        last[:] = [error]
+        if "authorization" in str(error).lower() and not refused.done():
+            refused.set_result(error)
+        log.debug("error from NATS: %s", error)
+
+    async def on_lost() -> None:
+        if not client.is_closed:
+            log.warning("lost the connection to NATS at %s; trying again", shown)
+
+    async def on_back() -> None:
+        log.warning("connected to NATS at %s again", shown)
+
+    context = await _tls(address)
+    opening = asyncio.ensure_future(
+        client.connect(
+            list(address.servers),
+            name=name,
+            token=address.token,
+            user=address.user,
+            password=address.password,
+            tls=context,
+            tls_handshake_first=context is not None and address.pin is not None,
+            error_cb=on_error,
+            disconnected_cb=on_lost,
+            reconnected_cb=on_back,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.25,
+            connect_timeout=5,
+            ping_interval=10,
+            max_outstanding_pings=2,
+            pending_size=64 * 1024 * 1024,
+        )
+    )
+    await asyncio.wait({opening, refused}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    if opening.done() and opening.exception() is None:
+        refused.cancel()
+        return client
+    opening.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await opening
+    if refused.done():
+        raise ConnectError(
+            f"the NATS server at {shown} refuses our credentials",
+            hint="check the token or password in --nats or CHATBOT_NATS_URL",
+        )
+    reason = last[0] if last else "no answer"
+    raise ConnectError(
+        f"no NATS server answers at {shown} ({str(reason) or type(reason).__name__})",
+        hint="is it running, and is the address right?",
+    )
+
+
+async def _close(client: Client) -> None:
+    with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError):
+        await asyncio.wait_for(client.flush(), 2.0)
+    with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError, OSError):
+        await asyncio.wait_for(client.close(), 2.0)
+
+
+async def _tls(address: Address) -> ssl.SSLContext | None:
+    if not address.servers[0].startswith(("tls://", "wss://")):
+        return None
+    if address.pin is None:
+        return ssl.create_default_context()
+    return await asyncio.to_thread(_pinned, address)
+
+
+def _pinned(address: Address) -> ssl.SSLContext:
+    """Trust exactly the certificate whose SHA-256 was given: it is its own authority."""
+    for server in address.servers:
+        part = urlsplit(server)
+        try:
+            pem = ssl.get_server_certificate((part.hostname or "", part.port or 4222), timeout=5.0)
+        except OSError as error:
+            reason = error
+            continue
+        found = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+        if found != address.pin:
+            raise ConnectError(
+                f"the NATS server at {part.hostname}:{part.port} has another certificate than "
+                "the one that the address names",
+                hint="take the command that `chatbot run --listen` prints now; if it is the same, "
+                "somebody may stand in between",
+            )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # the pin is stricter than any name
+        context.load_verify_locations(cadata=pem)
+        return context
+    raise ConnectError(
+        f"no NATS server answers at {', '.join(address.servers)} ({reason})",
+        hint="is it running, and is the address right?",
+    )

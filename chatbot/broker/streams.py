@@ -1,0 +1,166 @@
+"""The streams and consumers, as data, and how they come to be.
+
+No guarantee rests on a dedupe window. IN and OUT keep one message a subject and refuse a
+second, and OUT keeps it for longer than IN keeps messages: whatever order, revision or restart
+produced a second outcome, the server says no.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import APIError, NotFoundError
+
+from chatbot.broker import subjects
+from chatbot.broker.subjects import Lane
+
+if TYPE_CHECKING:
+    from chatbot.broker.connection import Broker
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+IN_KEPT = 7 * DAY
+OUT_KEPT = 14 * DAY
+WORK_KEPT = 1 * HOUR
+DONE_KEPT = 10 * 60.0
+DEAD_KEPT = 30 * DAY
+
+IN_ACK_WAIT = 8.0
+"""Seconds until a killed primary's messages are another's; renewed while it lives."""
+
+WORK_ACK_WAIT = 2.5
+"""Seconds until a killed node's work is another's; renewed while it lives."""
+
+OUT_ACK_WAIT = 10.0
+DONE_ACK_WAIT = 5.0
+IN_PENDING = {Lane.PEOPLE: 2048, Lane.BULK: 2048}
+"""The most contexts in flight, over all primaries of a flow."""
+
+STREAM_NAME_IN_USE = 10058
+MIB = 1024 * 1024
+
+
+def account_streams() -> list[StreamConfig]:
+    """Return the streams that all flows of an account share."""
+    return [
+        StreamConfig(
+            name=subjects.WORK,
+            subjects=["chatbot.work.>"],
+            retention=RetentionPolicy.WORK_QUEUE,
+            max_age=WORK_KEPT,
+            storage=StorageType.FILE,
+        ),
+        StreamConfig(
+            name=subjects.DONE,
+            subjects=["chatbot.done.*"],
+            retention=RetentionPolicy.INTEREST,
+            max_age=DONE_KEPT,
+            storage=StorageType.FILE,
+        ),
+        StreamConfig(
+            name=subjects.DEAD,
+            subjects=["chatbot.dead.*"],
+            retention=RetentionPolicy.LIMITS,
+            max_age=DEAD_KEPT,
+            max_bytes=256 * MIB,
+            storage=StorageType.FILE,
+        ),
+    ]
+
+
+def flow_streams(flow: str) -> list[StreamConfig]:
+    """Return the streams of one flow: what was heard, and what was decided."""
+    return [
+        _once_per_subject(subjects.in_stream(flow), subjects.in_filter(flow), IN_KEPT),
+        _once_per_subject(subjects.out_stream(flow), subjects.out_filter(flow), OUT_KEPT),
+    ]
+
+
+def _once_per_subject(name: str, subject: str, kept: float) -> StreamConfig:
+    return StreamConfig(
+        name=name,
+        subjects=[subject],
+        retention=RetentionPolicy.LIMITS,
+        max_age=kept,
+        max_msgs_per_subject=1,
+        discard=DiscardPolicy.NEW,
+        discard_new_per_subject=True,
+        storage=StorageType.FILE,
+        allow_direct=True,
+    )
+
+
+def in_consumer(flow: str, lane: Lane) -> ConsumerConfig:
+    """Return the consumer of IN that all primaries of a flow share."""
+    return ConsumerConfig(
+        durable_name=f"primaries-{lane}",
+        filter_subject=subjects.in_filter(flow, lane),
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=IN_ACK_WAIT,
+        max_ack_pending=IN_PENDING[lane],
+    )
+
+
+def work_consumer(flow: str, lane: Lane, key: str) -> ConsumerConfig:
+    """Return the consumer of WORK that all nodes which run the operation share."""
+    return ConsumerConfig(
+        durable_name=f"{subjects.token(flow)}-{lane}-{key}",
+        filter_subject=subjects.work_subject(flow, lane, key),
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=WORK_ACK_WAIT,
+        max_ack_pending=4096,
+        inactive_threshold=HOUR,
+    )
+
+
+def done_consumer(primary: str) -> ConsumerConfig:
+    """Return the consumer of one primary's results; it goes when the primary has gone."""
+    return ConsumerConfig(
+        durable_name=f"primary-{primary}",
+        filter_subject=subjects.done_subject(primary),
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=DONE_ACK_WAIT,
+        max_ack_pending=8192,
+        inactive_threshold=60.0,
+    )
+
+
+def out_consumer(flow: str, network: str, *, transient: bool = False) -> ConsumerConfig:
+    """Return the consumer of one network's outcomes; `transient` ones go with their listener."""
+    return ConsumerConfig(
+        durable_name=f"listener-{subjects.token(network)}",
+        filter_subject=subjects.out_filter(flow, network),
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=OUT_ACK_WAIT,
+        max_ack_pending=1024,
+        inactive_threshold=60.0 if transient else None,
+    )
+
+
+async def ensure(broker: Broker, streams: list[StreamConfig]) -> None:
+    """Create the streams, or bring them to this configuration. Idempotent."""
+    for config in streams:
+        config.num_replicas = broker.replicas
+        try:
+            await broker.js.add_stream(config)
+        except APIError as error:
+            if error.err_code != STREAM_NAME_IN_USE:
+                raise
+            await broker.js.update_stream(config)
+
+
+async def drop_consumer(broker: Broker, stream: str, consumer: str) -> None:
+    """Delete a consumer that nobody else uses; one that has gone is no error."""
+    try:
+        await broker.js.delete_consumer(stream, consumer)
+    except NotFoundError:
+        return

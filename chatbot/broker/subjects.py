@@ -1,0 +1,77 @@
+"""The names of streams, subjects, consumers and buckets. Pure.
+
+    chatbot.in.<flow>.<lane>.<network>.<hash of message id>     one message each, for ever
+    chatbot.out.<flow>.<network>.<hash of message id>           one outcome each, for ever
+    chatbot.work.<flow>.<lane>.<operation key>                  shared by all nodes
+    chatbot.done.<primary>                                      one primary's results
+    chatbot.dead.<flow>                                         what can never succeed
+
+IN and OUT are streams of each flow, so that the backlog of one does not fill another's;
+WORK, DONE and DEAD are shared by all flows of an account.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from chatbot.messages import digest
+
+WORK = "CHATBOT_WORK"
+DONE = "CHATBOT_DONE"
+DEAD = "CHATBOT_DEAD"
+
+FLOWS = "chatbot-flows"
+ROSTER = "chatbot-roster"
+LEASES = "chatbot-leases"
+FILES = "chatbot-files"
+
+
+class Lane(StrEnum):
+    """People's messages overtake bulk: replays and backfill."""
+
+    PEOPLE = "people"
+    BULK = "bulk"
+
+
+def token(name: str) -> str:
+    """Return `name` as one token of a subject: itself where that is safe, else a digest."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        return name
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:32] + "-" + digest(name, length=12)
+
+
+def in_stream(flow: str) -> str:
+    return f"CHATBOT_IN_{token(flow)}"
+
+
+def out_stream(flow: str) -> str:
+    return f"CHATBOT_OUT_{token(flow)}"
+
+
+def in_subject(flow: str, lane: Lane, network: str, message_id: str) -> str:
+    return f"chatbot.in.{token(flow)}.{lane}.{token(network)}.{digest(message_id)}"
+
+
+def in_filter(flow: str, lane: Lane | None = None) -> str:
+    return f"chatbot.in.{token(flow)}.{lane or '*'}.>"
+
+
+def out_subject(flow: str, network: str, message_id: str) -> str:
+    return f"chatbot.out.{token(flow)}.{token(network)}.{digest(message_id)}"
+
+
+def out_filter(flow: str, network: str | None = None) -> str:
+    return f"chatbot.out.{token(flow)}.{token(network) if network else '*'}.*"
+
+
+def work_subject(flow: str, lane: Lane, key: str) -> str:
+    return f"chatbot.work.{token(flow)}.{lane}.{key}"
+
+
+def done_subject(primary: str) -> str:
+    return f"chatbot.done.{primary}"
+
+
+def dead_subject(flow: str) -> str:
+    return f"chatbot.dead.{token(flow)}"

@@ -1,0 +1,162 @@
+"""`chatbot run`: a server if need be, a node if wanted, the primary, and the listeners."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import secrets
+import shlex
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from chatbot import service, settings
+from chatbot.broker import Broker, EmbeddedServer, connect, lease
+from chatbot.broker.server import Listen
+from chatbot.commands.screen import Screen
+from chatbot.commands.server import serving
+from chatbot.errors import UsageError
+from chatbot.flowfile.flow import Flow, ListenerSection
+from chatbot.flowfile.load import load
+from chatbot.listeners.bridge import Listener, NatsBridge
+from chatbot.nodes.roster import Roster
+from chatbot.orchestrator.primary import primary
+
+LISTENERS = "chatbot.listener"
+CONSOLE = "console"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line of `chatbot run` says."""
+
+    flow: str
+    overrides: Sequence[str] = ()
+    nats: str | None = None
+    data: Path | None = None
+    listen: Listen | None = None
+    node: bool = True
+    console: bool = False
+    listeners: bool = True
+
+
+async def run(options: RunOptions, screen: Screen) -> int:
+    """Run a bot until its console ends or a signal drains it; return the exit code.
+
+    The flow is checked before anything is started or connected to.
+    """
+    flow = load(options.flow, overrides=options.overrides)
+    listeners = make_listeners(flow, options)
+    async with AsyncExitStack() as stack:
+        with screen.busy("starting"):
+            url, server = await stack.enter_async_context(
+                serving(options.nats, options.data, options.listen)
+            )
+            broker = await stack.enter_async_context(connect(url, name=f"chatbot-{flow.name}"))
+            roster = await stack.enter_async_context(Roster.follow(broker))
+            names = [listener.describe() for listener in listeners]
+            intake = await stack.enter_async_context(
+                primary(broker, flow, roster, listeners=lambda: names)
+            )
+            operations = sorted({record.name for record in intake.records})
+            if options.node and operations:
+                await stack.enter_async_context(local_node(url, operations))
+        _say_how_to_join(screen, server, operations)
+        if options.node:
+            with screen.busy(f"starting {', '.join(operations)} on a node"):
+                await make_ready(lambda: intake.missing, roster)
+        for name in names:
+            screen.say(f"{flow.name} listens: {name}")
+        await _listen(broker, flow, listeners)
+    return 0
+
+
+def make_listeners(flow: Flow, options: RunOptions) -> list[Any]:
+    """Return the listeners to run: those that are on; the console where there is no other."""
+    if not options.listeners:
+        return []
+    sections = [
+        section
+        for section in flow.listeners.values()
+        if section.kind != CONSOLE and section.on
+    ]
+    if options.console or not sections:
+        given = [s for s in flow.listeners.values() if s.kind == CONSOLE]
+        sections += given or [ListenerSection(CONSOLE, CONSOLE, {})]
+    return [_make(section) for section in sections]
+
+
+def _make(section: ListenerSection) -> Listener:
+    (point,) = entry_points(group=LISTENERS, name=section.kind)
+    kind = point.load()
+    known = {field.name for field in dataclasses.fields(kind.settings_type)}
+    own = kind.settings_type(**{k: v for k, v in section.settings.items() if k in known})
+    problems = own.problems() if hasattr(own, "problems") else []
+    if problems:
+        told = "; ".join(f"{key} {wrong}" for key, wrong in problems)
+        raise UsageError(f"listeners.{section.name}: {told}")
+    transient = getattr(kind, "transient", False)
+    network = f"{section.name}-{secrets.token_hex(4)}" if transient else section.name
+    made: Listener = kind(network, own)
+    return made
+
+
+@asynccontextmanager
+async def local_node(url: str, operations: Sequence[str]) -> AsyncIterator[None]:
+    """Run a node as a process of its own; the credential goes by its environment."""
+    environment = settings.child_environment(**{settings.NATS_URL: url})
+    async with service.child(["node", "run", "--quiet", *operations], environment):
+        yield
+
+
+async def make_ready(missing: Callable[[], Sequence[Any]], roster: Roster) -> None:
+    """Wait until nothing is missing: nodes offer what the flow needs."""
+    while missing():
+        roster.changed.clear()
+        await roster.changed.wait()
+
+
+async def _listen(broker: Broker, flow: Flow, listeners: Sequence[Any]) -> None:
+    """Run the listeners; return when one that can end (a console) has ended, else never."""
+    if not listeners:
+        await asyncio.Event().wait()
+    tasks = [asyncio.ensure_future(_run_one(broker, flow, listener)) for listener in listeners]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run_one(broker: Broker, flow: Flow, listener: Any) -> None:
+    transient = getattr(listener, "transient", False)
+
+    async def body() -> None:
+        async with NatsBridge.open(
+            broker, flow.name, listener.network, transient=transient
+        ) as bridge:
+            await listener.run(bridge)
+
+    if transient:
+        await body()
+        return
+    owner = f"process {os.getpid()} on {socket.gethostname()}"
+    await lease.hold(broker, f"{flow.name}.{listener.network}", owner, body)
+
+
+def _say_how_to_join(
+    screen: Screen, server: EmbeddedServer | None, operations: Sequence[str]
+) -> None:
+    if server is None or server.remote_url is None or not operations:
+        return
+    command = f"chatbot node run {' '.join(operations)}"
+    screen.say("To start a node on another machine, run this there (it holds the credential):")
+    screen.say(f"  {settings.NATS_URL}={shlex.quote(server.remote_url)} {command}")

@@ -1,0 +1,228 @@
+"""A YAML or JSON text as a tree in which every node knows its place; knows no flows.
+
+YAML 1.2, so `on` and `yes` are words. Anchors, aliases and `<<` work; tags do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chatbot.flowfile.problems import Mark, Report
+
+Scalar = None | bool | int | float | str
+
+_MERGE = "<<"
+_CORE = "tag:yaml.org,2002:"
+_TAGS = frozenset(
+    _CORE + name
+    for name in ("null", "bool", "int", "float", "str", "timestamp", "merge", "value", "seq", "map")
+)
+"""What a value without a tag may be resolved to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and its place; `key` is where the name stands that the value was given to."""
+
+    mark: Mark
+    value: Scalar | list[Node] | dict[str, Node]
+    key: Mark
+
+    @property
+    def kind(self) -> str:
+        """Return what the value is, for a message: never the value itself."""
+        return _kind(self.value)
+
+    def plain(self) -> Any:
+        """Return the value without places, as `json` would load it."""
+        if isinstance(self.value, dict):
+            return {name: node.plain() for name, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def at(self, path: tuple[str | int, ...]) -> Node:
+        """Return the node at `path` below this one, or the nearest above it that there is."""
+        node = self
+        for step in path:
+            if isinstance(node.value, dict) and step in node.value:
+                node = node.value[str(step)]
+            elif (
+                isinstance(node.value, list)
+                and isinstance(step, int)
+                and 0 <= step < len(node.value)
+            ):
+                node = node.value[step]
+            else:
+                break
+        return node
+
+
+def read(path: Path, report: Report) -> Node | None:
+    """Return the tree of the file at `path`; `None` where there is none, which is reported."""
+    start = Mark(str(path))
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        report.add(start, f"cannot be read: {error.strerror or type(error).__name__}")
+        return None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        column = error.start - error.object.rfind(b"\n", 0, error.start)
+        report.add(Mark(str(path), line, column), "is not UTF-8 text")
+        return None
+    if path.suffix == ".json":
+        text = text.replace("\t", " ")  # outside of strings, where JSON allows none
+    before = len(report)
+    tree = parse(text, start, report)
+    if tree is None and len(report) == before:
+        report.add(start, "is empty", "begin with `version: 1`")
+    return tree
+
+
+def parse(text: str, start: Mark, report: Report) -> Node | None:
+    """Return the tree of `text`, which begins at `start`; `None` where it holds nothing.
+
+    What is wrong with it as YAML is reported, with all duplicate keys.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.reader import ReaderError
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.allow_duplicate_keys = True  # we report them, all and with their places
+    try:
+        root = yaml.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        report.add(_shift(start, mark), f"is not YAML: {error.problem}", _syntax_hint(error))
+        return None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        column = error.position - text.rfind("\n", 0, error.position)
+        report.add(Mark(start.file, line, column), "is not YAML: a character that is not allowed")
+        return None
+    return None if root is None else _Tree(yaml.constructor, start, report).build(root)
+
+
+def _shift(start: Mark, mark: Any) -> Mark:
+    if mark is None:
+        return start
+    column = mark.column + (start.column if mark.line == 0 else 1)
+    return Mark(start.file, start.line + mark.line, column)
+
+
+def _syntax_hint(error: Any) -> str:
+    if "'\\t'" in str(error.problem):
+        return "indent with spaces, not with tabs"
+    if "mapping values are not allowed" in str(error.problem):
+        return "a text with a colon needs quotes; keys of one map need the same indentation"
+    return ""
+
+
+class _Tree:
+    """Turns the nodes that ruamel composes into ours."""
+
+    def __init__(self, constructor: Any, start: Mark, report: Report) -> None:
+        self._constructor = constructor
+        self._start = start
+        self._report = report
+        self._built: dict[int, Node | None] = {}
+
+    def build(self, node: Any) -> Node:
+        mark = _shift(self._start, node.start_mark)
+        if id(node) not in self._built:
+            self._built[id(node)] = None  # until it is complete, an alias to it is a circle
+            self._built[id(node)] = Node(mark, self._value(node, mark), mark)
+        built = self._built[id(node)]
+        if built is None:
+            self._report.add(mark, "an alias leads back to what contains it")
+            return Node(mark, None, mark)
+        return built
+
+    def _value(self, node: Any, mark: Mark) -> Scalar | list[Node] | dict[str, Node]:
+        if str(node.tag) not in _TAGS:
+            tag = str(node.tag).replace(_CORE, "!!")
+            self._report.add(mark, f"the tag {tag} means nothing here")
+        if node.id == "mapping":
+            return self._mapping(node)
+        if node.id == "sequence":
+            return [self.build(item) for item in node.value]
+        return self._scalar(node)
+
+    def _mapping(self, node: Any) -> dict[str, Node]:
+        merged: dict[str, Node] = {}
+        own: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            mark = _shift(self._start, key_node.start_mark)
+            if key_node.value == _MERGE:
+                merged = {**self._merged(value_node, mark), **merged}
+                continue
+            name = self._name(key_node, mark)
+            if name is None:
+                continue
+            if name in own:
+                first = own[name].key.line
+                self._report.add(mark, f"`{name}` is here twice", f"first in line {first}")
+            own[name] = replace(self.build(value_node), key=mark)
+        return {**merged, **own}
+
+    def _merged(self, node: Any, mark: Mark) -> dict[str, Node]:
+        built = self.build(node)
+        maps = built.value if isinstance(built.value, list) else [built]
+        merged: dict[str, Node] = {}
+        for item in maps:
+            if isinstance(item, Node) and isinstance(item.value, dict):
+                merged = {**item.value, **merged}
+            else:
+                self._report.add(mark, "`<<` takes a map or a list of maps")
+        return merged
+
+    def _name(self, node: Any, mark: Mark) -> str | None:
+        if node.id == "scalar":
+            return _paired(str(node.value))
+        self._report.add(mark, "a key must be a word")
+        return None
+
+    def _scalar(self, node: Any) -> Scalar:
+        try:
+            return self._constructed(str(node.tag).removeprefix(_CORE), node)
+        except ValueError:
+            return str(node.value)
+
+    def _constructed(self, tag: str, node: Any) -> Scalar:
+        value: Scalar
+        if tag == "null":
+            value = None
+        elif tag == "bool":
+            value = bool(self._constructor.construct_yaml_bool(node))
+        elif tag == "int":
+            value = int(self._constructor.construct_yaml_int(node))
+        elif tag == "float":
+            value = float(self._constructor.construct_yaml_float(node))
+        else:  # also dates: they stay as they were written
+            value = _paired(str(node.value))
+        return value
+
+
+def _paired(text: str) -> str:
+    """Join the surrogates that JSON writes for what lies outside of the basic plane."""
+    if not any("\ud800" <= c <= "\udfff" for c in text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int):
+        return "a whole number"
+    if isinstance(value, float):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list) else "a map"

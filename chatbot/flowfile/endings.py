@@ -1,0 +1,106 @@
+"""What we add to a flow file's own operations: its end, and the instance that a subflow is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatbot.flowfile.catalog import own
+from chatbot.flowfile.configuration import Configuration
+from chatbot.flowfile.outcome import START, CollectOutcome, OutcomeConfig
+from chatbot.flowfile.sections import Section
+from chatbot.flowfile.wiring import REPLY, Part, Wired, renamed
+
+OUTCOME = "outcome"
+RESULTS = "results"
+"""The instance names of the operations that end a flow for a bot and a subflow."""
+
+
+def outcome(wired: dict[str, Wired], outputs: dict[str, Any]) -> Wired:
+    """Return the end of a flow for a bot: it collects all replies, and `outputs` by name."""
+    from dffml import Input, InputFlow
+
+    given = [d for w in wired.values() for d in w.operation.outputs.values()]
+    replies: list[Any] = []
+    for definition in given:
+        if definition.name == REPLY and definition not in replies:
+            replies.append(definition)
+    return Wired(
+        operation=CollectOutcome.op._replace(instance_name=OUTCOME),
+        implementation=own(CollectOutcome.imp),
+        flow=InputFlow(inputs={"start": ["seed"]}),
+        seeds=[Input(value=True, definition=START)],
+        config=OutcomeConfig(tuple(replies), outputs, tuple(wired)),
+    )
+
+
+def results(outputs: dict[str, Any], inputs: dict[str, Any]) -> Wired:
+    """Return the end of a subflow that has `inputs`: `get_single` of `outputs`.
+
+    DFFML refuses a subflow that does not give all of its outputs. So every one of them is
+    seeded with null, which stands where a condition kept the value from coming.
+    """
+    from dffml import Input, InputFlow
+    from dffml.operation.output import GetSingle
+
+    spec = [{name: definition.name} for name, definition in outputs.items()]
+    [definition] = GetSingle.op.inputs.values()
+    return Wired(
+        operation=GetSingle.op._replace(instance_name=RESULTS),
+        implementation=own(GetSingle.imp),
+        flow=InputFlow(inputs={"spec": ["seed"]}),
+        seeds=[
+            Input(value=spec, definition=definition),
+            *(_null(d) for d in outputs.values() if d not in inputs.values()),
+        ],
+    )
+
+
+def subflow(
+    section: Section,
+    dataflow: Any,
+    inputs: dict[str, Any],
+    outputs: dict[str, Any],
+    replies: frozenset[str],
+    *,
+    collected: bool,
+) -> Part:
+    """Return the instance that runs `dataflow`: DFFML's `dffml.dataflow.run`.
+
+    `inputs` are the definitions by which the subflow knows them, a string first; `replies`
+    those of its `outputs` that are replies.
+    """
+    from dffml import Definition
+    from dffml.operation.dataflow import RunDataFlowConfig, run_dataflow
+
+    # Without `spec` and `validate`: those were at work inside, and would refuse a null here.
+    given = {k: Definition(d.name, d.primitive, lock=d.lock) for k, d in outputs.items()}
+    part = Part(
+        section=section,
+        operation=run_dataflow.op._replace(inputs=inputs, outputs=given, expand=[]),
+        implementation=own(run_dataflow.imp),
+        configuration=Configuration(RunDataFlowConfig(dataflow)),
+        replies=replies,
+    )
+    return renamed(part, collected=collected)
+
+
+def dataflow(wired: dict[str, Wired], seeds: dict[str, Any]) -> Any:
+    """Return the DataFlow of the instances in `wired`, which takes inputs defined by `seeds`."""
+    from dffml import DataFlow
+
+    return DataFlow(
+        operations={name: w.operation for name, w in wired.items()},
+        flow={name: w.flow for name, w in wired.items()},
+        seed=[seed for w in wired.values() for seed in w.seeds],
+        configs={name: w.config for name, w in wired.items() if w.config is not None},
+        definitions={definition.name: definition for definition in seeds.values()},
+        implementations={w.operation.name: w.implementation for w in wired.values()},
+    )
+
+
+def _null(definition: Any) -> Any:
+    from dffml import Definition, Input
+
+    null = Input(value=None, definition=Definition(definition.name, definition.primitive))
+    null.definition = definition  # only now: a `spec` or `validate` of it would refuse null
+    return null

@@ -1,0 +1,77 @@
+"""A flow that was read and found right: what the rest of the program works with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSection:
+    """One network that the flow listens on.
+
+    `settings` has what the file sets, environment filled in and converted to the types of the
+    listener's `settings_type`, and may hold secrets. While required settings are empty the
+    listener is not `on`; `missing` names them.
+    """
+
+    name: str
+    kind: str
+    settings: dict[str, Any] = field(repr=False)
+    on: bool = True
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One use of an operation in a flow or in one of its subflows.
+
+    `name` is its path (`understand/classify`), `operation` the entry point's name, `on` where
+    the flow wants it (`None`: the operation decides). `config` has what the file sets, as JSON
+    knows it, with the paths of `files` absolute: configuration key → file that travels.
+    """
+
+    name: str
+    operation: str
+    on: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
+    retry: int = 0
+    batch: int = 32
+    concurrency: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A checked flow.
+
+    `dataflow` is DFFML's: it wants inputs with the definitions `message.<field>` and ends in
+    `collect_outcome`, whose result is `{"replies": [...], "understood": {...}}`. A subflow's is
+    `dataflow.configs[instance].dataflow`; there instances have their own names, while
+    `instances` lists all by their paths. `outputs` maps what the flow shows of a message to
+    where it comes from. `revision` is equal for equal behaviour: it covers the operations,
+    their configuration and the content of their files, but no listener.
+    """
+
+    name: str
+    path: Path
+    revision: str
+    listeners: dict[str, ListenerSection]
+    dataflow: Any
+    outputs: dict[str, str]
+    instances: dict[str, Instance]
+
+
+def dataflows(flow: Flow) -> Iterator[tuple[str, Any]]:
+    """Yield the flow's dataflow as `""` and those of its subflows by their instances' paths."""
+    yield from _within("", flow.dataflow)
+
+
+def _within(path: str, dataflow: Any) -> Iterator[tuple[str, Any]]:
+    yield path, dataflow
+    for name, config in dataflow.configs.items():
+        inner = getattr(config, "dataflow", None)
+        if inner is not None:
+            yield from _within(f"{path}/{name}" if path else name, inner)

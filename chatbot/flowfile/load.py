@@ -1,0 +1,71 @@
+"""The way in: a name or a path becomes a checked flow, or all that is wrong with it.
+
+Importing this is cheap: YAML and DFFML are imported when a flow is loaded, models never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from chatbot import settings
+from chatbot.errors import FlowError
+from chatbot.flowfile.assembly import Assembled, Assembler
+from chatbot.flowfile.catalog import LISTENERS, OPERATIONS, Catalog
+from chatbot.flowfile.flow import Flow, ListenerSection
+from chatbot.flowfile.networks import Networks
+from chatbot.flowfile.overrides import parse_all
+from chatbot.flowfile.problems import Report
+from chatbot.flowfile.revision import revision
+from chatbot.flowfile.sections import FlowFile
+from chatbot.flowfile.shipped import find
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Callable[[str], str | None] = settings.variable,
+) -> Flow:
+    """Return the flow in a file, or the one of that name that comes with the program.
+
+    Each of `overrides` is `dotted.path=value`, the value in YAML, laid over the file before it
+    is checked; `operations.<subflow>.operations...` reaches into a subflow. `environment` is
+    asked for each `${NAME}` in the listeners' settings.
+
+    Raises `FlowError` with all that was found, in the file, its subflows and the overrides,
+    sorted by file and line. Nothing is started.
+    """
+    report = Report()
+    parsed = parse_all(overrides, report)
+    path = find(name_or_path, report)
+    assembled = None
+    listeners: dict[str, ListenerSection] = {}
+    if path is not None:
+        assembled = Assembler(Catalog(OPERATIONS), report).flow(path, parsed)
+    if assembled is not None:
+        listeners = _listeners(assembled.file, environment, report)
+    if report or assembled is None:
+        raise FlowError(report.problems())
+    return _flow(assembled, listeners)
+
+
+def _listeners(
+    file: FlowFile, environment: Callable[[str], str | None], report: Report
+) -> dict[str, ListenerSection]:
+    networks = Networks(Catalog(LISTENERS), environment, file.path.parent, report)
+    found = {name: networks.section(name, node) for name, node in file.listeners.items()}
+    return {name: section for name, section in found.items() if section is not None}
+
+
+def _flow(assembled: Assembled, listeners: dict[str, ListenerSection]) -> Flow:
+    file = assembled.file
+    return Flow(
+        name=file.name,
+        path=file.path.resolve(),
+        revision=revision(assembled.content),
+        listeners=listeners,
+        dataflow=assembled.dataflow,
+        outputs={name: f"{s.origin}.{s.key}" for name, s in file.outputs.items()},
+        instances=assembled.instances,
+    )

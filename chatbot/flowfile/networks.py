@@ -1,0 +1,130 @@
+"""A flow's `listeners` against the listeners that are installed.
+
+The rule: nothing that the environment gave is ever in a message.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chatbot.flowfile.catalog import Catalog, NotLoadedError
+from chatbot.flowfile.document import Node
+from chatbot.flowfile.environment import (
+    Unset,
+    Variable,
+    as_scalar,
+    fill_in,
+    has_reference,
+    is_reference,
+)
+from chatbot.flowfile.flow import ListenerSection
+from chatbot.flowfile.problems import Report, suggest
+from chatbot.flowfile.sections import mapping
+from chatbot.flowfile.values import INVALID, Values, fields_of
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Checks the listeners of one flow file, which lies in `folder`."""
+
+    catalog: Catalog
+    variable: Variable
+    folder: Path
+    report: Report
+
+    def section(self, name: str, node: Node) -> ListenerSection | None:
+        """Return the checked section of the network `name`; `None` when it cannot be known."""
+        entries = mapping(node, f"`{name}`", self.report)
+        kind_node = entries.pop("kind", None)
+        kind = name if kind_node is None else kind_node.value
+        where = node.key if kind_node is None else kind_node.mark
+        if not isinstance(kind, str) or kind not in self.catalog:
+            hint = suggest(str(kind), self.catalog.names(), what="kinds")
+            self.report.add(where, f"there is no listener of the kind `{kind}`", hint)
+            return None
+        try:
+            settings_type = getattr(self.catalog.load(kind), "settings_type", None)
+        except NotLoadedError as error:
+            self.report.add(where, str(error))
+            return None
+        return self._checked(name, kind, dataclasses.replace(node, value=entries), settings_type)
+
+    def _checked(self, name: str, kind: str, node: Node, settings_type: Any) -> ListenerSection:
+        entries = mapping(node, f"`{name}`", self.report)
+        unset: list[Unset] = []
+        filled = {key: fill_in(entry, self.variable, unset) for key, entry in entries.items()}
+        if settings_type is None:
+            self._report_unset(unset)
+            return ListenerSection(name, kind, {key: n.plain() for key, n in filled.items()})
+        known = fields_of(settings_type)
+        asked = {(u.mark.line, u.mark.column) for u in unset}
+        missing = tuple(
+            key
+            for key, (_, required) in known.items()
+            if required and _is_empty(filled.get(key), asked)
+        )
+        if not missing:
+            self._report_unset(unset)
+        before = len(self.report)
+        settings = self._settings(name, entries, filled, known)
+        if not missing and len(self.report) == before and not unset:
+            self._check_all(node, settings_type, settings)
+        return ListenerSection(name, kind, settings, on=not missing, missing=missing)
+
+    def _report_unset(self, unset: Iterable[Unset]) -> None:
+        for variable in unset:
+            hint = f"set it, or give a default: ${{{variable.name}:-...}}"
+            message = f"the environment variable {variable.name} is not set"
+            self.report.add(variable.mark, message, hint)
+
+    def _settings(
+        self,
+        name: str,
+        entries: dict[str, Node],
+        filled: dict[str, Node],
+        known: dict[str, tuple[Any, bool]],
+    ) -> dict[str, Any]:
+        values = Values(self.folder, self.report, existing=False)
+        settings = {}
+        for key, node in filled.items():
+            if key not in known:
+                hint = suggest(key, known, what="settings")
+                self.report.add(node.key, f"`{name}` has no setting `{key}`", hint)
+                continue
+            annotation, required = known[key]
+            if node.value is None or (node.value == "" and (required or annotation is not str)):
+                continue
+            if is_reference(entries[key]) and annotation is not str:
+                node = as_scalar(node)
+            value = values.convert(node, annotation, f"`{key}`")
+            if value is not INVALID:
+                settings[key] = value
+        return settings
+
+    def _check_all(self, node: Node, settings_type: Any, settings: dict[str, Any]) -> None:
+        """Let the listener's own settings object look, where it can (`problems`)."""
+        try:
+            found = settings_type(**settings)
+        except (TypeError, ValueError) as error:
+            shown = "" if has_reference(node) else f": {error}"
+            self.report.add(node.key, f"the listener refuses its settings{shown}")
+            return
+        problems = getattr(found, "problems", None)
+        for key, message in problems() if callable(problems) else ():
+            at = node.at((key,))
+            shown = "is wrong; it comes from the environment" if has_reference(at) else message
+            self.report.add(at.mark, f"`{key}` {shown}" if _is_phrase(shown) else shown)
+
+
+def _is_empty(node: Node | None, asked: set[tuple[int, int]]) -> bool:
+    if node is None or node.value is None:
+        return True
+    return node.value == "" and (node.mark.line, node.mark.column) not in asked
+
+
+def _is_phrase(message: str) -> bool:
+    return message.startswith(("must ", "is ", "has ", "cannot "))

@@ -1,0 +1,96 @@
+"""What is wrong with a flow file, and where; pure.
+
+The rule: a problem says what, which and where, and never a value from the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND_LINE = "--set"
+"""The `file` of a problem with an override; its `line` counts the overrides from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a flow file; lines and columns count from 1."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong with a flow file; `hint` says how to mend it, where known."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
+
+
+class Report:
+    """Collects problems while a flow is read, so that all of them are told at once."""
+
+    def __init__(self) -> None:
+        self._problems: dict[Problem, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._problems)
+
+    def add(self, mark: Mark, message: str, hint: str = "") -> None:
+        """Record a problem at `mark`; the same one twice counts once."""
+        self._problems[Problem(mark.file, mark.line, mark.column, message, hint)] = None
+
+    def problems(self) -> list[Problem]:
+        """Return what was found, sorted by file, line and column."""
+        return sorted(self._problems)
+
+
+def render(problem: Problem, overrides: Sequence[str] = ()) -> str:
+    """Return `problem` with its source line and a caret below the place, for a terminal.
+
+    `overrides` are those that the flow was loaded with, to show the wrong one. Where the line
+    cannot be read any more, the problem alone is returned.
+    """
+    line = _source_line(problem, overrides)
+    if line is None:
+        return str(problem)
+    number = str(problem.line)
+    pad = "".join("\t" if c == "\t" else " " for c in line[: problem.column - 1])
+    gutter = " " * len(number)
+    return f"{problem}\n  {number} | {line}\n  {gutter} | {pad}^"
+
+
+def _source_line(problem: Problem, overrides: Sequence[str]) -> str | None:
+    if problem.file == COMMAND_LINE:
+        lines = list(overrides)
+    else:
+        try:
+            lines = Path(problem.file).read_text("utf-8-sig", errors="replace").splitlines()
+        except OSError:
+            return None
+    return lines[problem.line - 1] if problem.line <= len(lines) else None
+
+
+def suggest(word: str, known: Iterable[str], *, what: str = "") -> str:
+    """Return the hint for an unknown `word`: the nearest of `known`, else all of a short list.
+
+    `what` names the list ("operations"), for the second case.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]}?"
+    if not names or len(names) > 12:
+        return ""
+    return f"{what or 'known'}: {', '.join(names)}"

@@ -1,0 +1,209 @@
+"""Checks a value of the file against a Python type and converts it; reports every mismatch.
+
+The messages say what was wanted and what kind was found, never the value.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chatbot.flowfile.document import Node
+from chatbot.flowfile.problems import COMMAND_LINE, Report, suggest
+
+INVALID: Any = object()
+"""What `Values.convert` returns for a value that it reported."""
+
+_SCALARS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_LISTS = (list, collections.abc.Sequence, collections.abc.Iterable, tuple, set, frozenset)
+_MAPS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+
+
+def jsonable(value: Any) -> Any:
+    """Return a converted value as JSON knows it; paths become their text."""
+    if isinstance(value, Path):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(jsonable(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return value
+
+
+def fields_of(record: type) -> dict[str, tuple[Any, bool]]:
+    """Return a dataclass's fields: name → (type, required)."""
+    hints = typing.get_type_hints(record)
+    return {
+        f.name: (hints.get(f.name, Any), _is_required(f))
+        for f in dataclasses.fields(record)
+        if f.init
+    }
+
+
+def is_path(annotation: Any) -> bool:
+    """Whether a field of this type names a file: `Path`, or `Path | None`."""
+    return annotation is Path or Path in _union(annotation)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Converts values of one flow file. A relative path is relative to `folder`.
+
+    With `existing`, a path must be a file that is there. A path from the command line is
+    relative to the working directory.
+    """
+
+    folder: Path
+    report: Report
+    existing: bool = True
+
+    def convert(self, node: Node, annotation: Any, what: str) -> Any:
+        """Return the value of `node` as `annotation` wants it, `INVALID` when it was reported."""
+        union = _union(annotation)
+        if annotation is Any or annotation is object:
+            return node.plain()
+        if union:
+            return self._one_of(node, union, what)
+        origin = typing.get_origin(annotation) or annotation
+        if origin is typing.Literal:
+            return self._choice(node, typing.get_args(annotation), what)
+        if annotation in _SCALARS:
+            return self._scalar(node, annotation, what)
+        if annotation is Path:
+            return self._path(node, what)
+        return self._compound(node, annotation, origin, what)
+
+    def _compound(self, node: Node, annotation: Any, origin: Any, what: str) -> Any:
+        if isinstance(origin, type) and dataclasses.is_dataclass(origin):
+            return self.record(node, origin, what)
+        if origin in _LISTS:
+            return self._list(node, annotation, origin, what)
+        if origin in _MAPS:
+            return self._map(node, annotation, what)
+        return node.plain()  # a type that we do not know: its class will see
+
+    def record(self, node: Node, record: type, what: str) -> Any:
+        """Return `record` made of the map `node`; unknown and missing keys are reported."""
+        converted = self.fields(node, record, what)
+        if converted is INVALID:
+            return INVALID
+        try:
+            return record(**converted)
+        except (TypeError, ValueError) as error:
+            self.report.add(node.key, f"{what}: {error}")
+            return INVALID
+
+    def fields(self, node: Node, record: type, what: str) -> Any:
+        """Return what the map `node` gives for the fields of `record`, or `INVALID`."""
+        if node.value is not None and not isinstance(node.value, dict):
+            return self._mismatch(node, "a map", what)
+        before = len(self.report)
+        entries = node.value or {}
+        known = fields_of(record)
+        for name, entry in entries.items():
+            if name not in known:
+                hint = suggest(name, known, what="keys")
+                self.report.add(entry.key, f"{what} has no key `{name}`", hint)
+        for name, (_, required) in known.items():
+            if required and name not in entries:
+                self.report.add(node.key, f"{what} needs `{name}`")
+        converted = {
+            name: self.convert(entry, known[name][0], f"`{name}`")
+            for name, entry in entries.items()
+            if name in known
+        }
+        return converted if len(self.report) == before else INVALID
+
+    def _scalar(self, node: Node, wanted: type, what: str) -> Any:
+        value = node.value
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool)):
+            return value
+        quotes = wanted is str and isinstance(value, bool | int | float)
+        return self._mismatch(node, _SCALARS[wanted], what, "put it in quotes" if quotes else "")
+
+    def _choice(self, node: Node, choices: tuple[Any, ...], what: str) -> Any:
+        if any(node.value == choice and type(node.value) is type(choice) for choice in choices):
+            return node.value
+        words = [str(choice) for choice in choices]
+        hint = suggest(str(node.value), words) if isinstance(node.value, str) else ""
+        self.report.add(node.mark, f"{what} must be one of {', '.join(words)}", hint)
+        return INVALID
+
+    def _one_of(self, node: Node, members: tuple[Any, ...], what: str) -> Any:
+        if node.value is None and type(None) in members:
+            return None
+        rest = [member for member in members if member is not type(None)]
+        for member in rest:
+            trial = Values(self.folder, Report(), existing=False)
+            if trial.convert(node, member, what) is not INVALID:
+                return self.convert(node, member, what)
+        if len(rest) == 1:
+            return self.convert(node, rest[0], what)
+        wanted = " or ".join(_SCALARS.get(member, "another type") for member in rest)
+        return self._mismatch(node, wanted, what)
+
+    def _list(self, node: Node, annotation: Any, origin: Any, what: str) -> Any:
+        if not isinstance(node.value, list):
+            hint = "write [a, b]" if isinstance(node.value, str) else ""
+            return self._mismatch(node, "a list", what, hint)
+        arguments = [a for a in typing.get_args(annotation) if a is not Ellipsis]
+        item = arguments[0] if arguments else Any
+        converted = [
+            self.convert(n, item, f"{what}, item {i}") for i, n in enumerate(node.value, 1)
+        ]
+        if any(value is INVALID for value in converted):
+            return INVALID
+        return origin(converted) if origin in (tuple, set, frozenset) else converted
+
+    def _map(self, node: Node, annotation: Any, what: str) -> Any:
+        if not isinstance(node.value, dict):
+            return self._mismatch(node, "a map", what)
+        arguments = typing.get_args(annotation)
+        item = arguments[1] if len(arguments) == 2 else Any
+        converted = {
+            name: self.convert(entry, item, f"{what}, key `{name}`")
+            for name, entry in node.value.items()
+        }
+        return INVALID if any(v is INVALID for v in converted.values()) else converted
+
+    def _path(self, node: Node, what: str) -> Any:
+        if not isinstance(node.value, str) or not node.value:
+            return self._mismatch(node, "a file's name", what)
+        folder = Path.cwd() if node.mark.file == COMMAND_LINE else self.folder
+        path = (folder / Path(node.value).expanduser()).resolve()
+        if self.existing and not path.is_file():
+            self.report.add(node.mark, f"{what}: there is no file {path}", _beside(path))
+            return INVALID
+        return path
+
+    def _mismatch(self, node: Node, wanted: str, what: str, hint: str = "") -> Any:
+        self.report.add(node.mark, f"{what} must be {wanted}, not {node.kind}", hint)
+        return INVALID
+
+
+def _beside(path: Path) -> str:
+    try:
+        return suggest(path.name, (p.name for p in path.parent.iterdir()), what="there are")
+    except OSError:
+        return ""
+
+
+def _union(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return typing.get_args(annotation)
+    return ()
+
+
+def _is_required(f: dataclasses.Field[Any]) -> bool:
+    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING

@@ -1,0 +1,77 @@
+"""Labelled examples in a YAML file: label → sentences. Needs no model.
+
+The rule that it guards: all that is wrong with the file is told at once, with its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from chatbot.errors import FlowError
+from chatbot.flowfile.document import Node, read
+from chatbot.flowfile.problems import Problem, Report
+
+HINT = "write `label:` and below it sentences, one a line, each after `- `"
+
+
+def read_examples(path: Path) -> dict[str, list[str]]:
+    """Return the sentences of each label, both in the order of the file, none twice.
+
+    Raises `FlowError` with every problem: fewer than two labels, a label without a sentence,
+    what is no text, a sentence that two labels have.
+    """
+    examples, problems = check_examples(path)
+    if problems:
+        raise FlowError(problems)
+    return examples
+
+
+def check_examples(path: Path) -> tuple[dict[str, list[str]], list[Problem]]:
+    """Return what can be read of the file, and its problems in the order of the file."""
+    report = Report()
+    tree = read(path, report)
+    if tree is None:
+        return {}, [
+            replace(problem, hint=HINT) if problem.message == "is empty" else problem
+            for problem in report.problems()
+        ]
+    return _examples(tree, report), report.problems()
+
+
+def _examples(tree: Node, report: Report) -> dict[str, list[str]]:
+    if not isinstance(tree.value, dict):
+        report.add(tree.mark, f"is {tree.kind}, not a map of labels", HINT)
+        return {}
+    if len(tree.value) < 2:
+        report.add(tree.mark, "has fewer than two labels", "nothing can be told from one")
+    seen: dict[str, str] = {}
+    return {label: _sentences(label, node, seen, report) for label, node in tree.value.items()}
+
+
+def _sentences(label: str, node: Node, seen: dict[str, str], report: Report) -> list[str]:
+    """Return the sentences of one label; `seen` has the label of each sentence so far."""
+    if not label.strip():
+        report.add(node.key, "a label is empty")
+    items = node.value if isinstance(node.value, list) else []
+    if not items:
+        what = "has no examples" if node.value in (None, []) else f"is {node.kind}, not a list"
+        report.add(node.key, f"the label {label!r} {what}", HINT)
+    sentences = []
+    for item in items:
+        text = item.value
+        if not isinstance(text, str) or not text.strip():
+            found = "empty" if isinstance(text, str) else item.kind
+            hint = "put it in quotes" if isinstance(text, bool | int | float) else ""
+            report.add(item.mark, f"an example of {label!r} is {found}, not a text", hint)
+            continue
+        other = seen.setdefault(_folded(text), label)
+        if other != label:
+            report.add(item.mark, f"the same example is under {other!r} and {label!r}")
+        elif text not in sentences:
+            sentences.append(text)
+    return sentences
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,206 @@
+"""The console: a person at a terminal, or lines from a pipe.
+
+The rule that it guards: answers are shown in the order of the lines, in whatever order they
+come; at the end of the input it returns when every line is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import itertools
+import os
+import secrets
+import sys
+import threading
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from chatbot import settings
+from chatbot.listeners.bridge import Bridge, Delivery
+from chatbot.messages import ChatMessage, Outcome
+
+AT_ONCE = 256
+"""Lines of a pipe that may be unanswered; reading waits when so many are."""
+
+LONGEST = 64 * 1024
+CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """What a flow file may say of the console."""
+
+    nick: str = "bot"
+    """What the bot is called."""
+
+
+class ConsoleListener:
+    """Talks with whoever started the program. `network` should be this process's own."""
+
+    settings_type = ConsoleSettings
+    transient = True
+
+    def __init__(self, network: str, own: ConsoleSettings) -> None:
+        self.network = network
+        self._nick = own.nick
+        self._user = _user()
+        self._session = secrets.token_hex(6)
+        self._numbers = itertools.count(1)
+        self._waiting: deque[str] = deque()
+        self._outcomes: dict[str, Delivery] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._answered = asyncio.Event()
+        self._answered.set()
+        self._terminal = _at_terminal()
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def describe(self) -> str:
+        return "console"
+
+    async def run(self, bridge: Bridge) -> None:
+        speaking = asyncio.ensure_future(self._speak(bridge))
+        hearing = asyncio.ensure_future(self._hear(bridge))
+        try:
+            await asyncio.wait({speaking, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (speaking, hearing):
+                if task.done():
+                    task.result()
+        finally:
+            for task in (speaking, hearing):
+                task.cancel()
+            await asyncio.gather(speaking, hearing, return_exceptions=True)
+
+    async def _hear(self, bridge: Bridge) -> None:
+        async for line in self._typed() if self._terminal else _piped():
+            text = line.strip()
+            if not text:
+                continue
+            await self._room.acquire()
+            message = self._message(text[:LONGEST])
+            self._waiting.append(message.id)
+            self._answered.clear()
+            await bridge.hear(message)
+            if self._terminal:
+                await self._answered.wait()
+        await self._answered.wait()
+
+    def _message(self, text: str) -> ChatMessage:
+        return ChatMessage(
+            id=f"{self.network}/{self._session}/{next(self._numbers)}",
+            network=self.network,
+            room="console",
+            sender=self._user,
+            text=text,
+            time=datetime.now(UTC),
+            addressed=True,
+            private=True,
+            nick=self._nick,
+        )
+
+    async def _speak(self, bridge: Bridge) -> None:
+        async for delivery in bridge.outcomes():
+            self._outcomes[delivery.outcome.id] = delivery
+            while self._waiting and (ready := self._outcomes.pop(self._waiting[0], None)):
+                self._show(ready.outcome)
+                await ready.done()
+                self._waiting.popleft()
+                self._room.release()
+            if not self._waiting:
+                self._answered.set()
+
+    def _show(self, outcome: Outcome) -> None:
+        head = f"[dim]{escape(_understood(outcome))}[/]"
+        if outcome.error:
+            self._print(f"{head} [red]could not be answered: {escape(outcome.error)}[/]")
+        elif not outcome.replies:
+            self._print(f"{head} [dim]silent[/]")
+        else:
+            said = " / ".join(escape(_printable(reply.text)) for reply in outcome.replies)
+            self._print(f"{head} [bold cyan]{escape(self._nick)}:[/] {said}")
+
+    def _print(self, markup: str) -> None:
+        self._console.print(markup)
+
+    async def _typed(self) -> AsyncIterator[str]:
+        """Yield lines as a person types them; ends at Ctrl-D or Ctrl-C."""
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.formatted_text import HTML
+        from prompt_toolkit.history import FileHistory
+
+        history = settings.cache_folder() / "console-history"
+        history.touch(mode=0o600)
+        session: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
+        self._console.print(
+            "[dim]Type a line; the bot shows what it understood, and answers. Ctrl-D ends.[/]"
+        )
+        while True:
+            try:
+                yield await session.prompt_async(HTML("<b>you:</b> "))
+            except (EOFError, KeyboardInterrupt):
+                return
+
+
+def _understood(outcome: Outcome) -> str:
+    """Show what the flow shows of a message, such as `[install 0.93]`."""
+    return f"[{' '.join(_brief(value) for value in outcome.understood.values()) or '?'}]"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return _printable(str(value)) or "–"
+
+
+def _printable(text: str) -> str:
+    """Return `text` on one line, without what would move the cursor or change the colours."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+async def _piped() -> AsyncIterator[str]:
+    """Yield the lines of standard input, whatever it is: a pipe, a file, /dev/null."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str | None] = asyncio.Queue(AT_ONCE)
+
+    def read() -> None:
+        # Not through sys.stdin: its lock, held by a reader at exit, is a fatal error.
+        left = b""
+        try:
+            while chunk := os.read(0, CHUNK):
+                *whole, left = (left + chunk).split(b"\n")
+                for line in whole:
+                    _put(loop, lines, line)
+            if left:
+                _put(loop, lines, left)
+            _put(loop, lines, None)
+        except (RuntimeError, asyncio.CancelledError):
+            return  # the loop has ended
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    while (line := await lines.get()) is not None:
+        yield line
+
+
+def _put(
+    loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str | None], line: bytes | None
+) -> None:
+    text = None if line is None else line.decode("utf-8", "replace")
+    asyncio.run_coroutine_threadsafe(lines.put(text), loop).result()
+
+
+def _at_terminal() -> bool:
+    """Whether a person is at both ends."""
+    return settings.stdin_is_terminal() and sys.stdout.isatty()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "you"

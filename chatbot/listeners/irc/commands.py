@@ -1,0 +1,39 @@
+"""The commands that we send of our own accord: joins, nicks, pings."""
+
+from __future__ import annotations
+
+import asyncio
+
+from chatbot.listeners.irc.pace import Bucket
+from chatbot.listeners.irc.wire import Wire
+
+
+class Commands:
+    """Sends commands under the network's rate limit, in order, each one only once at a time."""
+
+    def __init__(self, wire: Wire, bucket: Bucket) -> None:
+        self._wire = wire
+        self._bucket = bucket
+        self._waiting: dict[str, None] = {}
+        self._arrived = asyncio.Event()
+
+    def put(self, line: str) -> None:
+        """Send `line` when the rate limit allows it; one that waits already is not doubled."""
+        self._waiting[line] = None
+        self._arrived.set()
+
+    def send_now(self, line: str) -> None:
+        """Send `line` at once; what waits pays for it."""
+        self._bucket.spend()
+        self._wire.send_raw(line)
+
+    async def run(self) -> None:
+        """Send what was put, for ever."""
+        while True:
+            await self._arrived.wait()
+            await self._bucket.take()
+            line = next(iter(self._waiting))
+            del self._waiting[line]
+            if not self._waiting:
+                self._arrived.clear()
+            self._wire.send_raw(line)

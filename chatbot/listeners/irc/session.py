@@ -1,0 +1,209 @@
+"""One connection to a network, from connecting until it is lost.
+
+Handlers run inside the transport's callback, so they only note what happened and put
+messages and commands on their queues; whatever waits is a task of `serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from irc.client import Event
+
+from chatbot.listeners.irc.channels import Standing
+from chatbot.listeners.irc.commands import Commands
+from chatbot.listeners.irc.hearing import Ear, Heard
+from chatbot.listeners.irc.membership import Membership
+from chatbot.listeners.irc.outbox import Outbox
+from chatbot.listeners.irc.pace import Bucket
+from chatbot.listeners.irc.receipts import Receipts
+from chatbot.listeners.irc.registration import Refusal, Registration
+from chatbot.listeners.irc.settings import IrcSettings, Timing
+from chatbot.listeners.irc.text import room_for_text
+from chatbot.listeners.irc.wire import Wire
+from chatbot.messages import Reply
+
+PREFIX_RESERVE = 100
+"""Bytes kept free for our `nick!user@host` until a JOIN has shown it."""
+
+
+class Session:
+    """One connection, used once: `open`, `serve` and always `close`.
+
+    What is heard goes to `heard`. `outbox` is told when more (or less) may be said than
+    before, and what the server refused to pass on; saying what is in it is `speak`'s.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        settings: IrcSettings,
+        timing: Timing,
+        *,
+        bucket: Bucket,
+        heard: Heard,
+        outbox: Outbox,
+    ) -> None:
+        self.lasted = 0.0
+        self._settings = settings
+        self._timing = timing
+        self._bucket = bucket
+        self._wire = wire = Wire(self._on_event)
+        self._commands = Commands(wire, bucket)
+        self._registration = Registration(network, settings.nick, wire, self._commands)
+        self._membership = Membership(
+            network,
+            settings.channels,
+            timing,
+            wire=wire,
+            commands=self._commands,
+            changed=outbox.changed.set,
+            undelivered=outbox.undelivered,
+        )
+        self._receipts = Receipts(network, wire, self._commands, timing.receipt)
+        self._ear = Ear(network, wire, heard, self._membership)
+        self._handlers: dict[str, Callable[[Event], None]] = {
+            **self._registration.handlers(),
+            **self._membership.handlers(),
+            **self._ear.handlers(),
+            "pong": self._receipts.on_pong,
+        }
+
+    @property
+    def reason(self) -> str:
+        """Why the connection is gone, in the server's words where it had some."""
+        return self._wire.reason
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._wire.lost.is_set()
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the server does not let us in, where trying again is of no use."""
+        return self._registration.refusal
+
+    async def open(self, context: ssl.SSLContext | None) -> None:
+        """Connect and register; raises `OSError`, of which `TimeoutError` is one.
+
+        Returns without a welcome if the connection was lost; `serve` then returns at once.
+        """
+        async with _within(
+            self._timing.connect, "no TLS connection" if context else "no connection"
+        ):
+            await self._connect(context)
+        # Of NICK, USER and CAP, so that the burst can't follow at the server's limit.
+        self._bucket.spend(2)
+        async with _within(self._timing.register, "no welcome from the server"):
+            await self._wire.settled.wait()
+
+    async def serve(self, speak: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
+        """Keep the connection alive and run `speak`, until the connection is lost."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        async with asyncio.TaskGroup() as group:
+            work = (
+                self._commands.run(),
+                self._membership.run(),
+                self._registration.regain(self._timing.regain),
+                self._watch(),
+                speak(self),
+            )
+            tasks = [group.create_task(each) for each in work]
+            try:
+                await self._wire.lost.wait()
+            finally:
+                self.lasted = loop.time() - begun
+                for task in tasks:
+                    task.cancel()
+
+    async def close(self) -> bool:
+        """Say QUIT and close, within `Timing.leave`; a lost connection is left as it is.
+
+        Returns whether the server ended it in order, having processed all that we sent.
+        """
+        if self._wire.transport is None or self._wire.lost.is_set():
+            return False
+        self._wire.resume()
+        self._wire.send_raw("QUIT :Bye")
+        try:
+            async with asyncio.timeout(self._timing.leave):
+                await self._wire.lost.wait()
+        except TimeoutError:
+            self._wire.abort("left")
+            await self._wire.lost.wait()
+            return False
+        return self._wire.clean
+
+    def standing(self, room: str) -> Standing:
+        """Return whether something can be said in `room` now, later or never."""
+        return self._membership.standing(room)
+
+    def limit(self, room: str, *, notice: bool) -> int:
+        """Return the bytes of text that one line to `room` delivers whole."""
+        prefix = self._membership.prefix
+        return room_for_text(prefix, _command(notice), room, reserve=PREFIX_RESERVE)
+
+    async def turn(self) -> bool:
+        """Wait until one line may be said; false if the connection is gone."""
+        await self._wire.writable.wait()
+        await self._bucket.take()
+        return not self.lost
+
+    def say(self, room: str, line: Reply) -> None:
+        """Send one line, within `limit`; call it after `turn`."""
+        self._wire.send_raw(f"{_command(line.notice)} {room} :{line.text}")
+
+    async def receipt(self) -> bool:
+        """Return whether the server has processed what was said; see `Receipts`."""
+        return await self._receipts.receipt()
+
+    async def _connect(self, context: ssl.SSLContext | None) -> None:
+        try:
+            await self._wire.open(self._settings, context)
+        except ssl.SSLError as error:
+            if error.reason == "WRONG_VERSION_NUMBER":
+                self._registration.refuse(
+                    f"port {self._settings.port} does not speak TLS",
+                    "name the `port` that does, or set `tls: false`",
+                )
+            raise
+
+    async def _watch(self) -> None:
+        """Ask a silent server for a sign of life, and give it up when there is none.
+
+        A half-open connection shows in nothing else: sending to it "succeeds".
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            silent = 0.0 if self._wire.paused else loop.time() - self._wire.received
+            until = self._timing.ping
+            if silent >= self._timing.silence:
+                self._wire.abort(f"silent for {silent:.0f} s")
+            elif silent >= self._timing.ping:
+                self._commands.send_now("PING :alive")
+                until = self._timing.silence
+            await asyncio.sleep(max(0.01, until - silent))
+
+    def _on_event(self, event: Event) -> None:
+        handler = self._handlers.get(event.type)
+        if handler is not None:
+            handler(event)
+
+
+@asynccontextmanager
+async def _within(seconds: float, otherwise: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise TimeoutError(f"{otherwise} within {seconds:g} s") from error
+
+
+def _command(notice: bool) -> str:
+    return "NOTICE" if notice else "PRIVMSG"

@@ -1,0 +1,171 @@
+"""Operation implementations: found by name, configured, kept instantiated, run.
+
+The rule that it guards: an implementation is only ever one that is installed here, or was given
+by this process. No name from the wire is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import secrets
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from dffml.base import BaseConfig
+from dffml.df.base import (
+    BaseOperationImplementationNetworkContext,
+    OperationImplementation,
+    OperationImplementationNotInstantiated,
+)
+from dffml.df.memory import BaseMemoryDataFlowObject, MemoryDataFlowObjectContextConfig
+from dffml.df.types import Operation
+
+from chatbot.errors import OperationError
+
+Inputs = dict[str, Any]
+Outputs = list[dict[str, Any]]
+Implementation = type[OperationImplementation]
+
+GROUP = "dffml.operation"
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Return the operations that are installed, by name, without importing them."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def find(name: str) -> Implementation:
+    """Return the implementation of the installed operation `name`.
+
+    Raises `OperationError` if there is none, or it cannot be imported.
+    """
+    point = installed().get(name)
+    if point is None:
+        raise OperationError(
+            f"no operation {name!r} is installed here",
+            hint="`chatbot node run --help` lists those that are",
+        )
+    try:
+        loaded = point.load()
+    except ImportError as error:
+        raise OperationError(
+            f"the operation {name!r} cannot be imported: {error}",
+            hint="install what it needs: pip install 'chatbot[nlp]'",
+        ) from error
+    implementation = OperationImplementation._imp(loaded)
+    if implementation is None:
+        raise OperationError(f"{point.value} is registered as an operation, and is none")
+    return implementation
+
+
+class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
+    """Instantiated operations, by instance name; entered on the first use, left at the end."""
+
+    def __init__(self, config: BaseConfig, parent: Any) -> None:
+        super().__init__(config, parent)
+        self.operations: dict[str, OperationImplementation] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> ImplementationNetworkContext:
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        await self._stack.__aexit__(*exc_info)
+        self.operations.clear()
+
+    async def contains(self, operation: Operation) -> bool:
+        return operation.instance_name in self.operations
+
+    async def instantiable(
+        self, operation: Operation, *, opimp: Implementation | None = None
+    ) -> bool:
+        return opimp is not None or operation.name in installed()
+
+    async def instantiate(
+        self,
+        operation: Operation,
+        config: BaseConfig | dict[str, Any] | None,
+        *,
+        opimp: Implementation | None = None,
+    ) -> None:
+        """Enter the operation's implementation (which may load a model); raises what that raises."""
+        implementation = opimp or find(operation.name)
+        # A class of its own: DFFML sets `op` on the shared one, so that the last instance wins.
+        own = type(implementation.__name__, (implementation,), {"op": operation})
+        if config is None:
+            config = BaseConfig()
+        elif isinstance(config, dict) and hasattr(own, "CONFIG"):
+            config = own.CONFIG(**config)
+        self.operations[operation.instance_name] = await self._stack.enter_async_context(
+            own(config)
+        )
+
+    async def run(self, ctx: Any, octx: Any, operation: Operation, inputs: Inputs) -> Any:
+        """Run one parameter set, again on the same instance as often as `retry` allows."""
+        for left in range(max(1, operation.retry) - 1, -1, -1):
+            try:
+                return await self._run_once(ctx, octx, operation, inputs)
+            except Exception:  # noqa: BLE001 - an operation may raise anything
+                if not left:
+                    raise
+                self.logger.warning("retry %s", operation.instance_name)
+        raise AssertionError("unreachable")
+
+    async def outputs(self, ctx: Any, octx: Any, operation: Operation, inputs: Inputs) -> Outputs:
+        """Run one parameter set; return its output sets, one per yield, none for `None`."""
+        given = await self.run(ctx, octx, operation, inputs)
+        if given is None:
+            return []
+        if inspect.isasyncgen(given):
+            async with contextlib.aclosing(given):
+                return [each async for each in given]
+        return [given]
+
+    def batches(self, operation: Operation) -> bool:
+        """Whether the operation runs many parameter sets in one go."""
+        return hasattr(self._instance(operation).CONTEXT, "run_batch")
+
+    async def outputs_of_batch(
+        self, operation: Operation, batch: Sequence[Inputs]
+    ) -> list[Outputs | Exception]:
+        """Run parameter sets, in one go where the operation can; what one raises is its own."""
+        implementation = self._instance(operation)
+        async with implementation(None, None) as context:
+            run_batch = getattr(context, "run_batch", None)
+            if run_batch is not None and len(batch) > 1:
+                given = await run_batch(list(batch))
+                return [_as_outputs(each) for each in given]
+        return [await self._outputs_or_error(operation, inputs) for inputs in batch]
+
+    async def _outputs_or_error(self, operation: Operation, inputs: Inputs) -> Outputs | Exception:
+        try:
+            return await self.outputs(None, None, operation, inputs)
+        except Exception as error:  # noqa: BLE001 - it is the result of this parameter set
+            return error
+
+    async def _run_once(self, ctx: Any, octx: Any, operation: Operation, inputs: Inputs) -> Any:
+        async with self._instance(operation)(ctx, octx) as context:
+            return await context.run(inputs)
+
+    def _instance(self, operation: Operation) -> OperationImplementation:
+        try:
+            return self.operations[operation.instance_name]
+        except KeyError:
+            raise OperationImplementationNotInstantiated(operation.instance_name) from None
+
+
+def _as_outputs(given: Any) -> Outputs | Exception:
+    if given is None:
+        return []
+    return given if isinstance(given, Exception) else [given]
+
+
+class ContextMaker(BaseMemoryDataFlowObject):
+    """Makes DFFML context objects as the in-memory networks do."""
+
+    def __call__(self) -> Any:
+        return self.CONTEXT(MemoryDataFlowObjectContextConfig(uid=secrets.token_hex(8)), self)

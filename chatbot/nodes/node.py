@@ -1,0 +1,238 @@
+"""A node: what it may run, which flows want it, and a worker for each such operation.
+
+The rule that it guards: it runs only what it was told to and what is installed here, and it
+announces an operation only when it is ready to take its work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import chatbot
+from chatbot import settings
+from chatbot.broker import Broker, files, streams, subjects
+from chatbot.broker.buckets import Bucket, open_bucket
+from chatbot.errors import ChatbotError, OperationError
+from chatbot.messages import PROTOCOL, FlowRecord, NodeRecord, OperationRecord
+from chatbot.nodes.implementations import Implementation, find, installed
+from chatbot.nodes.networks import (
+    NatsNodeInputNetwork,
+    NatsNodeInputNetworkConfig,
+    NatsNodeOperationImplementationNetwork,
+    NatsNodeOperationImplementationNetworkConfig,
+)
+from chatbot.nodes.roster import announce
+from chatbot.nodes.worker import Worker
+
+log = logging.getLogger(__name__)
+
+LOOK = 3.0
+"""Seconds between looks at the flows, beside being told of changes."""
+
+FAILED_PAUSE = 10.0
+"""Seconds until an operation that would not start is tried again."""
+
+Progress = Callable[[str], None]
+
+
+class Node:
+    """Runs operations for the flows that need them, until it is cancelled.
+
+    `names` are the operations that it may run; `given` has implementations that this process
+    gives itself, beside the installed ones. `progress` is told what happens, for people.
+    Raises `OperationError` at once for a name that is not installed.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        names: Sequence[str],
+        *,
+        given: Mapping[str, Implementation] | None = None,
+        progress: Progress = lambda _: None,
+    ) -> None:
+        self.id = secrets.token_hex(6)
+        self._broker = broker
+        self._given = dict(given or {})
+        self._names = frozenset(names) | frozenset(self._given)
+        check_names(self._names - frozenset(self._given))
+        self._progress = progress
+        self._started = datetime.now(UTC)
+        self._workers: dict[tuple[str, str], Worker] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._not_before: dict[tuple[str, str], float] = {}
+        self._look = asyncio.Event()
+        self._announce: Callable[[], None] = lambda: None
+
+    async def run(self) -> None:
+        """Serve until cancelled; then finish what runs and hand the rest back."""
+        await streams.ensure(self._broker, streams.account_streams())
+        bucket = await open_bucket(self._broker, subjects.FLOWS)
+        async with (
+            self._networks() as (nctx, ictx),
+            announce(self._broker, f"node.{self.id}", self.record) as self._announce,
+            bucket.watch(lambda *_: self._look.set()),
+        ):
+            self._progress(f"ready to run {', '.join(sorted(self._names))}")
+            try:
+                async with asyncio.TaskGroup() as group:
+                    await self._follow(bucket, group, nctx, ictx)
+            finally:
+                self._workers.clear()
+
+    def offer(self, name: str, implementation: Implementation) -> None:
+        """Run `name`, too, with an implementation that this process gives itself."""
+        self._given[name] = implementation
+        self._names |= {name}
+        self._look.set()
+
+    def record(self) -> NodeRecord:
+        """Return what the node announces of itself."""
+        return NodeRecord(
+            id=self.id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=chatbot.__version__,
+            started=self._started,
+            offers=sorted(self._names),
+            operations={worker.record.key: worker.stats() for worker in self._workers.values()},
+        )
+
+    @asynccontextmanager
+    async def _networks(self) -> AsyncIterator[tuple[Any, Any]]:
+        opimps = NatsNodeOperationImplementationNetwork(
+            NatsNodeOperationImplementationNetworkConfig()
+        )
+        inputs = NatsNodeInputNetwork(NatsNodeInputNetworkConfig())
+        async with opimps, inputs, opimps() as nctx, inputs() as ictx:
+            ictx.use(self._broker)
+            yield nctx, ictx
+
+    async def _follow(
+        self, bucket: Bucket, group: asyncio.TaskGroup, nctx: Any, ictx: Any
+    ) -> None:
+        while True:
+            try:
+                wanted = _wanted(await bucket.all(), self._names)
+                self._adjust(wanted, group, nctx, ictx)
+            except self._broker.errors as error:
+                log.debug("cannot look at the flows: %r", error)
+            self._look.clear()
+            try:
+                async with asyncio.timeout(LOOK):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+
+    def _adjust(
+        self,
+        wanted: dict[tuple[str, str], OperationRecord],
+        group: asyncio.TaskGroup,
+        nctx: Any,
+        ictx: Any,
+    ) -> None:
+        now = asyncio.get_running_loop().time()
+        for key in [key for key in self._tasks if key not in wanted]:
+            log.info("stop running %s for %s: no flow wants it now", key[1], key[0])
+            self._tasks[key].cancel()
+        for key, record in wanted.items():
+            if key not in self._tasks and self._not_before.get(key, 0.0) <= now:
+                self._tasks[key] = group.create_task(self._serve(key, record, nctx, ictx))
+
+    async def _serve(
+        self, key: tuple[str, str], record: OperationRecord, nctx: Any, ictx: Any
+    ) -> None:
+        """Instantiate an operation, announce it, run its work; a failure is told and retried."""
+        flow = key[0]
+        try:
+            self._progress(f"starting {record.name} for {flow}")
+            operation = await self._instantiate(record, nctx)
+            worker = Worker(self._broker, self.id, flow, record, operation, nctx, ictx)
+            self._workers[key] = worker
+            async with asyncio.TaskGroup() as group:
+                group.create_task(worker.run())
+                await worker.ready.wait()
+                self._announce()
+                log.info("run %s for %s", record.name, flow)
+                self._progress(f"running {record.name} for {flow}")
+        except* ChatbotError as failure:
+            for error in failure.exceptions:
+                log.error("cannot run %s for %s: %s", record.name, flow, error)  # noqa: TRY400
+                self._progress(f"cannot run {record.name}: {error}")
+            self._not_before[key] = asyncio.get_running_loop().time() + FAILED_PAUSE
+        finally:
+            self._workers.pop(key, None)
+            self._tasks.pop(key, None)
+
+    async def _instantiate(self, record: OperationRecord, nctx: Any) -> Any:
+        implementation = self._given.get(record.name) or await asyncio.to_thread(find, record.name)
+        operation = implementation.op._replace(instance_name=record.key, retry=record.retry)
+        if not await nctx.contains(operation):
+            config = {**record.config, **await self._fetch(record)}
+            try:
+                await nctx.instantiate(operation, config or None, opimp=implementation)
+            except (TypeError, ValueError, OSError, ImportError) as error:
+                raise OperationError(f"{type(error).__name__}: {error}") from error
+        return operation
+
+    async def _fetch(self, record: OperationRecord) -> dict[str, Path]:
+        """Bring the files that the configuration names; they lie in the cache, by content."""
+        found: dict[str, Path] = {}
+        for key, (name, content_hash) in record.files.items():
+            folder = settings.cache_folder() / "files" / content_hash
+            path = folder / Path(name).name
+            if not path.exists():
+                content = await files.get(self._broker, content_hash)
+                folder.mkdir(parents=True, exist_ok=True)
+                temporary = folder / f"{secrets.token_hex(4)}.part"
+                temporary.write_bytes(content)
+                temporary.replace(path)
+            found[key] = path
+        return found
+
+
+def check_names(names: frozenset[str]) -> None:
+    """Raise `OperationError`, with a near name, for what is not installed here."""
+    import difflib
+
+    known = installed()
+    for name in sorted(names):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise OperationError(
+                f"no operation {name!r} is installed here",
+                hint=f"did you mean {near[0]!r}?"
+                if near
+                else "installed are: " + ", ".join(sorted(known)),
+            )
+
+
+def _wanted(
+    flows: dict[str, bytes], names: frozenset[str]
+) -> dict[tuple[str, str], OperationRecord]:
+    wanted: dict[tuple[str, str], OperationRecord] = {}
+    for key, value in flows.items():
+        try:
+            record = FlowRecord.decode(value)
+        except msgspec.MsgspecError:
+            log.warning("ignore the flow %s: another version of this program?", key)
+            continue
+        if record.protocol != PROTOCOL:
+            log.warning("ignore the flow %s: protocol %d, not %d", key, record.protocol, PROTOCOL)
+            continue
+        for operation in record.operations:
+            if operation.name in names:
+                wanted[record.flow, operation.key] = operation
+    return wanted
+

@@ -1,0 +1,124 @@
+"""Who is there: what nodes and primaries announce, and how others see it.
+
+The rule that it guards: an announcement expires by itself. A process that was killed is gone
+from the roster within `EXPIRY` seconds, by the reader's own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import msgspec
+
+from chatbot.broker import Broker, subjects
+from chatbot.broker.buckets import Bucket, open_bucket
+from chatbot.messages import PROTOCOL, NodeRecord, PrimaryRecord, Record
+
+log = logging.getLogger(__name__)
+
+EVERY = 1.5
+EXPIRY = 5.0
+
+R = TypeVar("R", bound=Record)
+
+
+@asynccontextmanager
+async def announce(
+    broker: Broker, key: str, record: Callable[[], Record]
+) -> AsyncIterator[Callable[[], None]]:
+    """Announce `record()` under `key` for the block's duration, renewed; gone at its end.
+
+    Yields a function that announces once more at once, for when something has changed.
+    """
+    bucket = await open_bucket(broker, subjects.ROSTER)
+    await bucket.put(key, record().encode())
+    changed = asyncio.Event()
+    task = asyncio.ensure_future(_renew(bucket, key, record, changed))
+    try:
+        yield changed.set
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        try:
+            async with asyncio.timeout(1.0):
+                await bucket.delete(key)
+        except broker.errors as error:
+            log.debug("cannot withdraw %s: %r", key, error)
+
+
+async def _renew(
+    bucket: Bucket, key: str, record: Callable[[], Record], changed: asyncio.Event
+) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(EVERY):
+                await changed.wait()
+        except TimeoutError:
+            pass
+        changed.clear()
+        await bucket.put(key, record().encode())
+
+
+class Roster:
+    """Which nodes and primaries there are, as last announced. Made by `follow`."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[float, Record]] = {}
+        self.changed = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def follow(cls, broker: Broker) -> AsyncIterator[Roster]:
+        """Follow the roster for the block's duration; it is complete from the start."""
+        roster = cls()
+        bucket = await open_bucket(broker, subjects.ROSTER)
+        async with bucket.watch(roster._change):
+            for key, value in (await bucket.all()).items():
+                roster._change(key, value)
+            yield roster
+
+    @property
+    def nodes(self) -> list[NodeRecord]:
+        return self._living(NodeRecord)
+
+    @property
+    def primaries(self) -> list[PrimaryRecord]:
+        return self._living(PrimaryRecord)
+
+    def offers(self, key: str) -> bool:
+        """Whether any node runs the operation with this key."""
+        return any(key in node.operations for node in self.nodes)
+
+    def _living(self, kind: type[R]) -> list[R]:
+        oldest = time.monotonic() - EXPIRY
+        found = [
+            record
+            for seen, record in self._seen.values()
+            if seen >= oldest and isinstance(record, kind)
+        ]
+        return found
+
+    def _change(self, key: str, value: bytes) -> None:
+        if not value:
+            self._seen.pop(key, None)
+        elif (record := _decode(key, value)) is not None:
+            self._seen[key] = (time.monotonic(), record)
+        self.changed.set()
+
+
+def _decode(key: str, value: bytes) -> NodeRecord | PrimaryRecord | None:
+    kind = NodeRecord if key.startswith("node.") else PrimaryRecord
+    try:
+        record = kind.decode(value)
+    except msgspec.MsgspecError:
+        log.warning("ignore %s on the roster: another version of this program?", key)
+        return None
+    if record.protocol != PROTOCOL:
+        log.warning("ignore %s: it speaks protocol %d, we %d", key, record.protocol, PROTOCOL)
+        return None
+    return record

@@ -1,0 +1,234 @@
+"""Dispatch: a call runs here, or leaves as work and comes back as a result.
+
+The rule that it guards: calls that are ready together leave together, sized in time and not in
+count; every result is matched to its context and call, and a second one is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from dffml.base import config
+from dffml.df.base import BaseOperationImplementationNetwork
+from dffml.util.entrypoint import entrypoint
+
+from chatbot.broker import Broker, Pull, Taken, streams, subjects
+from chatbot.broker.subjects import Lane
+from chatbot.errors import BrokerError, RemoteError
+from chatbot.messages import Call as WireCall
+from chatbot.messages import OperationRecord, Result, Results, Work
+from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
+from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
+
+log = logging.getLogger(__name__)
+
+SECONDS_A_MESSAGE = 0.025
+MOST_CALLS = 256
+MOST_BYTES = 512 * 1024
+RESULTS_HELD = 512
+SMOOTHING = 0.3
+
+
+class Dispatcher:
+    """One primary's way to the nodes and back. Made by `open`; shared by all its flows.
+
+    `id` is the incarnation: results of an earlier one are never taken for ours.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self.id = secrets.token_hex(8)
+        self.broker = broker
+        self.dropped = 0
+        self._waiting: dict[tuple[str, Lane, str], list[Call]] = {}
+        self._outstanding: dict[tuple[int, int], Call] = {}
+        self._seconds: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._scheduled = False
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, broker: Broker) -> AsyncIterator[Dispatcher]:
+        """Take results for the block's duration."""
+        dispatcher = cls(broker)
+        await streams.ensure(broker, streams.account_streams())
+        consumer = streams.done_consumer(dispatcher.id)
+        async with Pull.open(
+            broker, subjects.DONE, consumer, dispatcher._receive, limit=RESULTS_HELD
+        ):
+            try:
+                yield dispatcher
+            finally:
+                await dispatcher._close()
+                with contextlib.suppress(*broker.errors):
+                    await streams.drop_consumer(
+                        broker, subjects.DONE, str(consumer.durable_name)
+                    )
+
+    def send(self, flow: str, lane: Lane, key: str, call: Call) -> None:
+        """Have `call` run on a node; its context gets the result."""
+        self._waiting.setdefault((flow, lane, key), []).append(call)
+        self._outstanding[call.context.number, call.number] = call
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def forget(self, call: Call) -> None:
+        """Drop the result of `call` when it comes: its context has ended."""
+        self._outstanding.pop((call.context.number, call.number), None)
+
+    def spawn(self, coroutine: Any) -> None:
+        """Run `coroutine` beside; cancelled when the dispatcher closes."""
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _flush(self) -> None:
+        """Send what became ready in this turn of the event loop, together."""
+        self._scheduled = False
+        waiting, self._waiting = self._waiting, {}
+        for (flow, lane, key), calls in waiting.items():
+            subject = subjects.work_subject(flow, lane, key)
+            size = self._calls_a_message(key)
+            for start in range(0, len(calls), size):
+                self.spawn(self._publish(subject, calls[start : start + size]))
+
+    def _calls_a_message(self, key: str) -> int:
+        seconds = self._seconds.get(key)
+        if seconds is None:
+            return 1  # the duration is unknown: spread them
+        return max(1, min(MOST_CALLS, int(SECONDS_A_MESSAGE / max(seconds, 1e-6))))
+
+    async def _publish(self, subject: str, calls: list[Call]) -> None:
+        """Publish `calls`, in parts if they are large. A call that cannot cross fails alone."""
+        try:
+            data = Work(
+                self.id,
+                [WireCall(call.context.number, call.number, call.inputs) for call in calls],
+            ).encode()
+            most = min(MOST_BYTES, self.broker.max_payload) if len(calls) > 1 else None
+            if most is not None and len(data) > most:
+                raise OverflowError("too large together")
+            await self.broker.publish(subject, data)
+        except (TypeError, ValueError, OverflowError, BrokerError) as error:
+            if len(calls) > 1:
+                middle = len(calls) // 2
+                await self._publish(subject, calls[:middle])
+                await self._publish(subject, calls[middle:])
+            else:
+                self._fail(calls[0], error)
+
+    def _fail(self, call: Call, error: Exception) -> None:
+        self.forget(call)
+        call.context.fail(call.number, error)
+
+    def _receive(self, taken: Taken) -> None:
+        try:
+            results = Results.decode(taken.data)
+        except msgspec.MsgspecError:
+            log.error("drop results that are not understood")  # noqa: TRY400
+            self.spawn(taken.term())
+            return
+        self._learn(results)
+        for result in results.results:
+            self._take(results.operation, result)
+        self.spawn(taken.ack())
+
+    def _learn(self, results: Results) -> None:
+        if results.seconds > 0:
+            known = self._seconds.get(results.operation, results.seconds)
+            self._seconds[results.operation] = known + (results.seconds - known) * SMOOTHING
+
+    def _take(self, operation: str, result: Result) -> None:
+        call = self._outstanding.pop((result.context, result.number), None)
+        if call is None:
+            self.dropped += 1
+            log.debug("drop a result of %s that nobody waits for", operation)
+        elif result.error is not None:
+            raised = result.error
+            call.context.fail(
+                call.number,
+                RemoteError(call.step.name, raised.kind, raised.message, raised.trace),
+            )
+        else:
+            call.context.complete(call.number, result.outputs)
+
+    async def _close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@config
+class NatsPrimaryOperationImplementationNetworkConfig:
+    pass
+
+
+class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkContext):
+    """Runs what runs here, and sends the rest to nodes.
+
+    `remote` maps instance names to what nodes were told of them; an operation that is not in
+    it is instantiated here.
+    """
+
+    def __init__(self, config: Any, parent: Any) -> None:
+        super().__init__(config, parent)
+        self.remote: dict[str, OperationRecord] = {}
+
+    async def contains(self, operation: Any) -> bool:
+        return operation.instance_name in self.remote or await super().contains(operation)
+
+    async def operation_completed(self) -> None:
+        raise TypeError("a context is told of each result itself")
+
+    async def dispatch(self, octx: Any, operation: Any, parameter_set: Any) -> None:
+        raise TypeError("calls are dispatched with `send`")
+
+    def send(
+        self, dispatcher: Dispatcher, flow: str, lane: Lane, lctx: NatsPrimaryLockNetworkContext, call: Call
+    ) -> None:
+        """Have `call` run, here or on a node, under its locks; its context gets the result."""
+        if call.context.plan.locks and any(True for _ in call.parents):
+            dispatcher.spawn(self._send_locked(dispatcher, flow, lane, lctx, call))
+        elif (record := self.remote.get(call.step.name)) is not None:
+            dispatcher.send(flow, lane, record.key, call)
+        else:
+            dispatcher.spawn(self._run_here(call))
+
+    async def _send_locked(
+        self, dispatcher: Dispatcher, flow: str, lane: Lane, lctx: NatsPrimaryLockNetworkContext, call: Call
+    ) -> None:
+        async with lctx.hold(call.parents):
+            record = self.remote.get(call.step.name)
+            if record is None:
+                await self._run_here(call)
+                return
+            done = call.context.completion(call.number)
+            dispatcher.send(flow, lane, record.key, call)
+            await done
+
+    async def _run_here(self, call: Call) -> None:
+        context = call.context
+        try:
+            outputs = await self.outputs(
+                context.ctx, context.octx, call.step.operation, call.inputs
+            )
+        except Exception as error:  # noqa: BLE001 - it is the result of this call
+            context.fail(call.number, error)
+        else:
+            context.complete(call.number, outputs)
+
+
+@entrypoint("nats_primary")
+class NatsPrimaryOperationImplementationNetwork(BaseOperationImplementationNetwork, ContextMaker):
+    """Instantiates what runs on the primary, and sends the rest to nodes."""
+
+    CONTEXT = NatsPrimaryOperationImplementationNetworkContext
+    CONFIG = NatsPrimaryOperationImplementationNetworkConfig

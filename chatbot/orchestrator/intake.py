@@ -1,0 +1,310 @@
+"""A primary's intake: messages from IN become contexts, their outcomes go to OUT.
+
+The rule that it guards: a message is acknowledged after its outcome is stored, and never
+before. A rerun's outcome is refused by OUT: the first one stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from dffml.df.base import StringInputSetContext
+from dffml.df.types import DataFlow, Definition
+
+import chatbot
+from chatbot.broker import Broker, Pull, Taken, streams, subjects
+from chatbot.broker.subjects import Lane
+from chatbot.errors import AlreadyPublished, RemoteError
+from chatbot.messages import (
+    ChatMessage,
+    DeadLetter,
+    OperationRecord,
+    Outcome,
+    PrimaryRecord,
+    Reply,
+)
+from chatbot.nodes.roster import Roster, announce
+from chatbot.orchestrator.context import Context
+from chatbot.orchestrator.orchestrator import NatsOrchestrator
+from chatbot.orchestrator.run import NatsOrchestratorContext
+from chatbot.orchestrator.values import Value
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = {Lane.PEOPLE: 512, Lane.BULK: 256}
+"""Contexts that one primary runs at once."""
+
+PARKED = 128
+"""Contexts that may wait for an operation that no node offers; further ones are handed back."""
+
+HANDED_BACK = 3.0
+DEADLINE = 120.0
+"""Seconds after which a context is given up and its message handed back."""
+
+DRAIN = 5.0
+PREFIX = "message."
+
+
+@dataclass(slots=True)
+class Running:
+    """A message that we hold, and the context that runs for it."""
+
+    taken: Taken
+    message: ChatMessage
+    context: Context | None = None
+
+
+class Intake:
+    """Runs a flow for each message of IN. Made by `open`."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        orchestrator: NatsOrchestrator,
+        octx: NatsOrchestratorContext,
+        roster: Roster,
+        listeners: Callable[[], list[str]],
+    ) -> None:
+        self._broker = broker
+        self._orchestrator = orchestrator
+        self._octx = octx
+        self._roster = roster
+        self._listeners = listeners
+        self.flow = orchestrator.flow
+        self._fields = fields_of(octx.config.dataflow)
+        self._running: dict[str, Running] = {}
+        self._started = datetime.now(UTC)
+        self._done = 0
+        self._marks: deque[tuple[float, int]] = deque([(self._now(), 0)], maxlen=6)
+        self._told_missing: frozenset[str] = frozenset()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        broker: Broker,
+        orchestrator: NatsOrchestrator,
+        octx: NatsOrchestratorContext,
+        roster: Roster,
+        *,
+        listeners: Callable[[], list[str]] = list,
+    ) -> AsyncIterator[Intake]:
+        """Take messages for the block's duration; at its end finish what runs, briefly.
+
+        What does not finish in `DRAIN` seconds is handed back and runs elsewhere, or later.
+        """
+        intake = cls(broker, orchestrator, octx, roster, listeners)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                announce(broker, f"primary.{orchestrator.id}", intake.record)
+            )
+            pulls = [
+                await stack.enter_async_context(
+                    Pull.open(
+                        broker,
+                        subjects.in_stream(intake.flow),
+                        streams.in_consumer(intake.flow, lane),
+                        intake._receive,
+                        limit=IN_FLIGHT[lane],
+                    )
+                )
+                for lane in Lane
+            ]
+            watch = asyncio.ensure_future(intake._watch())
+            try:
+                yield intake
+            finally:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+                for pull in pulls:
+                    await pull.stop()
+                await intake._drain()
+
+    @property
+    def records(self) -> list[OperationRecord]:
+        """The operations of the flow that nodes run."""
+        return self._orchestrator.records
+
+    @property
+    def missing(self) -> list[str]:
+        """The operations of the flow that no node offers now, by their instances' names."""
+        return [
+            record.instance
+            for record in self._orchestrator.records
+            if not self._roster.offers(record.key)
+        ]
+
+    def record(self) -> PrimaryRecord:
+        """Return what the primary announces of itself."""
+        now = self._now()
+        self._marks.append((now, self._done))
+        since, before = self._marks[0]
+        return PrimaryRecord(
+            id=self._orchestrator.id,
+            flow=self.flow,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=chatbot.__version__,
+            started=self._started,
+            contexts=len(self._running),
+            done=self._done,
+            rate=round((self._done - before) / (now - since), 1) if now > since else 0.0,
+            listeners=self._listeners(),
+        )
+
+    def _receive(self, taken: Taken) -> None:
+        try:
+            message = ChatMessage.decode(taken.data)
+        except msgspec.MsgspecError:
+            log.error("drop a message that is not understood, from %s", taken.subject)  # noqa: TRY400
+            self._spawn(taken.term())
+            return
+        known = self._running.get(message.id)
+        if known is not None:
+            known.taken = taken  # delivered again while it runs: settle this delivery
+        elif len(self._running) >= PARKED and self.missing:
+            self._spawn(taken.nak(HANDED_BACK))
+        else:
+            self._start(taken, message)
+
+    def _start(self, taken: Taken, message: ChatMessage) -> None:
+        running = self._running[message.id] = Running(taken, message)
+        self._idle.clear()
+
+        async def ended(context: Context) -> None:
+            await self._settle(running, context)
+
+        running.context = self._octx.start(
+            StringInputSetContext(message.id),
+            message.id,
+            inputs_of(message, self._fields),
+            ended,
+        )
+
+    async def _settle(self, running: Running, context: Context) -> None:
+        message = running.message
+        try:
+            outcome = outcome_of(message, await self._octx.results(context))
+        except Exception as error:  # noqa: BLE001 - whatever an operation raised
+            outcome = await self._bury(message, error)
+        subject = subjects.out_subject(self.flow, message.network, message.id)
+        try:
+            await self._broker.publish(subject, outcome.encode())
+        except AlreadyPublished:
+            log.debug("the outcome of %s stands already", message.id)
+        await running.taken.ack()
+        self._done += 1
+        self._forget(message.id)
+
+    async def _bury(self, message: ChatMessage, error: Exception) -> Outcome:
+        """Keep what failed, with its reason, in the dead-letter stream."""
+        cause = error.__cause__ or error
+        what = _in_general_terms(error, cause)
+        log.error("a message ends in the dead letters: %s", what)
+        letter = DeadLetter(
+            flow=self.flow,
+            message=message,
+            reason=str(cause),
+            trace=cause.trace if isinstance(cause, RemoteError) else "",
+            time=datetime.now(UTC),
+        )
+        await self._broker.publish(subjects.dead_subject(self.flow), letter.encode())
+        return Outcome(message.id, message.network, message.room, message.sender, error=what)
+
+    async def _watch(self) -> None:
+        """Give up what takes too long, and say once what is missing."""
+        while True:
+            await asyncio.sleep(1.0)
+            self._tell_missing()
+            oldest = self._now() - DEADLINE
+            for message_id, running in list(self._running.items()):
+                if running.context is not None and running.context.started < oldest:
+                    log.warning("hand back a message that took %.0f s", DEADLINE)
+                    await self._hand_back(message_id, running)
+
+    def _tell_missing(self) -> None:
+        missing = frozenset(self.missing) if self._running else frozenset()
+        if missing - self._told_missing:
+            log.warning(
+                "messages wait: no node runs %s; start one with: chatbot node run %s",
+                ", ".join(sorted(missing)),
+                " ".join(sorted({r.name for r in self._orchestrator.records})),
+            )
+        self._told_missing = missing
+
+    async def _hand_back(self, message_id: str, running: Running) -> None:
+        if running.context is not None:
+            running.context.cancel()
+        self._octx.ictx.entries.pop(message_id, None)
+        self._forget(message_id)
+        await running.taken.nak(HANDED_BACK)
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN if not self.missing else 0.0):
+                await self._idle.wait()
+        for message_id, running in list(self._running.items()):
+            if running.context is not None:
+                running.context.cancel()
+            self._forget(message_id)
+
+    def _forget(self, message_id: str) -> None:
+        self._running.pop(message_id, None)
+        if not self._running:
+            self._idle.set()
+
+    def _spawn(self, coroutine: Any) -> None:
+        self._orchestrator.dispatcher.spawn(coroutine)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def fields_of(dataflow: DataFlow) -> dict[str, Definition]:
+    """Return the fields of a message that `dataflow` uses, with their definitions."""
+    return {
+        name.removeprefix(PREFIX): definition
+        for name, definition in dataflow.definitions.items()
+        if name.startswith(PREFIX)
+    }
+
+
+def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
+    """Return those fields of `message` that a flow uses, as values for its context."""
+    return [Value(getattr(message, name), definition) for name, definition in fields.items()]
+
+
+def outcome_of(message: ChatMessage, results: dict[str, Any]) -> Outcome:
+    """Return what a flow's results decide for `message`."""
+    return Outcome(
+        id=message.id,
+        network=message.network,
+        room=message.room,
+        sender=message.sender,
+        replies=tuple(
+            Reply(text=str(reply["text"]), notice=bool(reply.get("notice")))
+            for reply in results.get("replies", ())
+        ),
+        understood=results.get("understood", {}),
+    )
+
+
+def _in_general_terms(error: Exception, cause: BaseException) -> str:
+    """Say what failed without a word of what people wrote."""
+    if isinstance(cause, RemoteError):
+        return f"{cause.operation} raised {cause.kind}"
+    return f"{error} ({type(cause).__name__})"

@@ -1,0 +1,283 @@
+"""`NatsOrchestrator`: DFFML's orchestrator interface, with the work done by nodes.
+
+    async with NatsOrchestrator.withconfig({}) as orchestrator:
+        async with orchestrator(dataflow) as octx:
+            async for ctx, results in octx.run(inputs):
+                ...
+
+behaves as with DFFML's `MemoryOrchestrator`. The rule that it guards: nodes are told of every
+operation before the first work for it is published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+from dffml.base import config, field
+from dffml.df.base import BaseOrchestrator
+from dffml.df.types import DataFlow
+from dffml.operation.dataflow import RunDataFlowConfig
+from dffml.util.entrypoint import entrypoint
+
+from chatbot import settings
+from chatbot.broker import Broker, EmbeddedServer, connect, files, subjects
+from chatbot.broker.buckets import FLOW_KEPT, Bucket, open_bucket
+from chatbot.broker.subjects import Lane
+from chatbot.errors import OperationError
+from chatbot.messages import FlowRecord, OperationRecord, digest
+from chatbot.nodes.implementations import ContextMaker, Implementation, find
+from chatbot.nodes.node import Node
+from chatbot.orchestrator import placement
+from chatbot.orchestrator.dispatch import (
+    Dispatcher,
+    NatsPrimaryOperationImplementationNetwork,
+    NatsPrimaryOperationImplementationNetworkContext,
+)
+from chatbot.orchestrator.inputs import NatsMasterInputNetwork
+from chatbot.orchestrator.locks import NatsPrimaryLockNetwork
+from chatbot.orchestrator.plan import Plan, compile_flow
+from chatbot.orchestrator.run import NatsOrchestratorContext, NatsOrchestratorContextConfig
+
+log = logging.getLogger(__name__)
+
+
+class InstanceSettings(Protocol):
+    """What a flow file says of one operation instance, beside its configuration."""
+
+    @property
+    def on(self) -> str | None: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def concurrency(self) -> int: ...
+
+
+@config
+class NatsOrchestratorConfig:
+    url: str = field(
+        "Address of the NATS server; CHATBOT_NATS_URL, else an embedded one", default=None
+    )
+    flow: str = field("Name under which nodes know the flow; one of its own", default=None)
+    lane: str = field("people or bulk: whose work goes first", default="people")
+    max_ctxs: int = field("Maximum number of contexts to run concurrently", default=None)
+    input_network: NatsMasterInputNetwork = field(
+        "Input network to use", default_factory=lambda: NatsMasterInputNetwork.withconfig({})
+    )
+    lock_network: NatsPrimaryLockNetwork = field(
+        "Lock network to use", default_factory=lambda: NatsPrimaryLockNetwork.withconfig({})
+    )
+    opimp_network: NatsPrimaryOperationImplementationNetwork = field(
+        "Operation implementation network to use",
+        default_factory=lambda: NatsPrimaryOperationImplementationNetwork.withconfig({}),
+    )
+
+
+@entrypoint("nats")
+class NatsOrchestrator(BaseOrchestrator, ContextMaker):
+    """Runs dataflows with their operations on nodes, over NATS.
+
+    Without an address (`url`, `CHATBOT_NATS_URL`) it starts an embedded server and a node in
+    this process for its own lifetime. Operations that only this process has (closures) run in
+    such a node, too, on subjects that nobody else takes from.
+    """
+
+    CONTEXT = NatsOrchestratorContext
+    CONFIG = NatsOrchestratorConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.id = secrets.token_hex(6)
+        self.flow = config.flow or f"run-{self.id}"
+        self.lane = Lane(config.lane)
+        self.dispatcher: Dispatcher
+        self._broker: Broker | None = None
+        self._settings: Mapping[str, InstanceSettings] = {}
+        self._revision = ""
+        self._stack = AsyncExitStack()
+        self._prepared: dict[int, tuple[Plan, NatsPrimaryOperationImplementationNetworkContext]] = {}
+        self._records: dict[str, OperationRecord] = {}
+        self._bucket: Bucket
+        self._told: set[str] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._node: Node | None = None
+        self._alone = False
+
+    @classmethod
+    def over(
+        cls,
+        broker: Broker,
+        flow: str,
+        *,
+        revision: str = "",
+        instances: Mapping[str, InstanceSettings] | None = None,
+        lane: Lane = Lane.PEOPLE,
+        max_ctxs: int | None = None,
+    ) -> NatsOrchestrator:
+        """Return an orchestrator over a connection that the caller closes.
+
+        `instances` has what the flow file says of each operation, by its path in the flow
+        (`understand/classify`).
+        """
+        made = cls(NatsOrchestratorConfig(flow=flow, lane=str(lane), max_ctxs=max_ctxs))
+        made._broker = broker
+        made._settings = instances or {}
+        made._revision = revision
+        return made
+
+    async def __aenter__(self) -> NatsOrchestrator:
+        await self._stack.__aenter__()
+        try:
+            broker = self._broker or await self._connect()
+            self._broker = broker
+            self.dispatcher = await self._stack.enter_async_context(Dispatcher.open(broker))
+            self._bucket = await open_bucket(broker, subjects.FLOWS)
+            for network in (
+                self.config.input_network,
+                self.config.lock_network,
+                self.config.opimp_network,
+            ):
+                await self._stack.enter_async_context(network)
+            self._tasks.append(asyncio.ensure_future(self._renew()))
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(1.0):
+                await self._bucket.delete(self._key)
+        except self._connected.errors as error:
+            log.debug("cannot withdraw the flow: %r", error)
+        await self._stack.aclose()
+
+    def __call__(self, dataflow: Any, **kwargs: Any) -> NatsOrchestratorContext:
+        given = dataflow
+        if isinstance(dataflow, DataFlow):
+            kwargs.setdefault("max_ctxs", self.config.max_ctxs)
+            given = NatsOrchestratorContextConfig(
+                uid=secrets.token_hex(8), dataflow=dataflow, **kwargs
+            )
+        return NatsOrchestratorContext(given, self)
+
+    async def prepare(
+        self, dataflow: DataFlow, path: str = ""
+    ) -> tuple[Plan, NatsPrimaryOperationImplementationNetworkContext]:
+        """Compile `dataflow` and its subflows, instantiate what runs here, tell nodes the rest.
+
+        Done once for each dataflow object. Raises `OperationError` for what cannot be had.
+        """
+        known = self._prepared.get(id(dataflow))
+        if known is not None:
+            return known
+        nctx = await self._stack.enter_async_context(self.config.opimp_network())
+        for name, operation in dataflow.operations.items():
+            await self._prepare_operation(dataflow, nctx, name, operation, path)
+        await self._tell_nodes()
+        prepared = self._prepared[id(dataflow)] = (compile_flow(dataflow), nctx)
+        return prepared
+
+    @property
+    def records(self) -> list[OperationRecord]:
+        """What nodes are told: the operations that they are to run."""
+        return list(self._records.values())
+
+    @property
+    def _connected(self) -> Broker:
+        assert self._broker is not None
+        return self._broker
+
+    @property
+    def _key(self) -> str:
+        return f"{subjects.token(self.flow)}.{self.id}"
+
+    async def _connect(self) -> Broker:
+        url = self.config.url or settings.nats_url()
+        if url is None:
+            self._alone = True
+            folder = Path(self._stack.enter_context(_temporary_folder()))
+            url = (await self._stack.enter_async_context(EmbeddedServer.start(folder))).url
+        return await self._stack.enter_async_context(connect(url, name=f"orchestrator-{self.id}"))
+
+    async def _prepare_operation(
+        self, dataflow: DataFlow, nctx: Any, name: str, operation: Any, path: str
+    ) -> None:
+        given = dataflow.configs.get(name)
+        if isinstance(given, dict) and operation.name == "dffml.dataflow.run":
+            given = RunDataFlowConfig(**given)
+        if isinstance(given, RunDataFlowConfig):
+            await self.prepare(given.dataflow, f"{path}{name}/")
+        own = dataflow.implementations.get(operation.name)
+        implementation = own or find(operation.name)
+        told = self._settings.get(path + name)
+        if placement.runs_on_primary(operation, implementation, told.on if told else None):
+            await nctx.instantiate(operation, given, opimp=implementation)
+            return
+        private = own is not None and not placement.is_installed(operation)
+        contents = await self._store_files(placement.as_plain(given))
+        record = placement.record(
+            operation,
+            given,
+            scope=self.id if private else "",
+            batch=told.batch if told else 32,
+            concurrency=told.concurrency if told else 1,
+            contents=contents,
+        )
+        nctx.remote[name] = self._records[record.key] = record
+        if private or self._alone:
+            await self._offer(operation.name, implementation)
+
+    async def _store_files(self, plain: dict[str, Any]) -> dict[str, tuple[str, str]]:
+        contents: dict[str, tuple[str, str]] = {}
+        for key, value in plain.items():
+            if isinstance(value, Path):
+                try:
+                    content = await asyncio.to_thread(value.read_bytes)
+                except OSError as error:
+                    raise OperationError(f"cannot read {value}: {error.strerror}") from error
+                contents[key] = (value.name, await files.put(self._connected, content))
+        return contents
+
+    async def _offer(self, name: str, implementation: Implementation) -> None:
+        """Have a node in this process run an operation."""
+        if self._node is None:
+            self._node = Node(self._connected, [], given={name: implementation})
+            self._tasks.append(asyncio.ensure_future(self._node.run()))
+        else:
+            self._node.offer(name, implementation)
+
+    async def _tell_nodes(self) -> None:
+        if set(self._records) != self._told:
+            self._told = set(self._records)
+            await self._bucket.put(self._key, self._record().encode())
+
+    def _record(self) -> FlowRecord:
+        return FlowRecord(
+            flow=self.flow,
+            revision=self._revision or digest(*sorted(self._records)),
+            operations=self.records,
+            primary=self.dispatcher.id,
+        )
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(FLOW_KEPT / 4)
+            if self._told:
+                await self._bucket.put(self._key, self._record().encode())
+
+
+def _temporary_folder() -> Any:
+    import tempfile
+
+    return tempfile.TemporaryDirectory(prefix="chatbot-", ignore_cleanup_errors=True)
+
+

@@ -1,0 +1,34 @@
+"""A primary: one flow, over one connection, for as long as it is open."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from chatbot.broker import Broker, streams
+from chatbot.broker.subjects import Lane
+from chatbot.flowfile.flow import Flow
+from chatbot.nodes.roster import Roster
+from chatbot.orchestrator.intake import Intake
+from chatbot.orchestrator.orchestrator import NatsOrchestrator
+
+
+@asynccontextmanager
+async def primary(
+    broker: Broker, flow: Flow, roster: Roster, *, listeners: Callable[[], list[str]] = list
+) -> AsyncIterator[Intake]:
+    """Run `flow` for every message that is published to its IN, for the block's duration."""
+    await streams.ensure(broker, streams.account_streams() + streams.flow_streams(flow.name))
+    async with (
+        orchestrator(broker, flow, Lane.PEOPLE) as running,
+        running(flow.dataflow) as octx,
+        Intake.open(broker, running, octx, roster, listeners=listeners) as intake,
+    ):
+        yield intake
+
+
+def orchestrator(broker: Broker, flow: Flow, lane: Lane) -> NatsOrchestrator:
+    """Return the orchestrator that runs `flow` as its file says."""
+    return NatsOrchestrator.over(
+        broker, flow.name, revision=flow.revision, instances=flow.instances, lane=lane
+    )

@@ -1,0 +1,131 @@
+"""Running a command's coroutine, and draining it on a signal.
+
+The rule that it guards: the first SIGINT or SIGTERM cancels, so that every block is left in
+order (stop taking, finish what runs, flush, close); the second ends the process at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = 130
+GRACE = 8.0
+"""Seconds that a child process has to drain before it is killed."""
+
+RESTART_PAUSE = 0.5
+MOST_RESTART_PAUSE = 15.0
+
+
+def run(
+    main: Callable[[], Coroutine[Any, Any, int]], *, draining: Callable[[], None] = lambda: None
+) -> int:
+    """Run `main` to its end and return its exit code; 0 when a signal drained it.
+
+    `draining` is called at the first signal, for people. Call from the main thread.
+    """
+    try:
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+    except ImportError:
+        factory = None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_until_signal(main, draining))
+
+
+async def _until_signal(
+    main: Callable[[], Coroutine[Any, Any, int]], draining: Callable[[], None]
+) -> int:
+    task = asyncio.ensure_future(main())
+    signals = 0
+
+    def stop() -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
+            os._exit(INTERRUPTED)
+        draining()
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if signals:
+            return 0
+        raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def child(arguments: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[None]:
+    """Run this program again with `arguments`, for the block's duration; again when it dies.
+
+    The child drains on SIGTERM at the block's end. A signal to our terminal does not reach it,
+    and the kernel ends it when we are killed.
+    """
+    keeper = asyncio.ensure_future(_keep(arguments, environment))
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+
+
+async def _keep(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    pause = RESTART_PAUSE
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "chatbot",
+            *arguments,
+            env=dict(environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=end_with_parent,
+        )
+        started = asyncio.get_running_loop().time()
+        try:
+            status = await process.wait()
+        except asyncio.CancelledError:
+            await _end(process)
+            raise
+        if asyncio.get_running_loop().time() - started > 60.0:
+            pause = RESTART_PAUSE
+        log.warning("the process `chatbot %s` ended with status %d", " ".join(arguments), status)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, MOST_RESTART_PAUSE)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), GRACE)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def end_with_parent() -> None:
+    """Linux: PR_SET_PDEATHSIG, so that a child does not outlive a parent that was killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

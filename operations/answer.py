@@ -1,0 +1,78 @@
+"""What to say to a label: a text from the flow file."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from dffml import Definition, OperationImplementationContext, op
+
+from operations.placement import cheap
+
+FIELDS = ("sender", "label")
+"""What a template may name in braces."""
+
+
+@dataclass(frozen=True)
+class AnswerConfig:
+    """The text for each label; `notice` says it as a notice where the network has them.
+
+    A text may have `{sender}` and `{label}` in it; `{{` and `}}` stand for single braces.
+    """
+
+    answers: dict[str, str] = field(default_factory=dict)
+    notice: bool = False
+
+
+@cheap
+@op(  # type: ignore[untyped-decorator]
+    name="answer",
+    config_cls=AnswerConfig,
+    outputs={"reply": Definition(name="reply", primitive="map")},
+)
+def answer(self: OperationImplementationContext, label: str, sender: str):  # type: ignore[no-untyped-def]
+    """Return the reply for `label`, nothing where the flow has no answer for it."""
+    config: AnswerConfig = self.config
+    template = config.answers.get(label)
+    if not template:
+        return None
+    text = fill(template, sender=sender, label=label)
+    return {"reply": {"text": text, "notice": config.notice}}
+
+
+_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+
+
+def fill(template: str, **values: str) -> str:
+    """Put `values` into `template`. Fields that are not in `values` stay as they are.
+
+    Not `str.format`: that would let a template reach into attributes, and a nick with braces
+    in it break the reply. What was put in is not looked at again.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1]
+        return match[0][0] if name is None else values.get(name.strip(), match[0])
+
+    return _BRACES.sub(replace, template)
+
+
+def check_config(config: AnswerConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield (path in the configuration, message, hint) for each unknown field of a template."""
+    for label, template in config.answers.items():
+        for match in _BRACES.finditer(template):
+            name = match[1]
+            if name is not None and name.strip() not in FIELDS:
+                message = f"the answer to {label!r} has an unknown field {match[0]}"
+                yield ("answers", label), message, _hint(name.strip())
+
+
+def _hint(name: str) -> str:
+    close = difflib.get_close_matches(name.lower(), FIELDS, n=1)
+    if close:
+        return f"did you mean {{{close[0]}}}?"
+    known = " and ".join(f"{{{known}}}" for known in FIELDS)
+    return f"there are {known}; write {{{{ and }}}} for braces as such"
+
+
+answer.imp.check_config = staticmethod(check_config)

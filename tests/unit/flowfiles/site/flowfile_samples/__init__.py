@@ -1,0 +1,1 @@
+"""An installed distribution with operations and listeners, for tests of flow files."""

@@ -1,0 +1,386 @@
+"""Batches, encoder, head and operation, with a tiny transformer and with the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbot.errors import ChatbotError, FlowError, OperationError
+from chatbot.inference import classifier as classifiers
+from chatbot.inference.batching import batches
+from chatbot.inference.classifier import NOTHING, Classifier, load_head, train, trained
+from chatbot.inference.encoder import Encoder
+from chatbot.inference.examples import read_examples
+from operations.classify import ClassifyConfig, ClassifyText, check_config
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+FLOWS = Path(__file__).parents[2] / "flows"
+WORDS = [
+    *("hi", "hello", "hey", "thanks", "thank", "you", "bye"),
+    *("how", "do", "i", "install", "this", "it", "cat", "sat", "mat", "on", "the", "a"),
+]
+EXAMPLES = {
+    "greeting": ["hi", "hello", "hey hello"],
+    "thanks": ["thanks", "thank you", "thanks a mat"],
+    "install": ["how do i install this", "how do i install it"],
+}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a transformer of two layers that knows twenty words."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+    )
+    BertModel(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def encoder(tiny: Path) -> Encoder:
+    return Encoder.load(str(tiny))
+
+
+@pytest.fixture
+def config(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., ClassifyConfig]:
+    """Make a configuration with the tiny model; heads are kept in the test's own folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "labels.yaml"
+    lines = [f"{label}: {texts!r}\n" for label, texts in EXAMPLES.items()]
+    path.write_text("".join(lines))
+    return lambda **more: ClassifyConfig(examples=path, encoder=str(tiny), **more)
+
+
+@given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 2000))
+def test_batches_hold_every_text_once_within_the_limit(lengths: list[int], limit: int) -> None:
+    found = list(batches(lengths, limit))
+    assert sorted(index for batch in found for index in batch) == list(range(len(lengths)))
+    for batch in found:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= limit
+
+
+def test_texts_of_one_length_share_a_batch() -> None:
+    assert [len(batch) for batch in batches([3, 90, 3, 90, 3], 180)] == [2, 3]
+
+
+def test_a_vector_does_not_depend_on_its_batch(encoder: Encoder) -> None:
+    import numpy as np
+
+    texts = ["hi", "how do i install this", "the cat sat on the mat " * 60, "", "zzz", "hi"]
+    together = encoder.encode(texts)
+    assert together.shape == (6, encoder.dim)
+    assert together.dtype == np.float32
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    for row, text in enumerate(texts):
+        assert np.allclose(together[row], encoder.encode([text])[0], atol=1e-5)
+    assert encoder.encode([]).shape == (0, encoder.dim)
+
+
+def test_identity_changes_with_the_weights(tiny: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny, copy)
+    before = Encoder.load(str(copy)).identity
+    assert before == Encoder.load(str(copy)).identity
+    os.utime(copy / "model.safetensors", (1, 1))
+    assert before != Encoder.load(str(copy)).identity
+
+
+def test_threads_that_start_at_once_share_a_model(tiny: Path) -> None:
+    code = (
+        "import sys; from concurrent.futures import ThreadPoolExecutor;"
+        "from chatbot.inference.encoder import Encoder;"
+        "pool = ThreadPoolExecutor(4);"
+        "found = list(pool.map(Encoder.load, sys.argv[1:] * 4));"
+        "list(pool.map(lambda n: found[0].encode(['hi'] * n), range(100)));"
+        "sys.exit(len(set(found)) != 1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tiny)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("./no/such/folder", "no model folder", "config.json"),
+        ("nobody/no-such-model", "cannot be had from the hub", "HF_HUB_OFFLINE"),
+    ],
+)
+def test_a_model_that_is_not_there_is_an_error_that_says_what_to_do(
+    name: str, message: str, hint: str
+) -> None:
+    with pytest.raises(OperationError, match=message) as caught:
+        Encoder.load(name)
+    assert hint in caught.value.hint
+
+
+def test_a_folder_without_a_model_is_an_error(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(OperationError, match="cannot be loaded"):
+        Encoder.load(str(tmp_path))
+    (tmp_path / "config.json").write_bytes((tiny / "config.json").read_bytes())
+    for path in tiny.glob("tokenizer*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(OperationError, match="cannot be loaded"):
+        Encoder.load(str(tmp_path))
+
+
+def test_loading_prints_nothing(tiny: Path) -> None:
+    code = (
+        "import sys; from chatbot.inference.encoder import Encoder;"
+        "Encoder.load(sys.argv[1]).encode(['hi'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tiny)], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_the_operation_is_imported_without_a_model() -> None:
+    code = (
+        "import sys, operations.classify, operations.text, operations.answer;"
+        "sys.exit(str({'torch', 'transformers', 'sklearn', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.stderr.decode().strip().endswith("set()")
+
+
+def test_examples_are_recognised(encoder: Encoder) -> None:
+    classifier = Classifier(encoder, train(encoder, EXAMPLES), threshold=0.3)
+    assert classifier.labels == tuple(EXAMPLES)
+    for label, texts in EXAMPLES.items():
+        for found in classifier.predict(texts):
+            assert found.label == label
+            assert found.sure
+            assert 0.3 <= found.score <= 1
+
+
+def test_a_score_below_the_threshold_is_not_sure(encoder: Encoder) -> None:
+    head = train(encoder, EXAMPLES)
+    [found] = Classifier(encoder, head, threshold=1.0).predict(["hi"])
+    assert (found.label, found.sure) == ("greeting", False)
+
+
+def test_what_is_like_no_example_is_not_sure(encoder: Encoder) -> None:
+    head = train(encoder, EXAMPLES)
+    classifier = Classifier(encoder, head, threshold=0.0, likeness=0.999)
+    [same, other] = classifier.predict(["hi", "the cat sat on the mat"])
+    assert same.sure
+    assert not other.sure
+
+
+def test_an_empty_text_has_no_label(encoder: Encoder) -> None:
+    classifier = Classifier(encoder, train(encoder, EXAMPLES))
+    [empty, blank, word] = classifier.predict(["", "  \n", "hi"])
+    assert empty == blank == NOTHING
+    assert word.label == "greeting"
+
+
+def test_two_labels_have_probabilities_that_add_up(encoder: Encoder) -> None:
+    import numpy as np
+
+    two = {label: EXAMPLES[label] for label in ("greeting", "install")}
+    head = train(encoder, two)
+    scores = head.probabilities(encoder.encode([*two["greeting"], *two["install"]]))
+    assert np.allclose(scores.sum(axis=1), 1)
+    assert scores.argmax(axis=1).tolist() == [0, 0, 0, 1, 1]
+
+
+def test_a_kept_head_predicts_what_the_trained_one_did(encoder: Encoder, tmp_path: Path) -> None:
+    texts = [text for texts in EXAMPLES.values() for text in texts] + ["the cat sat"]
+    first = Classifier(encoder, trained(encoder, EXAMPLES, tmp_path)).predict(texts)
+    [path] = tmp_path.iterdir()
+    head = load_head(path)
+    assert head is not None
+    assert Classifier(encoder, head).predict(texts) == first
+    trained(encoder, {**EXAMPLES, "bye": ["bye"]}, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 4096, None])
+def test_a_corrupt_head_is_trained_again(
+    encoder: Encoder, tmp_path: Path, content: bytes | None
+) -> None:
+    trained(encoder, EXAMPLES, tmp_path)
+    [path] = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    assert load_head(path) is None
+    trained(encoder, EXAMPLES, tmp_path)
+    assert load_head(path) is not None
+
+
+def test_a_head_of_other_shape_is_not_used(
+    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "head.safetensors"
+    head = train(encoder, EXAMPLES)
+    classifiers.save_head(head, path)
+    monkeypatch.setattr(classifiers, "_FORMAT", "chatbot head 2")
+    assert load_head(path) is None
+    monkeypatch.undo()
+    import dataclasses
+
+    classifiers.save_head(dataclasses.replace(head, labels=("one",)), path)
+    assert load_head(path) is None
+
+
+def test_a_folder_that_cannot_be_written_to_costs_only_time(
+    encoder: Encoder, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert trained(encoder, EXAMPLES, tmp_path / "file").labels == tuple(EXAMPLES)
+
+
+async def test_a_batch_is_answered_in_order_and_what_is_wrong_alone_fails(
+    config: Callable[..., ClassifyConfig],
+) -> None:
+    batch: list[dict[str, Any]] = [{"text": "hi"}, {}, {"text": ""}, {"text": "thank you"}]
+    async with (
+        asyncio.timeout(60),
+        ClassifyText.imp(config(threshold=0.3)) as imp,
+        imp(None, None) as context,
+    ):
+        [greeting, wrong, empty, thanks] = await context.run_batch(batch)
+        alone = await context.run({"text": "hi"})
+        assert await context.run_batch([]) == []
+    assert greeting["label"] == alone["label"] == "greeting"
+    assert greeting["score"] == pytest.approx(alone["score"], abs=1e-4)
+    assert greeting["sure"] is True
+    assert isinstance(wrong, TypeError)
+    assert empty == {"label": "", "score": 0.0, "sure": False}
+    assert thanks["label"] == "thanks"
+
+
+async def test_the_event_loop_is_free_while_the_model_loads(
+    config: Callable[..., ClassifyConfig],
+) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        counting = group.create_task(count())
+        async with ClassifyText.imp(config()):
+            counting.cancel()
+    assert turns > 100
+
+
+async def test_leaving_ends_the_thread(config: Callable[..., ClassifyConfig]) -> None:
+    async with asyncio.timeout(60), ClassifyText.imp(config()):
+        [thread] = [t for t in threading.enumerate() if t.name.startswith("classifier")]
+    await asyncio.to_thread(thread.join, 30)
+    assert not thread.is_alive()
+
+
+async def test_a_wrong_examples_file_is_told_at_entry(
+    config: Callable[..., ClassifyConfig], tmp_path: Path
+) -> None:
+    (tmp_path / "labels.yaml").write_text("one: [hi]\n")
+    with pytest.raises(FlowError):
+        async with ClassifyText.imp(config()):
+            raise AssertionError("entered")
+    [(path, message, _)] = check_config(config())
+    assert path == ("examples",)
+    assert "labels.yaml:1:1: has fewer than two labels" in message
+
+
+def test_a_threshold_is_a_probability(config: Callable[..., ClassifyConfig]) -> None:
+    [(path, _, _)] = check_config(config(threshold=50))
+    assert path == ("threshold",)
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ChatbotError, match="extra 'nlp'") as caught:
+        Encoder.load()
+    assert "chatbot[nlp]" in caught.value.hint
+
+
+@pytest.fixture(scope="session")
+def support(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    """What the shipped flow understands with the shipped model."""
+    encoder = Encoder.load()
+    examples = read_examples(FLOWS / "support-labels.yaml")
+    return Classifier(encoder, trained(encoder, examples, tmp_path_factory.mktemp("heads")))
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("how do I install this?", "install"),
+        ("How do I install this project on my Mac?", "install"),
+        ("thanks!", "thanks"),
+        ("thank you", "thanks"),
+        ("hello", "greeting"),
+        ("Good morning all", "greeting"),
+        ("where can I find the documentation for this project?", "docs"),
+        ("how can I report an issue", "bug"),
+        ("what's the newest release?", "release"),
+        ("what's the process for contributing to this project?", "contribute"),
+        ("Can anyone help me out?", "help"),
+        ("is this thing a bot?", "about"),
+        ("goodbye everyone", "bye"),
+    ],
+)
+def test_the_shipped_labels_understand_what_is_asked_often(
+    support: Classifier, text: str, label: str
+) -> None:
+    [found] = support.predict([text])
+    assert (found.label, found.sure) == (label, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "asdf qwer zxcv",
+        "colorless green ideas sleep furiously",
+        "i want to transfer money to my savings account",
+        "what is the weather like in paris",
+        "you do not need to install that, it comes with most distributions",
+        "how do i install the wireless driver for my laptop",
+        "no problem",
+        "you should report that as a bug",
+        "i read the docs already and they did not help",
+        "my printer stopped after the last release",
+        "12345",
+        "привет",
+    ],
+)
+def test_the_shipped_labels_leave_alone_what_is_not_for_them(
+    support: Classifier, text: str
+) -> None:
+    [found] = support.predict([text])
+    assert found.label == "chatter" or not found.sure
