@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType
 from typing import Any, NamedTuple, cast
 
+
 def install() -> None:
     """Arrange for DFFML to be repaired when it is first imported; importing nothing now."""
     if not any(isinstance(finder, _RepairingFinder) for finder in sys.meta_path):
@@ -122,7 +123,7 @@ def _mend_definitions(module: ModuleType) -> None:
             exported["spec"] = _export_spec(self.spec, export_dict)
         return exported
 
-    def _fromdict(cls: Any, **kwargs: Any) -> Any:
+    def _fromdict(cls: Any, /, **kwargs: Any) -> Any:
         spec = kwargs.get("spec")
         if isinstance(spec, dict):
             kwargs["spec"] = _build_spec(cls, spec)

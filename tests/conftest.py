@@ -1,3 +1,9 @@
 """Fixtures for all tests; each server's are in a module of its own."""
 
-pytest_plugins = ["tests.servers.irc"]
+import sys
+from pathlib import Path
+
+# Operations that tests install beside the project's own.
+sys.path.append(str(Path(__file__).parent / "plugin"))
+
+pytest_plugins = ["tests.servers.irc", "tests.servers.nats", "tests.servers.processes"]

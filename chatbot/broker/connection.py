@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import nats
@@ -58,7 +59,7 @@ class Address:
             user=user if password else None,
             password=password,
             token=None if password else user,
-            pin=(parse_qs(first.query).get("pin") or [None])[0],
+            pin=next(iter(parse_qs(first.query).get("pin", [])), None),
         )
 
 
@@ -146,14 +147,15 @@ async def _open(address: Address, name: str, shown: str) -> Client:
             disconnected_cb=on_lost,
             reconnected_cb=on_back,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,
+            reconnect_time_wait=cast(int, 0.25),  # seconds; a float is taken, too
             connect_timeout=5,
             ping_interval=10,
             max_outstanding_pings=2,
             pending_size=64 * 1024 * 1024,
         )
     )
-    await asyncio.wait({opening, refused}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    both: set[asyncio.Future[Any]] = {opening, refused}
+    await asyncio.wait(both, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     if opening.done() and opening.exception() is None:
         refused.cancel()
         return client

@@ -45,7 +45,8 @@ class Listen:
     def parse(cls, text: str) -> Listen:
         """Read `HOST`, `HOST:PORT` or `[IPV6]:PORT`."""
         host, separator, port = text.rpartition(":")
-        if not separator or text.endswith("]") or ":" in host.strip("[]") != text.startswith("["):
+        bare_ipv6 = ":" in host and not host.startswith("[")
+        if not separator or text.endswith("]") or bare_ipv6:
             host, port = text, str(DEFAULT_PORT)
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise UsageError(
@@ -205,7 +206,7 @@ class EmbeddedServer:
                 )
             with contextlib.suppress(OSError, ValueError, IndexError, KeyError):
                 port = int(json.loads(ports.read_text())["nats"][0].rpartition(":")[2])
-                with contextlib.closing((await _dial(self._listen, port))):
+                with contextlib.closing(await _dial(self._listen, port)):
                     return port
             await asyncio.sleep(0.005)
 
@@ -223,7 +224,7 @@ class EmbeddedServer:
                 await self._launch()
                 pause = 0.1
             except ServerError as error:
-                log.error("%s (%s)", error, error.hint)  # noqa: TRY400
+                log.error("%s (%s)", error, error.hint)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
 

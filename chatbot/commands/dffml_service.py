@@ -29,7 +29,7 @@ class NodeRunConfig:
     quiet: bool = field("Say only what is wrong", default=False)
 
 
-class Run(CMD):  # type: ignore[misc]
+class Run(CMD):
     """Run operations for the flows that need them, until stopped."""
 
     CONFIG = NodeRunConfig
@@ -38,7 +38,7 @@ class Run(CMD):  # type: ignore[misc]
         await run_node(self.operations, self.nats, None, Screen(quiet=self.quiet))
 
 
-class NodeService(CMD):  # type: ignore[misc]
+class NodeService(CMD):
     """Nodes: they run operations for bots, on any machine."""
 
     run = Run

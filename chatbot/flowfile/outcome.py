@@ -30,10 +30,10 @@ class OutcomeConfig:
     stage=Stage.OUTPUT,
     config_cls=OutcomeConfig,
 )
-class CollectOutcome(OperationImplementationContext):  # type: ignore[misc]
+class CollectOutcome(OperationImplementationContext):
     """Return the replies and what was understood; of neither need there be any."""
 
-    async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - `start`
+    async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         async with self.octx.ictx.definitions(self.ctx) as found:
             replies = [i for d in self.config.replies for i in await _items(found, d)]
             outputs = {n: await _items(found, d) for n, d in self.config.outputs.items()}

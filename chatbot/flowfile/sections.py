@@ -166,7 +166,7 @@ class _Sections:
     def _name(self, node: Node | None, path: Path, mark: Mark) -> str:
         name = path.stem if node is None else node.value
         where = mark if node is None else node.mark
-        if isinstance(name, str) and _NAME.fullmatch(name):
+        if isinstance(name, str) and (_NAME.fullmatch(name) or (self._subflow and node is None)):
             return name
         if node is None:
             self._report.add(where, "the file's name cannot name a flow", "give it a `name:`")
@@ -246,7 +246,8 @@ class _Sections:
     def _is_text(self, node: Node, what: str) -> bool:
         if isinstance(node.value, str) and node.value:
             return True
-        self._report.add(node.mark, f"{what} must be a text, not {node.kind}")
+        found = "an empty one" if node.value == "" else node.kind
+        self._report.add(node.mark, f"{what} must be a text, not {found}")
         return False
 
     def _wires(self, node: Node | None) -> dict[str, Wire]:
@@ -272,7 +273,8 @@ class _Sections:
     def _source(self, node: Node) -> Source | None:
         if not isinstance(node.value, str) or not node.value:
             hint = "a value that is given here is written {value: ...}"
-            self._report.add(node.mark, f"a source must be a name, not {node.kind}", hint)
+            found = "an empty text" if node.value == "" else node.kind
+            self._report.add(node.mark, f"a source must be a name, not {found}", hint)
             return None
         origin, dot, key = node.value.partition(".")
         if dot and origin and key:

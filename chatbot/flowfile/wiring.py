@@ -7,6 +7,7 @@ is never taken for what another gave. Outputs are called `<instance>.<output>`, 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -186,20 +187,28 @@ class Scope:
                 self._check(wire.sources)
 
     def _wire(self, section: Section, key: str, definition: Any, seeds: list[Any]) -> list[Any]:
-        from dffml import Input
-
         if key not in section.inputs:
             return self._default(section, key, definition, seeds)
         sources = []
         for source in section.inputs[key].sources:
             if isinstance(source, Literal):
-                seeds.append(
-                    Input(value=source.value, definition=_literal(section, key, definition))
-                )
-                sources.append({"seed": [f"{section.name}.inputs.{key}"]})
+                own = hashable(definition._replace(name=f"{section.name}.inputs.{key}"))
+                seeds += self._given(source, own)
+                sources.append({"seed": [own.name]})
             elif (found := self.definition(source)) is not None:
                 sources.append(_flow_source(source, found))
         return sources
+
+    def _given(self, literal: Literal, definition: Any) -> list[Any]:
+        from dffml import Input
+        from dffml.df.types import PrimitiveDoesNotMatchValue
+
+        value = copy.deepcopy(literal.value)  # DFFML converts it in place, where there is a spec
+        try:
+            return [Input(value=value, definition=definition)]
+        except (TypeError, ValueError, LookupError, PrimitiveDoesNotMatchValue) as error:
+            self._report.add(literal.mark, f"the operation does not take this value: {error}")
+            return []
 
     def _default(self, section: Section, key: str, definition: Any, seeds: list[Any]) -> list[Any]:
         from dffml import Input
@@ -216,10 +225,6 @@ def _flow_source(source: Source, definition: Any) -> dict[str, Any]:
     if source.origin in (MESSAGE, INPUT):
         return {"seed": [definition.name]}
     return {source.origin: source.key}
-
-
-def _literal(section: Section, key: str, definition: Any) -> Any:
-    return hashable(definition._replace(name=f"{section.name}.inputs.{key}"))
 
 
 def _has_default(definition: Any) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -129,7 +130,12 @@ def _load(source: str, files: str) -> Encoder:
 
 
 def _import_models() -> None:
-    """Import `transformers` and torch, quietly."""
+    """Import `transformers` and torch, quietly.
+
+    Threads of torch that have nothing to do must sleep, not spin: where two processes share two
+    cores, spinning makes each eight times slower. OpenMP reads this when it is loaded.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import torch  # noqa: F401
         import transformers

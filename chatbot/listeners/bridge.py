@@ -113,7 +113,7 @@ class NatsBridge:
             try:
                 outcome = Outcome.decode(taken.data)
             except msgspec.MsgspecError:
-                log.error("drop an outcome that is not understood, on %s", taken.subject)  # noqa: TRY400
+                log.error("drop an outcome that is not understood, on %s", taken.subject)
                 await taken.term()
                 continue
             yield Delivery(outcome, taken.attempt, taken.ack)

@@ -55,7 +55,7 @@ def find(name: str) -> Implementation:
             f"the operation {name!r} cannot be imported: {error}",
             hint="install what it needs: pip install 'chatbot[nlp]'",
         ) from error
-    implementation = OperationImplementation._imp(loaded)
+    implementation: Implementation | None = OperationImplementation._imp(loaded)
     if implementation is None:
         raise OperationError(f"{point.value} is registered as an operation, and is none")
     return implementation
@@ -109,7 +109,7 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         for left in range(max(1, operation.retry) - 1, -1, -1):
             try:
                 return await self._run_once(ctx, octx, operation, inputs)
-            except Exception:  # noqa: BLE001 - an operation may raise anything
+            except Exception:
                 if not left:
                     raise
                 self.logger.warning("retry %s", operation.instance_name)
@@ -122,7 +122,8 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
             return []
         if inspect.isasyncgen(given):
             async with contextlib.aclosing(given):
-                return [each async for each in given]
+                streamed: Outputs = [each async for each in given]
+                return streamed
         return [given]
 
     def batches(self, operation: Operation) -> bool:
@@ -137,8 +138,7 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         async with implementation(None, None) as context:
             run_batch = getattr(context, "run_batch", None)
             if run_batch is not None and len(batch) > 1:
-                given = await run_batch(list(batch))
-                return [_as_outputs(each) for each in given]
+                return [_as_outputs(each) for each in await run_batch(list(batch))]
         return [await self._outputs_or_error(operation, inputs) for inputs in batch]
 
     async def _outputs_or_error(self, operation: Operation, inputs: Inputs) -> Outputs | Exception:
@@ -159,9 +159,9 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
 
 
 def _as_outputs(given: Any) -> Outputs | Exception:
-    if given is None:
-        return []
-    return given if isinstance(given, Exception) else [given]
+    if isinstance(given, Exception):
+        return given
+    return [] if given is None else [given]
 
 
 class ContextMaker(BaseMemoryDataFlowObject):

@@ -65,7 +65,7 @@ class NatsNodeInputNetworkContext(BaseInputNetworkContext):
         """Send over this connection; before the first `add`."""
         self._broker = broker
 
-    async def add(self, primary: str, results: Results) -> None:  # type: ignore[override]
+    async def add(self, primary: str, results: Results) -> None:
         """Publish `results` to `primary`; return when they are stored.
 
         A result that cannot be encoded, or is too large, becomes an error of its own call;

@@ -168,7 +168,7 @@ class Node:
                 self._progress(f"running {record.name} for {flow}")
         except* ChatbotError as failure:
             for error in failure.exceptions:
-                log.error("cannot run %s for %s: %s", record.name, flow, error)  # noqa: TRY400
+                log.error("cannot run %s for %s: %s", record.name, flow, error)
                 self._progress(f"cannot run {record.name}: {error}")
             self._not_before[key] = asyncio.get_running_loop().time() + FAILED_PAUSE
         finally:
@@ -176,7 +176,9 @@ class Node:
             self._tasks.pop(key, None)
 
     async def _instantiate(self, record: OperationRecord, nctx: Any) -> Any:
-        implementation = self._given.get(record.name) or await asyncio.to_thread(find, record.name)
+        implementation: Any = self._given.get(record.name)
+        if implementation is None:
+            implementation = await asyncio.to_thread(find, record.name)
         operation = implementation.op._replace(instance_name=record.key, retry=record.retry)
         if not await nctx.contains(operation):
             config = {**record.config, **await self._fetch(record)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 import traceback
@@ -78,14 +79,13 @@ class Worker:
         """Work until cancelled; then finish the batch that runs, and hand the rest back."""
         async with contextlib.AsyncExitStack() as stack:
             for lane in Lane:
-                queue = self._queues[lane]
                 self._pulls.append(
                     await stack.enter_async_context(
                         Pull.open(
                             self._broker,
                             subjects.WORK,
                             streams.work_consumer(self.flow, lane, self.record.key),
-                            lambda taken, queue=queue: self._receive(taken, queue),
+                            functools.partial(self._receive, self._queues[lane]),
                             limit=self._limit(),
                         )
                     )
@@ -109,11 +109,11 @@ class Worker:
             rate=round(rate, 1),
         )
 
-    def _receive(self, taken: Taken, queue: deque[Held]) -> None:
+    def _receive(self, queue: deque[Held], taken: Taken) -> None:
         try:
             work = Work.decode(taken.data)
         except msgspec.MsgspecError:
-            log.error("drop work that is not understood, on %s", taken.subject)  # noqa: TRY400
+            log.error("drop work that is not understood, on %s", taken.subject)
             self._spawned = asyncio.ensure_future(taken.term())
             return
         queue.append(Held(taken, work))

@@ -133,7 +133,7 @@ class Dispatcher:
         try:
             results = Results.decode(taken.data)
         except msgspec.MsgspecError:
-            log.error("drop results that are not understood")  # noqa: TRY400
+            log.error("drop results that are not understood")
             self.spawn(taken.term())
             return
         self._learn(results)

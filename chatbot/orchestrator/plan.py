@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dffml.df.exceptions import MultipleAncestorsFoundError
+from dffml.df.types import _NO_DEFAULT as NO_DEFAULT
 from dffml.df.types import DataFlow, Definition, Input, Operation, Stage
-from dffml.df.types import _NO_DEFAULT as NO_DEFAULT  # noqa: N814
 
 from chatbot.orchestrator.values import Origin
 
@@ -197,7 +197,8 @@ def _sources(given: Any, own_name: str, dataflow: DataFlow) -> Iterator[Source]:
     if isinstance(given, list):
         path = tuple(_origin(each)[0] for each in given[1:])
         given = given[0]
-    for each in [{key: value} for key, value in given.items()] if isinstance(given, dict) else [given]:
+    several = [{key: value} for key, value in given.items()] if isinstance(given, dict) else [given]
+    for each in several:
         origin, alternates = _origin(each)
         if alternates:
             names = frozenset(alternates)
@@ -213,7 +214,7 @@ def _origin(given: Any) -> tuple[Origin, list[str]]:
         return given, []
     ((key, value),) = given.items()
     if isinstance(value, list | tuple):
-        return key, [getattr(name, "name", name) for name in value]
+        return key, [str(getattr(name, "name", name)) for name in value]
     return (key, value), []
 
 

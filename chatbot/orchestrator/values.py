@@ -12,7 +12,7 @@ Origin = str | tuple[str, str]
 """Where a value came from: `seed` (or a caller's word), or (operation instance, output)."""
 
 
-class Value(Input):  # type: ignore[misc]
+class Value(Input):
     """An `Input` that is cheap to make, and whose ancestors are found in linear time.
 
     Reads like DFFML's everywhere; `uid` is made when it is first read. `value` is taken as it

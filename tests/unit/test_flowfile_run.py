@@ -210,6 +210,17 @@ outputs: {people: find.people}
     assert (await run(dataflow, text=""))["understood"] == {}
 
 
+async def test_a_given_value_is_converted_by_the_operations_spec(tmp_path: Path) -> None:
+    flow = """\
+version: 1
+operations:
+  greet: {run: sample_greet, inputs: {person: {value: {name: ann, age: 5}}}}
+outputs: {text: greet.text}
+"""
+    loaded = load(write(tmp_path, flow=flow))
+    assert (await run(loaded.dataflow))["understood"] == {"text": "ann, 5"}
+
+
 def test_the_dataflow_has_no_name_twice(support: Path) -> None:
     flow = load(support)
     assert set(flow.dataflow.operations) == {"understand", "answer", "outcome"}

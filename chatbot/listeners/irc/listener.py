@@ -11,7 +11,7 @@ from chatbot.errors import ListenerError
 from chatbot.listeners.bridge import Bridge
 from chatbot.listeners.irc.hearing import Heard
 from chatbot.listeners.irc.outbox import Outbox
-from chatbot.listeners.irc.pace import Backoff, Bucket
+from chatbot.listeners.irc.pace import Backoff
 from chatbot.listeners.irc.registration import Refusal
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
@@ -71,7 +71,6 @@ class _Run:
         self._bridge = bridge
         self._heard = Heard()
         self._outbox = Outbox()
-        self._bucket = Bucket(settings.rate, settings.burst)
         self._speaker = Speaker(network, settings, self._outbox)
         self._backoff = Backoff(timing.backoff, timing.backoff_most)
         self._refusals: list[Refusal] = []
@@ -96,7 +95,6 @@ class _Run:
                 self._network,
                 self._settings,
                 self._timing,
-                bucket=self._bucket,
                 heard=self._heard,
                 outbox=self._outbox,
             )

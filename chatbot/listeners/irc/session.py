@@ -44,14 +44,14 @@ class Session:
         settings: IrcSettings,
         timing: Timing,
         *,
-        bucket: Bucket,
         heard: Heard,
         outbox: Outbox,
     ) -> None:
         self.lasted = 0.0
         self._settings = settings
         self._timing = timing
-        self._bucket = bucket
+        # A new one for each connection, as the server counts anew as well.
+        self._bucket = bucket = Bucket(settings.rate, settings.burst)
         self._wire = wire = Wire(self._on_event)
         self._commands = Commands(wire, bucket)
         self._registration = Registration(network, settings.nick, wire, self._commands)

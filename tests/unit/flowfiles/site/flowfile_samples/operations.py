@@ -116,5 +116,14 @@ class SamplePeople(OperationImplementationContext):
         return {"people": [{"name": name} for name in inputs["text"].split()]}
 
 
+@op(
+    name="sample_greet",
+    inputs={"person": Definition(name="greet.person", primitive="map", spec=Person)},
+    outputs={"text": Definition(name="greet.text", primitive="string")},
+)
+def sample_greet(person: Person) -> dict:
+    return {"text": f"{person.name}, {person.age}"}
+
+
 def sample_plain(text: str) -> str:
     return text.upper()
