@@ -200,9 +200,7 @@ def node() -> None:
 @click.argument("operations", nargs=-1, required=True, metavar="OPERATION...")
 @nats_options
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
-def node_run(
-    operations: tuple[str, ...], nats: str | None, data: Path | None, quiet: bool
-) -> int:
+def node_run(operations: tuple[str, ...], nats: str | None, data: Path | None, quiet: bool) -> int:
     """Run OPERATIONs for the flows that need them, until stopped.
 
     Their configuration comes over NATS from the flow; no file is needed here. The node runs

@@ -7,6 +7,7 @@ importing DFFML changes nothing for the rest of the program.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.machinery
 import sys
 import typing
@@ -70,7 +71,7 @@ def _single_inheritance_for_named_tuples() -> Iterator[None]:
     original = meta.__new__
     marker = typing._NamedTuple  # type: ignore[attr-defined]
 
-    def new(cls: type, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]) -> Any:
+    def new(cls: type, name: str, _bases: tuple[Any, ...], namespace: dict[str, Any]) -> Any:
         return original(cls, name, (marker,), namespace)
 
     meta.__new__ = new
@@ -102,6 +103,17 @@ def _hashable_dataclass_defaults() -> Iterator[None]:
                 cls.__hash__ = None
             else:
                 del cls.__hash__
+
+
+@contextmanager
+def _no_loop_of_its_own() -> Iterator[None]:
+    """Keep DFFML's test case class from making an event loop that nobody closes."""
+    kept = asyncio.get_event_loop
+    asyncio.get_event_loop = lambda: None  # type: ignore[assignment, return-value]
+    try:
+        yield
+    finally:
+        asyncio.get_event_loop = kept
 
 
 def _mend_definitions(module: ModuleType) -> None:
@@ -170,5 +182,6 @@ _REPAIRS = {
     "dffml": Repair(around=_quiet_pkg_resources),
     "dffml.df.types": Repair(around=_single_inheritance_for_named_tuples, after=_mend_definitions),
     "dffml.df.base": Repair(around=_single_inheritance_for_named_tuples),
+    "dffml.util.asynctestcase": Repair(around=_no_loop_of_its_own),
     "dffml.source.df": Repair(around=_hashable_dataclass_defaults),
 }

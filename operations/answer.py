@@ -18,10 +18,13 @@ class AnswerConfig:
     """The text for each label; `notice` says it as a notice where the network has them.
 
     A text may have `{sender}` and `{label}` in it; `{{` and `}}` stand for single braces.
+    What is in `addressed_only` is answered only when the bot was spoken to: people who greet
+    and thank each other do not want a third one to chime in.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
     notice: bool = False
+    addressed_only: list[str] = field(default_factory=list)
 
 
 @cheap
@@ -30,11 +33,13 @@ class AnswerConfig:
     config_cls=AnswerConfig,
     outputs={"reply": Definition(name="reply", primitive="map")},
 )
-def answer(self: OperationImplementationContext, label: str, sender: str):  # type: ignore[no-untyped-def]
+def answer(  # type: ignore[no-untyped-def]
+    self: OperationImplementationContext, label: str, sender: str, addressed: bool = True
+):
     """Return the reply for `label`, nothing where the flow has no answer for it."""
     config: AnswerConfig = self.config
     template = config.answers.get(label)
-    if not template:
+    if not template or (label in config.addressed_only and not addressed):
         return None
     text = fill(template, sender=sender, label=label)
     return {"reply": {"text": text, "notice": config.notice}}
@@ -57,7 +62,7 @@ def fill(template: str, **values: str) -> str:
     return _BRACES.sub(replace, template)
 
 
-def check_config(config: AnswerConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def check_config(config: AnswerConfig) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     """Yield (path in the configuration, message, hint) for each unknown field of a template."""
     for label, template in config.answers.items():
         for match in _BRACES.finditer(template):
@@ -65,6 +70,11 @@ def check_config(config: AnswerConfig) -> Iterator[tuple[tuple[str, ...], str, s
             if name is not None and name.strip() not in FIELDS:
                 message = f"the answer to {label!r} has an unknown field {match[0]}"
                 yield ("answers", label), message, _hint(name.strip())
+    for number, label in enumerate(config.addressed_only):
+        if label not in config.answers:
+            near = difflib.get_close_matches(label, config.answers, n=1)
+            hint = f"did you mean {near[0]}?" if near else "see `answers` above"
+            yield ("addressed_only", number), f"{label!r} has no answer", hint
 
 
 def _hint(name: str) -> str:

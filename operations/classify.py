@@ -95,7 +95,7 @@ async def _classifier(self: OperationImplementation) -> AsyncIterator[Classifier
         "sure": Definition(name="classify_text.sure", primitive="bool"),
     },
 )
-class ClassifyText(OperationImplementationContext):  # type: ignore[misc]
+class ClassifyText(OperationImplementationContext):
     """Give `text` the likeliest label of the examples.
 
     `score` is its probability (0 to 1), `sure` whether to act on it. An empty text has the

@@ -119,9 +119,7 @@ async def open_bucket(broker: Broker, name: str) -> Bucket:
     except BucketNotFoundError:
         try:
             kv = await broker.js.create_key_value(
-                KeyValueConfig(
-                    bucket=name, history=1, ttl=_TTL[name], replicas=broker.replicas
-                )
+                KeyValueConfig(bucket=name, history=1, ttl=_TTL[name], replicas=broker.replicas)
             )
         except APIError:  # made by another in this moment
             kv = await broker.js.key_value(name)

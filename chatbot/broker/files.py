@@ -35,7 +35,9 @@ async def get(broker: Broker, name: str) -> bytes:
     try:
         found = await (await _open(broker)).get(name)
     except ObjectNotFoundError as error:
-        raise BrokerError(f"the file {name} that a flow names is not in the object store") from error
+        raise BrokerError(
+            f"the file {name} that a flow names is not in the object store"
+        ) from error
     content = found.data or b""
     if name_of(content) != name:
         raise BrokerError(f"the file {name} in the object store is damaged")

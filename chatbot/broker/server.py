@@ -73,7 +73,9 @@ class EmbeddedServer:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, data: Path, *, listen: Listen | None = None) -> AsyncIterator[EmbeddedServer]:
+    async def start(
+        cls, data: Path, *, listen: Listen | None = None
+    ) -> AsyncIterator[EmbeddedServer]:
         """Run a server for the block's duration, with its data under `data`/nats.
 
         Raises `ServerError` when the folder is in use by another, or the server fails.

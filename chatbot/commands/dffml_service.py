@@ -3,7 +3,6 @@
 The stock `dffml` program imports DFFML before anything can repair it; ours has done so by then.
 """
 
-
 from dffml.base import config, field
 from dffml.util.cli.cmd import CMD
 
@@ -42,5 +41,3 @@ class NodeService(CMD):
     """Nodes: they run operations for bots, on any machine."""
 
     run = Run
-
-

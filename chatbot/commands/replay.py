@@ -78,9 +78,7 @@ async def replay(options: ReplayOptions, screen: Screen, write: Callable[[str], 
     assert first is not None
     tally = Tally()
     async with AsyncExitStack() as stack:
-        outcomes = await _start(
-            options, flow, itertools.chain([first], messages), screen, stack
-        )
+        outcomes = await _start(options, flow, itertools.chain([first], messages), screen, stack)
         started = monotonic()
         total = min(chatlog.count(options.log), options.limit or 1 << 60)
         with screen.counting(f"replaying {options.log.name}", total) as advance:

@@ -81,9 +81,7 @@ def make_listeners(flow: Flow, options: RunOptions) -> list[Any]:
     if not options.listeners:
         return []
     sections = [
-        section
-        for section in flow.listeners.values()
-        if section.kind != CONSOLE and section.on
+        section for section in flow.listeners.values() if section.kind != CONSOLE and section.on
     ]
     if options.console or not sections:
         given = [s for s in flow.listeners.values() if s.kind == CONSOLE]

@@ -74,8 +74,16 @@ def show(seen: Status, screen: Screen) -> None:
         "Primaries",
         ["id", "flow", "where", "since", "in flight", "done", "per s", "listens"],
         [
-            [p.id, p.flow, f"{p.host}:{p.pid}", _since(p.started), str(p.contexts), str(p.done),
-             f"{p.rate:.1f}", "\n".join(p.listeners) or "-"]
+            [
+                p.id,
+                p.flow,
+                f"{p.host}:{p.pid}",
+                _since(p.started),
+                str(p.contexts),
+                str(p.done),
+                f"{p.rate:.1f}",
+                "\n".join(p.listeners) or "-",
+            ]
             for p in seen.primaries
         ],
     )
@@ -84,8 +92,16 @@ def show(seen: Status, screen: Screen) -> None:
         "Nodes",
         ["id", "where", "since", "operation", "flow", "done", "per s", "ms a call"],
         [
-            [n.id, f"{n.host}:{n.pid}", _since(n.started), o.name, o.flow, str(o.done),
-             f"{o.rate:.1f}", f"{o.seconds * 1000:.1f}"]
+            [
+                n.id,
+                f"{n.host}:{n.pid}",
+                _since(n.started),
+                o.name,
+                o.flow,
+                str(o.done),
+                f"{o.rate:.1f}",
+                f"{o.seconds * 1000:.1f}",
+            ]
             for n in seen.nodes
             for o in (n.operations.values() or [_NOTHING])
         ],
@@ -94,8 +110,10 @@ def show(seen: Status, screen: Screen) -> None:
         screen,
         "Queues",
         ["queue", "consumer", "waiting", "in progress", "stored"],
-        [[q.queue, q.consumer, str(q.waiting), str(q.in_progress), str(q.stored)]
-         for q in seen.queues],
+        [
+            [q.queue, q.consumer, str(q.waiting), str(q.in_progress), str(q.stored)]
+            for q in seen.queues
+        ],
     )
 
 

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, cast
 
 from dffml.base import BaseConfig
 from dffml.df.base import (
@@ -92,7 +92,7 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         *,
         opimp: Implementation | None = None,
     ) -> None:
-        """Enter the operation's implementation (which may load a model); raises what that raises."""
+        """Enter the operation's implementation, which may load a model; raises what it raises."""
         implementation = opimp or find(operation.name)
         # A class of its own: DFFML sets `op` on the shared one, so that the last instance wins.
         own = type(implementation.__name__, (implementation,), {"op": operation})
@@ -122,8 +122,7 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
             return []
         if inspect.isasyncgen(given):
             async with contextlib.aclosing(given):
-                streamed: Outputs = [each async for each in given]
-                return streamed
+                return [cast(dict[str, Any], each) async for each in given]
         return [given]
 
     def batches(self, operation: Operation) -> bool:

@@ -119,9 +119,7 @@ class Node:
             ictx.use(self._broker)
             yield nctx, ictx
 
-    async def _follow(
-        self, bucket: Bucket, group: asyncio.TaskGroup, nctx: Any, ictx: Any
-    ) -> None:
+    async def _follow(self, bucket: Bucket, group: asyncio.TaskGroup, nctx: Any, ictx: Any) -> None:
         while True:
             try:
                 wanted = _wanted(await bucket.all(), self._names)
@@ -237,4 +235,3 @@ def _wanted(
             if operation.name in names:
                 wanted[record.flow, operation.key] = operation
     return wanted
-

@@ -96,12 +96,11 @@ class Roster:
 
     def _living(self, kind: type[R]) -> list[R]:
         oldest = time.monotonic() - EXPIRY
-        found = [
+        return [
             record
             for seen, record in self._seen.values()
             if seen >= oldest and isinstance(record, kind)
         ]
-        return found
 
     def _change(self, key: str, value: bytes) -> None:
         if not value:

@@ -136,7 +136,9 @@ class Worker:
             calls = 0
             for lane in Lane:
                 queue = self._queues[lane]
-                while queue and (not batch or calls + len(queue[0].work.calls) <= self.record.batch):
+                while queue and (
+                    not batch or calls + len(queue[0].work.calls) <= self.record.batch
+                ):
                     calls += len(queue[0].work.calls)
                     batch.append(queue.popleft())
             if batch:
@@ -177,9 +179,7 @@ class Worker:
         self._done += len(calls)
 
     async def _send(self, primary: str, results: list[Result]) -> None:
-        await self._ictx.add(
-            primary, Results(self._node, self.record.key, self._seconds, results)
-        )
+        await self._ictx.add(primary, Results(self._node, self.record.key, self._seconds, results))
 
     async def _results(self, calls: list[Call]) -> list[Result]:
         try:
@@ -198,9 +198,7 @@ class Worker:
     def _measure(self, seconds: float, calls: list[Call], held: list[Held]) -> None:
         each = seconds / len(calls)
         self._seconds += (each - self._seconds) * (SMOOTHING if self._seconds else 1.0)
-        self._calls_a_message += (
-            len(calls) / len(held) - self._calls_a_message
-        ) * SMOOTHING
+        self._calls_a_message += (len(calls) / len(held) - self._calls_a_message) * SMOOTHING
         self._done += len(calls)
         for pull in self._pulls:
             pull.resize(self._limit())
@@ -226,4 +224,3 @@ def _result(call: Call, outcome: Outputs | Exception) -> Result:
         [],
         Raised(type(outcome).__name__, str(outcome), trace[-4000:]),
     )
-

@@ -56,7 +56,8 @@ class Context:
 
     `start` takes the first values; results come with `complete` and `fail`. When nothing is
     outstanding, `finished` is called, once, in the event loop; then `error` says whether it
-    failed. Calls that are outstanding when it ends early are given to `abandon`. After `cancel` nothing happens any more, and late results are ignored.
+    failed. Calls that are outstanding when it ends early are given to `abandon`. After `cancel`
+    nothing happens any more, and late results are ignored.
     """
 
     def __init__(
@@ -86,9 +87,7 @@ class Context:
         self._over = False
         self._busy = False
         self._call_numbers = itertools.count(1)
-        self._slots: list[list[list[Any]]] = [
-            [[] for _ in step.parameters] for step in plan.steps
-        ]
+        self._slots: list[list[list[Any]]] = [[[] for _ in step.parameters] for step in plan.steps]
         self._marks: list[list[int]] = [[0] * len(step.parameters) for step in plan.steps]
         self._completions: dict[int, asyncio.Future[None]] = {}
         self._called = [False] * len(plan.steps)
@@ -264,5 +263,3 @@ class Context:
         future = self._completions.pop(number, None)
         if future is not None and not future.done():
             future.set_result(None)
-
-

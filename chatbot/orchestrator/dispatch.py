@@ -68,9 +68,7 @@ class Dispatcher:
             finally:
                 await dispatcher._close()
                 with contextlib.suppress(*broker.errors):
-                    await streams.drop_consumer(
-                        broker, subjects.DONE, str(consumer.durable_name)
-                    )
+                    await streams.drop_consumer(broker, subjects.DONE, str(consumer.durable_name))
 
     def send(self, flow: str, lane: Lane, key: str, call: Call) -> None:
         """Have `call` run on a node; its context gets the result."""
@@ -192,7 +190,12 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
         raise TypeError("calls are dispatched with `send`")
 
     def send(
-        self, dispatcher: Dispatcher, flow: str, lane: Lane, lctx: NatsPrimaryLockNetworkContext, call: Call
+        self,
+        dispatcher: Dispatcher,
+        flow: str,
+        lane: Lane,
+        lctx: NatsPrimaryLockNetworkContext,
+        call: Call,
     ) -> None:
         """Have `call` run, here or on a node, under its locks; its context gets the result."""
         if call.context.plan.locks and any(True for _ in call.parents):
@@ -203,7 +206,12 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
             dispatcher.spawn(self._run_here(call))
 
     async def _send_locked(
-        self, dispatcher: Dispatcher, flow: str, lane: Lane, lctx: NatsPrimaryLockNetworkContext, call: Call
+        self,
+        dispatcher: Dispatcher,
+        flow: str,
+        lane: Lane,
+        lctx: NatsPrimaryLockNetworkContext,
+        call: Call,
     ) -> None:
         async with lctx.hold(call.parents):
             record = self.remote.get(call.step.name)

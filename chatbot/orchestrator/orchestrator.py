@@ -100,7 +100,9 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         self._settings: Mapping[str, InstanceSettings] = {}
         self._revision = ""
         self._stack = AsyncExitStack()
-        self._prepared: dict[int, tuple[Plan, NatsPrimaryOperationImplementationNetworkContext]] = {}
+        self._prepared: dict[
+            int, tuple[Plan, NatsPrimaryOperationImplementationNetworkContext]
+        ] = {}
         self._records: dict[str, OperationRecord] = {}
         self._bucket: Bucket
         self._told: set[str] = set()
@@ -168,9 +170,7 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         if isinstance(dataflow, DataFlow):
             kwargs.setdefault("max_ctxs", self.config.max_ctxs)
             own: Any = NatsOrchestratorContextConfig
-            given = own(
-                uid=secrets.token_hex(8), dataflow=dataflow, **kwargs
-            )
+            given = own(uid=secrets.token_hex(8), dataflow=dataflow, **kwargs)
         return NatsOrchestratorContext(given, self)
 
     async def prepare(
@@ -283,5 +283,3 @@ def _temporary_folder() -> Any:
     import tempfile
 
     return tempfile.TemporaryDirectory(prefix="chatbot-", ignore_cleanup_errors=True)
-
-

@@ -252,8 +252,10 @@ def permutations(
         yield from itertools.product(*everything)
         return
     # New: at least one new item. The i-th term has its first new item in slot i.
-    old = [slot[:mark] if slot else default
-           for slot, mark, default in zip(slots, marks, defaults, strict=True)]
+    old = [
+        slot[:mark] if slot else default
+        for slot, mark, default in zip(slots, marks, defaults, strict=True)
+    ]
     terms = [
         (*old[:i], slot[mark:], *everything[i + 1 :])
         for i, (slot, mark) in enumerate(zip(slots, marks, strict=True))

@@ -191,8 +191,6 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
                 error: BaseException | None = None
             except Exception as raised:  # noqa: BLE001 - handed to whoever iterates
                 outcome, error = None, raised
-            if room is not None:
-                room.release()
             finished.put_nowait((context.ctx, outcome, error))
 
         started = 0
@@ -223,6 +221,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
                 if which is None and error is None:
                     continue  # told that all are fed
                 seen += 1
+                if room is not None:
+                    room.release()  # only now: whoever iterates slowly is not run ahead of
                 if error is not None:
                     if strict or which is None:
                         raise error

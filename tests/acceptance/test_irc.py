@@ -44,6 +44,7 @@ async def test_a_question_in_a_channel_is_classified_elsewhere_and_answered(
             assert "person:" in line
             person.say("#help", "the weather is fine over here, we had fish for lunch")
             person.say("#help", "thanks!")
+            person.say("#help", "helpbot: thanks!")
             await person.wait_for("welcome, person", room="#help")
         answers = [line for line in person.shown("#help") if "<helpbot>" in line]
         assert len(answers) == 2, "it stays silent where it is not sure"
@@ -71,7 +72,7 @@ async def test_a_killed_node_loses_no_message_and_none_is_answered_twice(
         await until(lambda: answers)
         await nodes[0].kill()
         await until(lambda: len(answers) == PEOPLE, 60.0)
-        people[1].say("#help", "thanks!")
+        people[1].say("#help", "helpbot: thanks!")
         await until(lambda: answers["thanks"], 30.0)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

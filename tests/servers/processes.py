@@ -134,7 +134,7 @@ class Program:
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
     data = tmp_path / "data"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     return Program(data)
 
 

@@ -73,11 +73,6 @@ class IrcSettings:
         return found
 
 
-def validate(settings: IrcSettings) -> list[Problem]:
-    """Return all that is wrong with `settings` as (key, message); empty where nothing is."""
-    return settings.problems()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """Every duration that the listener works with, in seconds. Tests shorten some of them."""
