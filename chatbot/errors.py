@@ -8,6 +8,7 @@
     │   ├── ServerError           the embedded server cannot start                 (exit 2)
     │   └── AlreadyPublished      the stream has this id already: the first one stands
     ├── OperationError            an operation cannot be had or configured         (exit 2)
+    ├── ChildError                a process of ours says that it cannot run        (exit 2)
     ├── ListenerError             a network refuses us for good                    (exit 2)
     └── RemoteError               an operation raised on a node; the context's result
 
@@ -73,6 +74,12 @@ class AlreadyPublished(BrokerError):  # noqa: N818 - not a failure: the id is ta
 
 class OperationError(ChatbotError):
     """An operation is not installed, cannot be placed, or refuses its configuration."""
+
+    exit_code = 2
+
+
+class ChildError(ChatbotError):
+    """A process that we started says that it cannot run here, now or later."""
 
     exit_code = 2
 

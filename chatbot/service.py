@@ -15,11 +15,16 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn, TypeVar
+
+from chatbot.errors import ChildError
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R")
+
 INTERRUPTED = 130
+USELESS = 2
 GRACE = 8.0
 """Seconds that a child process has to drain before it is killed."""
 
@@ -73,22 +78,38 @@ async def _until_signal(
 
 
 @asynccontextmanager
-async def child(arguments: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[None]:
+async def child(
+    arguments: Sequence[str], environment: Mapping[str, str]
+) -> AsyncIterator[asyncio.Future[NoReturn]]:
     """Run this program again with `arguments`, for the block's duration; again when it dies.
 
     The child drains on SIGTERM at the block's end. A signal to our terminal does not reach it,
-    and the kernel ends it when we are killed.
+    and the kernel ends it when we are killed. Yields a future that fails, with `ChildError`,
+    when the child says that trying again is of no use (exit code 2).
     """
     keeper = asyncio.ensure_future(_keep(arguments, environment))
     try:
-        yield
+        yield keeper
     finally:
         keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        await asyncio.gather(keeper, return_exceptions=True)
 
 
-async def _keep(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+async def unless(failure: asyncio.Future[NoReturn] | None, body: Coroutine[Any, Any, R]) -> R:
+    """Run `body`; when `failure` fails meanwhile, cancel it and raise what that raised."""
+    running = asyncio.ensure_future(body)
+    both: set[asyncio.Future[Any]] = {running} if failure is None else {running, failure}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if failure is not None and failure.done():
+            failure.result()
+        return running.result()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _keep(arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     pause = RESTART_PAUSE
     while True:
         process = await asyncio.create_subprocess_exec(
@@ -107,6 +128,11 @@ async def _keep(arguments: Sequence[str], environment: Mapping[str, str]) -> Non
         except asyncio.CancelledError:
             await _end(process)
             raise
+        if status == USELESS:
+            raise ChildError(
+                f"`chatbot {' '.join(arguments)}` cannot run here; why stands above",
+                hint="mend that, or start the bot with --no-node and nodes elsewhere",
+            )
         if asyncio.get_running_loop().time() - started > 60.0:
             pause = RESTART_PAUSE
         log.warning("the process `chatbot %s` ended with status %d", " ".join(arguments), status)

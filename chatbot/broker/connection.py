@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -88,6 +88,8 @@ class Broker:
         self.js: JetStreamContext = client.jetstream(timeout=5.0)
         self.publisher = Publisher(client)
         self.address = redact(url)
+        self.on_reconnect: set[Callable[[], None]] = set()
+        """Called when a connection that was lost is there again."""
         self.replicas = 1
 
     async def publish(self, subject: str, data: bytes) -> None:
@@ -106,17 +108,18 @@ async def connect(url: str, *, name: str) -> AsyncIterator[Broker]:
 
     A connection that is lost later comes back by itself, with back-off and jitter, for ever.
     """
-    client = await _open(Address.parse(url), name, redact(url))
+    client = Client()
+    broker = Broker(client, url)
+    await _open(client, Address.parse(url), name, broker)
     try:
-        broker = Broker(client, url)
         await broker.publisher.open()
         yield broker
     finally:
         await _close(client)
 
 
-async def _open(address: Address, name: str, shown: str) -> Client:
-    client = Client()
+async def _open(client: Client, address: Address, name: str, broker: Broker) -> None:
+    shown = broker.address
     refused: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
     last: list[Exception] = []
 
@@ -132,6 +135,8 @@ async def _open(address: Address, name: str, shown: str) -> Client:
 
     async def on_back() -> None:
         log.warning("connected to NATS at %s again", shown)
+        for told in list(broker.on_reconnect):
+            told()
 
     context = await _tls(address)
     opening = asyncio.ensure_future(
@@ -158,7 +163,7 @@ async def _open(address: Address, name: str, shown: str) -> Client:
     await asyncio.wait(both, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     if opening.done() and opening.exception() is None:
         refused.cancel()
-        return client
+        return
     opening.cancel()
     with contextlib.suppress(asyncio.CancelledError, Exception):
         await opening

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 EXPIRES = 5.0
 """Seconds that one pull request stands; a request that got lost is repeated after it."""
 
+SHORT_REPLY = 9
+
 _ACK, _TERM, _PROGRESS = b"+ACK", b"+TERM", b"+WPI"
 
 
@@ -53,12 +55,12 @@ class Taken:
     @property
     def attempt(self) -> int:
         """How often it was delivered. A hint: prefetched and handed-back ones count, too."""
-        return int(self._fields()[-5])
+        return self._number(0)
 
     @property
     def sequence(self) -> int:
         """Its sequence in the stream, the same at each delivery."""
-        return int(self._fields()[-4])
+        return self._number(1)
 
     async def ack(self) -> None:
         """Say that it is done: it never comes again."""
@@ -73,9 +75,12 @@ class Taken:
         """Say that it can never succeed: it does not come again."""
         await self._settle(_TERM)
 
-    def _fields(self) -> list[str]:
+    def _number(self, place: int) -> int:
         # $JS.ACK.[domain.account.]stream.consumer.delivered.stream_seq.consumer_seq.time.pending
-        return self._reply.split(".")
+        # (NATS ADR-15); the longer form ends in a random token.
+        fields = self._reply.split(".")
+        first = 4 if len(fields) <= SHORT_REPLY else 6
+        return int(fields[first + place])
 
     async def _settle(self, verdict: bytes) -> None:
         pull, self._pull = self._pull, None
@@ -137,9 +142,11 @@ class Pull:
             pull._inbox, cb=pull._receive, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
         tasks = [asyncio.ensure_future(pull._ask()), asyncio.ensure_future(pull._renew())]
+        broker.on_reconnect.add(pull._ask_anew)
         try:
             yield pull
         finally:
+            broker.on_reconnect.discard(pull._ask_anew)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -200,6 +207,11 @@ class Pull:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), 1.0)
+
+    def _ask_anew(self) -> None:
+        """Forget what was asked over a connection that is gone."""
+        self._requested = 0
+        self._wake.set()
 
     async def _request(self, room: int) -> None:
         body = json.dumps({"batch": room, "expires": int(EXPIRES * 1e9)})

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 from chatbot.broker import connect
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import existing
+from chatbot.errors import ConnectError
 from chatbot.nodes.node import Node, check_names
+
+LOOK = 0.3
+"""Seconds between looks for a bot that is about to start."""
 
 
 async def run(names: Sequence[str], nats: str | None, data: Path | None, screen: Screen) -> int:
     """Run operations for the flows that need them, until a signal drains it."""
     check_names(frozenset(names))
-    async with connect(existing(nats, data), name="chatbot-node") as broker:
+    url = await _address(nats, data, screen)
+    async with connect(url, name="chatbot-node") as broker:
         node = Node(broker, names, progress=screen.say)
         screen.say(f"node {node.id} at {broker.address}")
         await node.run()
     return 0
+
+
+async def _address(nats: str | None, data: Path | None, screen: Screen) -> str:
+    """Return the server's address; wait for a bot on this machine where none is named."""
+    told = False
+    while True:
+        try:
+            return existing(nats, data)
+        except ConnectError as error:
+            if not told:
+                screen.say(f"waiting: {error} ({error.hint})")
+                told = True
+        await asyncio.sleep(LOOK)

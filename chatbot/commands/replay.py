@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from dffml.df.base import StringInputSetContext
 
+from chatbot import service
 from chatbot.broker import connect, streams
 from chatbot.broker.subjects import Lane
 from chatbot.commands import chatlog
@@ -109,10 +110,14 @@ async def _start(
         running = await stack.enter_async_context(orchestrator(broker, flow, Lane.BULK))
         octx = await stack.enter_async_context(running(flow.dataflow))
     names = sorted({record.name for record in running.records})
+    failure = None
     if options.node and names:
-        await stack.enter_async_context(local_node(url, names))
+        failure = await stack.enter_async_context(local_node(url, names))
     with screen.busy(f"waiting for a node that runs {', '.join(names)}"):
-        await make_ready(lambda: [r for r in running.records if not roster.offers(r.key)], roster)
+        await service.unless(
+            failure,
+            make_ready(lambda: [r for r in running.records if not roster.offers(r.key)], roster),
+        )
     return _outcomes(octx, messages)
 
 

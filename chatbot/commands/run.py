@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from chatbot import service, settings
 from chatbot.broker import Broker, EmbeddedServer, connect, lease
@@ -64,15 +64,16 @@ async def run(options: RunOptions, screen: Screen) -> int:
                 primary(broker, flow, roster, listeners=lambda: names)
             )
             operations = sorted({record.name for record in intake.records})
+            failure = None
             if options.node and operations:
-                await stack.enter_async_context(local_node(url, operations))
+                failure = await stack.enter_async_context(local_node(url, operations))
         _say_how_to_join(screen, server, operations)
         if options.node:
             with screen.busy(f"starting {', '.join(operations)} on a node"):
-                await make_ready(lambda: intake.missing, roster)
+                await service.unless(failure, make_ready(lambda: intake.missing, roster))
         for name in names:
             screen.say(f"{flow.name} listens: {name}")
-        await _listen(broker, flow, listeners)
+        await service.unless(failure, _listen(broker, flow, listeners))
     return 0
 
 
@@ -105,11 +106,16 @@ def _make(section: ListenerSection) -> Listener:
 
 
 @asynccontextmanager
-async def local_node(url: str, operations: Sequence[str]) -> AsyncIterator[None]:
-    """Run a node as a process of its own; the credential goes by its environment."""
+async def local_node(
+    url: str, operations: Sequence[str]
+) -> AsyncIterator[asyncio.Future[NoReturn]]:
+    """Run a node as a process of its own; the credential goes by its environment.
+
+    Yields a future that fails when the node says that it cannot run here.
+    """
     environment = settings.child_environment(**{settings.NATS_URL: url})
-    async with service.child(["node", "run", "--quiet", *operations], environment):
-        yield
+    async with service.child(["node", "run", "--quiet", *operations], environment) as failure:
+        yield failure
 
 
 async def make_ready(missing: Callable[[], Sequence[Any]], roster: Roster) -> None:

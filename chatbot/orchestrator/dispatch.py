@@ -83,10 +83,15 @@ class Dispatcher:
         self._outstanding.pop((call.context.number, call.number), None)
 
     def spawn(self, coroutine: Any) -> None:
-        """Run `coroutine` beside; cancelled when the dispatcher closes."""
+        """Run `coroutine` beside, until the dispatcher closes. What it raises is logged."""
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the primary failed", exc_info=error)
 
     def _flush(self) -> None:
         """Send what became ready in this turn of the event loop, together."""

@@ -197,17 +197,19 @@ class Intake:
     async def _settle(self, running: Running, context: Context) -> None:
         message = running.message
         try:
-            outcome = outcome_of(message, await self._octx.results(context))
-        except Exception as error:  # noqa: BLE001 - whatever an operation raised
-            outcome = await self._bury(message, error)
-        subject = subjects.out_subject(self.flow, message.network, message.id)
-        try:
-            await self._broker.publish(subject, outcome.encode())
-        except AlreadyPublished:
-            log.debug("the outcome of %s stands already", message.id)
+            await self._publish(outcome_of(message, await self._octx.results(context)))
+        except Exception as error:  # noqa: BLE001 - whatever an operation raised, or gave
+            await self._publish(await self._bury(message, error))
         await running.taken.ack()
         self._done += 1
         self._forget(message.id)
+
+    async def _publish(self, outcome: Outcome) -> None:
+        subject = subjects.out_subject(self.flow, outcome.network, outcome.id)
+        try:
+            await self._broker.publish(subject, outcome.encode())
+        except AlreadyPublished:
+            log.debug("the outcome of %s stands already", outcome.id)
 
     async def _bury(self, message: ChatMessage, error: Exception) -> Outcome:
         """Keep what failed, with its reason, in the dead-letter stream."""
