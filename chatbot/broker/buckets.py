@@ -36,6 +36,9 @@ LEASE_KEPT = 5.0
 
 _TTL = {subjects.FLOWS: FLOW_KEPT, subjects.ROSTER: ROSTER_KEPT, subjects.LEASES: LEASE_KEPT}
 
+_ANOTHER_REVISION = {10071, 10164}
+"""The server's error codes where a key is not at the revision that was named."""
+
 Change = Callable[[str, bytes], None]
 
 
@@ -70,10 +73,13 @@ class Bucket:
 
     async def create(self, key: str, value: bytes) -> int | None:
         """Set `key` if it holds nothing: its revision, or `None` where it holds something."""
-        try:
-            return int(await self._kv.create(key, value))
-        except KeyWrongLastSequenceError:
-            return None
+        while True:
+            try:
+                return int(await self._kv.create(key, value))
+            except KeyWrongLastSequenceError:
+                return None
+            except KeyNotFoundError:
+                continue  # what it held has expired in this moment
 
     async def update(self, key: str, value: bytes, revision: int) -> int | None:
         """Set `key` if it is still at `revision`: the next one, or `None` where it is not."""
@@ -84,8 +90,11 @@ class Bucket:
 
     async def delete(self, key: str, revision: int | None = None) -> None:
         """Have `key` hold nothing, if it is still at `revision` where one is given."""
-        with contextlib.suppress(KeyWrongLastSequenceError, KeyNotFoundError):
+        try:
             await self._kv.delete(key, last=revision)
+        except APIError as error:
+            if error.err_code not in _ANOTHER_REVISION:
+                raise
 
     async def all(self) -> dict[str, bytes]:
         """Return every key with its value."""

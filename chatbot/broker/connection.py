@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import nats
 import nats.errors
@@ -44,31 +45,46 @@ class Address:
     @classmethod
     def parse(cls, url: str) -> Address:
         """Read `nats://[TOKEN@|USER:PASSWORD@]HOST[:PORT][?pin=…]`, several apart by commas."""
-        parts = [urlsplit(each if "://" in each else f"nats://{each}") for each in url.split(",")]
-        for part in parts:
-            if part.scheme not in {"nats", "tls", "ws", "wss"} or not part.hostname:
-                raise ConnectError(
-                    f"not a NATS address: {redact(url)}",
-                    hint="write nats://HOST:PORT, or tls://TOKEN@HOST:PORT",
-                )
-        first = parts[0]
-        user = unquote(first.username) if first.username else None
-        password = unquote(first.password) if first.password else None
+        try:
+            parts = [_split(each) for each in url.split(",")]
+            servers = tuple(f"{p.scheme}://{_host(p.hostname)}:{p.port or 4222}" for p in parts)
+        except ValueError:
+            raise ConnectError(
+                f"not a NATS address: {redact(url)}",
+                hint="write nats://HOST:PORT, or tls://TOKEN@HOST:PORT",
+            ) from None  # its message may hold a part of the credential
+        pin = next((each for p in parts for each in parse_qs(p.query).get("pin", ())), None)
+        if pin and not all(p.scheme in {"tls", "wss"} for p in parts):
+            raise ConnectError(
+                f"{redact(url)} names a certificate, and would not use it", hint="write tls://"
+            )
+        named = next((p for p in parts if p.username), parts[0])
+        user = unquote(named.username) if named.username else None
+        password = unquote(named.password) if named.password else None
         return cls(
-            servers=tuple(f"{p.scheme}://{_host(p.hostname)}:{p.port or 4222}" for p in parts),
+            servers=servers,
             user=user if password else None,
             password=password,
             token=None if password else user,
-            pin=next(iter(parse_qs(first.query).get("pin", [])), None),
+            pin=pin.lower() if pin else None,
         )
 
 
 def redact(url: str) -> str:
     """Return `url` without its credentials, to show to people."""
+    # A comma before a later "@" may be a credential's own, where no new address begins.
+    addresses = re.split(r",(?=[a-z]+://)|,(?=[^@]*$)", url)
     return ",".join(
         each.rpartition("@")[2].partition("?")[0] if "@" in each else each.partition("?")[0]
-        for each in url.split(",")
+        for each in addresses
     )
+
+
+def _split(url: str) -> SplitResult:
+    part = urlsplit(url if "://" in url else f"nats://{url}")
+    if part.scheme not in {"nats", "tls", "ws", "wss"} or not part.hostname:
+        raise ValueError("neither scheme nor host")
+    return part
 
 
 def _host(name: str | None) -> str:
@@ -177,6 +193,12 @@ async def _open(client: Client, address: Address, name: str, broker: Broker) -> 
         f"no NATS server answers at {shown} ({str(reason) or type(reason).__name__})",
         hint="is it running, and is the address right?",
     )
+
+
+async def _give_up(client: Client, opening: asyncio.Future[None]) -> None:
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    await _close(client)
 
 
 async def _close(client: Client) -> None:

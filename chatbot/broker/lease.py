@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import nats.errors
 from nats.js.errors import APIError
@@ -21,72 +23,110 @@ from chatbot.broker.connection import Broker
 log = logging.getLogger(__name__)
 
 _RENEW = LEASE_KEPT / 5
+_SAFE = LEASE_KEPT - _RENEW
+"""Seconds after the last renewal at which the body is stopped: it has the rest to end in."""
+
 _TROUBLE = (APIError, nats.errors.Error, TimeoutError, OSError)
 
 
 async def hold(broker: Broker, key: str, owner: str, body: Callable[[], Awaitable[None]]) -> None:
     """Run `body` while this process holds the lease `key`; return when `body` has returned.
 
-    Waits while another holds it. A body that lost it is cancelled, and run again when the
-    lease is had again.
+    Waits while another holds it; `owner` says to people who does. A body that lost it is
+    cancelled, and run again when the lease is had again. It is renewed until the body has ended.
     """
     bucket = await open_bucket(broker, subjects.LEASES)
     while True:
-        revision = await _acquire(bucket, key, owner)
-        running = asyncio.ensure_future(body())
-        keeping = asyncio.ensure_future(_keep(bucket, key, owner, revision))
+        lease = _Lease(bucket, key, owner)
+        await lease.acquire()
+        async with lease.kept() as lost:
+            running = asyncio.ensure_future(body())
+            try:
+                await asyncio.wait({running, lost}, return_when=asyncio.FIRST_COMPLETED)
+                if running.done():
+                    running.result()
+                    return
+                log.warning("lost the lease %s; waiting for it", key)
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+
+class _Lease:
+    """One holder's claim. The value is the owner and a nonce, so that it knows its own."""
+
+    def __init__(self, bucket: Bucket, key: str, owner: str) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._value = f"{owner}\n{secrets.token_hex(8)}".encode()
+        self._revision = 0
+        self._safe_until = 0.0
+
+    async def acquire(self) -> None:
+        """Wait until it is ours."""
+        told = False
+        while True:
+            try:
+                if await self._claim():
+                    log.info("hold the lease %s", self._key)
+                    return
+                if not told:
+                    await self._tell_holder()
+                    told = True
+            except _TROUBLE as error:
+                log.debug("cannot ask for the lease %s: %r", self._key, error)
+            await asyncio.sleep(_RENEW / 2)
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[asyncio.Future[None]]:
+        """Renew it for the block's duration, then release it; what it yields is done when lost."""
+        keeping = asyncio.ensure_future(self._keep())
         try:
-            await asyncio.wait({running, keeping}, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                running.result()
-                return
-            log.warning("lost the lease %s: another process has it now", key)
+            yield keeping
         finally:
-            for task in (running, keeping):
-                task.cancel()
-            await asyncio.gather(running, keeping, return_exceptions=True)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
             if keeping.cancelled():
-                await _release(bucket, key)
+                await self._release()
 
+    async def _keep(self) -> None:
+        """Renew until another has it, or that failed for so long that another soon may."""
+        while (left := self._safe_until - time.monotonic()) > 0:
+            await asyncio.sleep(min(_RENEW, left))
+            left = self._safe_until - time.monotonic()
+            try:
+                async with asyncio.timeout(min(_RENEW, left)):
+                    if not await self._claim():
+                        return
+            except _TROUBLE as error:
+                log.debug("cannot renew the lease %s: %r", self._key, error)
 
-async def _acquire(bucket: Bucket, key: str, owner: str) -> int:
-    told = False
-    while True:
+    async def _claim(self) -> bool:
+        """Take it, or renew it if we have it; whether it is ours now."""
+        asked = time.monotonic()
+        if self._revision:
+            revision = await self._bucket.update(self._key, self._value, self._revision)
+        else:
+            revision = await self._bucket.create(self._key, self._value)
+        if revision is None:
+            held = await self._bucket.get(self._key)
+            if held is None or held.value != self._value:
+                return False
+            # Ours: the answer to an earlier claim was lost.
+            revision = await self._bucket.update(self._key, self._value, held.revision)
+        if revision is None:
+            return False
+        self._revision, self._safe_until = revision, asked + _SAFE
+        return True
+
+    async def _tell_holder(self) -> None:
+        held = await self._bucket.get(self._key)
+        owner = held.value.partition(b"\n")[0].decode() if held else "another"
+        log.warning("stand by: %s is held by %s", self._key, owner)
+
+    async def _release(self) -> None:
         try:
-            revision = await bucket.create(key, owner.encode())
-            if revision is not None:
-                log.info("hold the lease %s", key)
-                return revision
-            if not told:
-                held = await bucket.get(key)
-                log.warning("stand by: %s is held by %s", key, held.value.decode() if held else "?")
-                told = True
+            async with asyncio.timeout(1.0):
+                await self._bucket.delete(self._key, self._revision)
         except _TROUBLE as error:
-            log.debug("cannot ask for the lease %s: %r", key, error)
-        await asyncio.sleep(_RENEW / 2)
-
-
-async def _keep(bucket: Bucket, key: str, owner: str, revision: int) -> None:
-    """Renew until that fails for so long that another may have the lease."""
-    renewed = time.monotonic()
-    while True:
-        await asyncio.sleep(_RENEW)
-        started = time.monotonic()
-        try:
-            async with asyncio.timeout(_RENEW):
-                held = await bucket.update(key, owner.encode(), revision)
-        except _TROUBLE:
-            if started - renewed > LEASE_KEPT - 2 * _RENEW:
-                return
-            continue
-        if held is None:
-            return
-        revision, renewed = held, started
-
-
-async def _release(bucket: Bucket, key: str) -> None:
-    try:
-        async with asyncio.timeout(1.0):
-            await bucket.delete(key)
-    except _TROUBLE as error:
-        log.debug("cannot release the lease %s: %r", key, error)
+            log.debug("cannot release the lease %s: %r", self._key, error)

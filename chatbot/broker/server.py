@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 START_TIMEOUT = 20.0
 DEFAULT_PORT = 4222
 
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -44,15 +48,15 @@ class Listen:
     @classmethod
     def parse(cls, text: str) -> Listen:
         """Read `HOST`, `HOST:PORT` or `[IPV6]:PORT`."""
-        host, separator, port = text.rpartition(":")
-        bare_ipv6 = ":" in host and not host.startswith("[")
-        if not separator or text.endswith("]") or bare_ipv6:
-            host, port = text, str(DEFAULT_PORT)
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        host, port = text, str(DEFAULT_PORT)
+        if not _is_ipv6(text.strip("[]")) and ":" in text:
+            host, _, port = text.rpartition(":")
+        host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if not (_is_ipv6(host) or _HOST.fullmatch(host)) or not 0 < _number(port) < 65536:
             raise UsageError(
                 f"--listen wants an address, not {text!r}", hint="for example 192.0.2.7:4222"
             )
-        return cls(host.strip("[]"), int(port))
+        return cls(host, int(port))
 
 
 class EmbeddedServer:
@@ -81,7 +85,8 @@ class EmbeddedServer:
         Raises `ServerError` when the folder is in use by another, or the server fails.
         """
         folder = data / "nats"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
         server = cls(folder, listen)
         lock = FileLock(str(folder / "lock"))
         try:
@@ -93,7 +98,7 @@ class EmbeddedServer:
                 "one's server with --nats",
             ) from error
         try:
-            server._prepare()
+            await server._prepare()
             await server._launch()
             keeper = asyncio.ensure_future(server._keep())
             try:
@@ -102,8 +107,8 @@ class EmbeddedServer:
                 server._stopping = True
                 keeper.cancel()
                 await asyncio.gather(keeper, return_exceptions=True)
-                await server._stop()
         finally:
+            await server._stop()
             (folder / "server.json").unlink(missing_ok=True)
             lock.release()
 
@@ -132,24 +137,34 @@ class EmbeddedServer:
             return f"tls://{self._token}@{shown}:{self._port}?pin={self._pin}"
         return f"nats://{self._token}@{shown}:{self._port}"
 
-    def _prepare(self) -> None:
+    async def _prepare(self) -> None:
         token = self._folder / "token"
         if not token.exists():
             write_private(token, secrets.token_urlsafe(32).encode())
         self._token = token.read_text()
         (self._folder / "ports").mkdir(exist_ok=True, mode=0o700)
-        self._end_a_stray_one()
+        await self._end_stray_ones()
 
-    def _end_a_stray_one(self) -> None:
+    async def _end_stray_ones(self) -> None:
         """End a server whose starter was killed, where the system did not do it for us."""
-        for ports in (self._folder / "ports").glob("*.ports"):
+        for ports in (self._folder / "ports").glob("nats-server_*.ports"):
             pid = int(ports.stem.rpartition("_")[2])
-            command = Path(f"/proc/{pid}/cmdline")
-            if command.exists() and str(self._folder).encode() in command.read_bytes():
+            if self._is_ours(pid):
                 log.info("ending the NATS server %d that a killed bot left behind", pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+                # Its port and its store are free only when it is dead, which nothing tells us.
+                while self._is_ours(pid):  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
             ports.unlink(missing_ok=True)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether the process runs with our configuration; a dead one has no command line."""
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+        return str(self._folder / "nats.conf").encode() in command.split(b"\0")
 
     def _configuration(self) -> str:
         host = self._listen.host if self._listen else "127.0.0.1"
@@ -194,7 +209,10 @@ class EmbeddedServer:
                 hint=f"its log is {output}",
             ) from error
         # For `chatbot status` and `chatbot node run` beside us.
-        write_private(self._folder / "server.json", json.dumps({"url": self.url}).encode())
+        write_private(self._folder / "server.json", self._announcement())
+
+    def _announcement(self) -> bytes:
+        return json.dumps({"url": self.url, "starter": os.getpid()}).encode()
 
     async def _announced_port(self) -> int:
         process = self._process
@@ -225,8 +243,8 @@ class EmbeddedServer:
             try:
                 await self._launch()
                 pause = 0.1
-            except ServerError as error:
-                log.error("%s (%s)", error, error.hint)
+            except (ServerError, OSError) as error:
+                log.error("%s (%s)", error, getattr(error, "hint", ""))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
 
@@ -234,7 +252,8 @@ class EmbeddedServer:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         try:
             await asyncio.wait_for(process.wait(), 5.0)
         except TimeoutError:
@@ -245,10 +264,11 @@ class EmbeddedServer:
 def running(data: Path) -> str | None:
     """Return the address of the embedded server that runs in `data`, `None` if none does."""
     try:
-        url = json.loads((data / "nats" / "server.json").read_text())["url"]
+        told = json.loads((data / "nats" / "server.json").read_text())
+        os.kill(int(told["starter"]), 0)  # raises where it was killed and left the file behind
+        return str(told["url"])
     except (OSError, ValueError, KeyError):
         return None
-    return str(url)
 
 
 async def _dial(listen: Listen | None, port: int) -> asyncio.StreamWriter:
@@ -258,6 +278,18 @@ async def _dial(listen: Listen | None, port: int) -> asyncio.StreamWriter:
         port,
     )
     return writer
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else -1
 
 
 def _executable() -> str:

@@ -12,6 +12,7 @@ import inspect
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dffml.base import config
@@ -179,61 +180,9 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         """
         streamed = len(input_sets) == 1 and inspect.isasyncgen(input_sets[0])
         most = self.config.max_ctxs or (IN_FLIGHT if streamed else None)
-        room = asyncio.Semaphore(most) if most else None
-        finished: asyncio.Queue[tuple[Any, Any, BaseException | None]] = asyncio.Queue()
-        running: set[Context] = set()
-        fed = asyncio.Event()
-
-        async def ended(context: Context) -> None:
-            running.discard(context)
-            try:
-                outcome: Any = await self.results(context, strict=strict)
-                error: BaseException | None = None
-            except Exception as raised:  # noqa: BLE001 - handed to whoever iterates
-                outcome, error = None, raised
-            finished.put_nowait((context.ctx, outcome, error))
-
-        started = 0
-
-        async def feed() -> None:
-            nonlocal started
-            try:
-                async for each, inputs in self._input_sets(input_sets, ctx):
-                    if room is not None:
-                        await room.acquire()
-                    started += 1
-                    handle = (await each.handle()).as_string()
-                    running.add(self.start(each, handle, inputs, ended, strict=strict))
-                    if halt is not None and halt.is_set():
-                        break
-            except Exception as raised:  # noqa: BLE001 - handed to whoever iterates
-                started += 1
-                finished.put_nowait((None, None, raised))
-            finally:
-                fed.set()
-                finished.put_nowait((None, None, None))
-
-        feeding = asyncio.ensure_future(feed())
-        seen = 0
-        try:
-            while not fed.is_set() or seen < started or not finished.empty():
-                which, outcome, error = await finished.get()
-                if which is None and error is None:
-                    continue  # told that all are fed
-                seen += 1
-                if room is not None:
-                    room.release()  # only now: whoever iterates slowly is not run ahead of
-                if error is not None:
-                    if strict or which is None:
-                        raise error
-                    log.error("a context failed: %s", type(error).__name__)
-                    continue
-                yield which, outcome
-        finally:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
-            for context in running:
-                context.cancel()
+        async with _Run(self, most, strict=strict, halt=halt) as running:
+            async for each in running.results(self._input_sets(input_sets, ctx)):
+                yield each
 
     async def run_operations(self, strict: bool = True) -> Any:
         raise TypeError("DFFML's orchestrators are run with `run`")
@@ -269,6 +218,93 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
                 yield each.ctx, [item async for item in each.inputs()]
             else:
                 yield ctx or _new_context(), list(each)
+
+
+class _Run:
+    """One call of `run`: contexts that are fed in on one side and taken, ended, on the other.
+
+    A context has its room until its result is taken: whoever iterates slowly is not run ahead
+    of. Leaving the block gives up what still runs.
+    """
+
+    def __init__(
+        self,
+        octx: NatsOrchestratorContext,
+        most: int | None,
+        *,
+        strict: bool,
+        halt: asyncio.Event | None,
+    ) -> None:
+        self._octx = octx
+        self._strict = strict
+        self._halt = halt
+        self._room = asyncio.Semaphore(most) if most else None
+        self._ended: asyncio.Queue[_Ended | None] = asyncio.Queue()
+        self._running: set[Context] = set()
+        self._started = 0
+        self._feeding: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> _Run:
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        if self._feeding is not None:
+            self._feeding.cancel()
+            await asyncio.gather(self._feeding, return_exceptions=True)
+        for context in self._running:
+            context.cancel()
+
+    async def results(
+        self, given: AsyncIterator[tuple[BaseInputSetContext, list[Input]]]
+    ) -> AsyncIterator[tuple[BaseInputSetContext, Any]]:
+        """Feed `given` in and yield (ctx, results); raise what failed, where strict."""
+        feeding = self._feeding = asyncio.ensure_future(self._feed(given))
+        taken = 0
+        while not feeding.done() or taken < self._started:
+            ended = await self._ended.get()
+            if ended is None:
+                await feeding  # all are fed in, or feeding failed: then that is raised
+                continue
+            taken += 1
+            if self._room is not None:
+                self._room.release()
+            if ended.error is None:
+                yield ended.ctx, ended.results
+            elif self._strict:
+                raise ended.error
+            else:
+                log.error("a context failed: %s", type(ended.error).__name__)
+
+    async def _feed(self, given: AsyncIterator[tuple[BaseInputSetContext, list[Input]]]) -> None:
+        try:
+            async for ctx, inputs in given:
+                if self._room is not None:
+                    await self._room.acquire()
+                self._started += 1
+                handle = (await ctx.handle()).as_string()
+                self._running.add(
+                    self._octx.start(ctx, handle, inputs, self._end, strict=self._strict)
+                )
+                if self._halt is not None and self._halt.is_set():
+                    break
+        finally:
+            self._ended.put_nowait(None)
+
+    async def _end(self, context: Context) -> None:
+        self._running.discard(context)
+        try:
+            results = await self._octx.results(context, strict=self._strict)
+        except Exception as error:  # noqa: BLE001 - handed to whoever iterates
+            self._ended.put_nowait(_Ended(context.ctx, None, error))
+        else:
+            self._ended.put_nowait(_Ended(context.ctx, results))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    ctx: BaseInputSetContext
+    results: Any
+    error: Exception | None = None
 
 
 def _new_context() -> StringInputSetContext:

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import chatbot  # noqa: F401 - repairs DFFML
 from dffml.df.base import OperationImplementationContext, op
 from dffml.df.types import Definition
 
@@ -67,3 +68,27 @@ async def say(text):
 
 
 say.imp.cheap = True
+
+
+TEXT = Definition(name="bench.text", primitive="string")
+CLEAN = Definition(name="bench.clean", primitive="string")
+LABEL = Definition(name="bench.label", primitive="string")
+ANSWER = Definition(name="bench.answer", primitive="string")
+
+
+@op(name="bench_format", inputs={"text": TEXT}, outputs={"clean": CLEAN})
+async def bench_format(text):
+    return {"clean": text.strip().lower()}
+
+
+@op(name="bench_classify", inputs={"clean": CLEAN}, outputs={"label": LABEL})
+async def bench_classify(clean):
+    return {"label": "question" if "?" in clean else "other"}
+
+
+@op(name="bench_respond", inputs={"label": LABEL}, outputs={"answer": ANSWER})
+async def bench_respond(label):
+    return {"answer": f"that is a {label}"}
+
+
+bench_format.imp.cheap = bench_respond.imp.cheap = True
