@@ -46,12 +46,13 @@ def run(
     except ImportError:
         factory = None
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_until_signal(main, draining))
+        return runner.run(until_signal(main, draining))
 
 
-async def _until_signal(
-    main: Callable[[], Coroutine[Any, Any, int]], draining: Callable[[], None]
+async def until_signal(
+    main: Callable[[], Coroutine[Any, Any, int]], draining: Callable[[], None] = lambda: None
 ) -> int:
+    """As `run`, in an event loop that somebody else runs, in the main thread."""
     task = asyncio.ensure_future(main())
     signals = 0
 

@@ -38,7 +38,8 @@ def token(name: str) -> str:
     """Return `name` as one token of a subject: itself where that is safe, else a digest."""
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         return name
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:32] + "-" + digest(name, length=12)
+    # "=" is in no safe name, so that none is taken for another's digest.
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:32] + "=" + digest(name, length=12)
 
 
 def in_stream(flow: str) -> str:

@@ -159,10 +159,11 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         try:
             async for name, given in self._run_stage(context, Stage.OUTPUT):
                 output.setdefault(name, {}).update(given)
-        except Exception:
+        except Exception as error:
             if strict:
                 raise
-            log.exception("an output operation failed")
+            log.error("an output operation failed: %s", type(error).__name__)
+            log.debug("an output operation failed", exc_info=error)
         return next(iter(output.values())) if len(output) == 1 else output
 
     async def run(

@@ -1,0 +1,176 @@
+"""Publishing: stored when it returns, once where the stream keeps one, whatever dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from chatbot.broker import Broker, EmbeddedServer, connect, streams, subjects
+from chatbot.broker.subjects import Lane
+from chatbot.errors import AlreadyPublished, BrokerError, ConnectError
+from tests.servers.processes import until
+
+FLOW = "test"
+
+
+def in_subject(name: str) -> str:
+    return subjects.in_subject(FLOW, Lane.PEOPLE, "net", name)
+
+
+def out_subject(name: str) -> str:
+    return subjects.out_subject(FLOW, "net", name)
+
+
+@pytest.fixture(autouse=True)
+async def flow(broker: Broker) -> None:
+    await streams.ensure(broker, streams.account_streams() + streams.flow_streams(FLOW))
+
+
+async def stored(broker: Broker, stream: str) -> int:
+    """Return how many messages the stream has; waits while the server is away."""
+    while True:
+        try:
+            return (await broker.js.stream_info(stream)).state.messages
+        except broker.errors:
+            await asyncio.sleep(0.02)  # a connection comes back by itself
+
+
+async def test_what_was_published_is_stored_when_it_returns(broker: Broker) -> None:
+    for number in range(20):
+        await broker.publish(in_subject(str(number)), b"x")
+        assert await stored(broker, subjects.in_stream(FLOW)) == number + 1
+
+
+@pytest.mark.parametrize("subject", [in_subject("a"), out_subject("a")])
+async def test_the_first_message_of_a_subject_stands(broker: Broker, subject: str) -> None:
+    await broker.publish(subject, b"first")
+    with pytest.raises(AlreadyPublished):
+        await broker.publish(subject, b"second")
+    stream = (subjects.in_stream if ".in." in subject else subjects.out_stream)(FLOW)
+    kept = await broker.js.get_last_msg(stream, subject)
+    assert (kept.data, await stored(broker, stream)) == (b"first", 1)
+
+
+async def test_the_first_message_stands_after_the_server_was_killed(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    await broker.publish(out_subject("a"), b"first")
+    os.kill(nats_server.pid, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        with pytest.raises(AlreadyPublished):
+            await broker.publish(out_subject("a"), b"second")
+    kept = await broker.js.get_last_msg(subjects.out_stream(FLOW), out_subject("a"))
+    assert kept.data == b"first"
+
+
+async def test_what_is_published_while_the_server_starts_again_is_stored_once(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    async def publish(name: str) -> None:
+        try:
+            await broker.publish(in_subject(name), name.encode())
+        except AlreadyPublished:
+            assert name in publishing, "only a publish whose answer was lost is taken by itself"
+
+    publishing = {str(number) for number in range(200)}
+    async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+        for number, name in enumerate(sorted(publishing)):
+            group.create_task(publish(name))
+            if number == 100:
+                await asyncio.sleep(0)  # some leave before the server dies
+                os.kill(nats_server.pid, signal.SIGKILL)
+    assert await stored(broker, subjects.in_stream(FLOW)) == 200
+
+
+async def test_publishing_waits_for_a_server_that_is_away_and_can_be_cancelled(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    os.kill(nats_server.pid, signal.SIGSTOP)
+    try:
+        waiting = asyncio.ensure_future(broker.publish(in_subject("a"), b"x"))
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    finally:
+        os.kill(nats_server.pid, signal.SIGCONT)
+    await broker.publish(in_subject("b"), b"x")
+
+
+async def test_a_stopped_server_that_goes_on_has_stored_it_once(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    os.kill(nats_server.pid, signal.SIGSTOP)
+    waiting = asyncio.ensure_future(broker.publish(in_subject("a"), b"x"))
+    await asyncio.wait([waiting], timeout=0.1)
+    os.kill(nats_server.pid, signal.SIGCONT)
+    await waiting
+    assert await stored(broker, subjects.in_stream(FLOW)) == 1
+
+
+async def test_a_message_that_is_too_large_is_refused_at_once(broker: Broker) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(BrokerError) as raised:
+            await broker.publish(in_subject("a"), b"x" * (broker.max_payload + 1))
+    assert "max_payload" in raised.value.hint
+    await broker.publish(in_subject("a"), b"x")
+
+
+async def test_a_subject_that_no_stream_has_is_waited_for(broker: Broker) -> None:
+    subject = subjects.out_subject("late", "net", "a")
+    waiting = asyncio.ensure_future(broker.publish(subject, b"x"))
+    await asyncio.wait([waiting], timeout=0.1)
+    await streams.ensure(broker, streams.flow_streams("late"))
+    async with asyncio.timeout(5):
+        await waiting
+    assert await stored(broker, subjects.out_stream("late")) == 1
+
+
+async def test_a_closed_connection_is_an_error_and_not_waited_for(
+    nats_server: EmbeddedServer,
+) -> None:
+    async with connect(nats_server.url, name="short") as short:
+        pass
+    async with asyncio.timeout(5):
+        with pytest.raises(BrokerError):
+            await short.publish(in_subject("a"), b"x")
+
+
+async def test_making_the_streams_again_keeps_what_they_hold(broker: Broker) -> None:
+    await broker.publish(in_subject("a"), b"x")
+    await streams.ensure(broker, streams.account_streams() + streams.flow_streams(FLOW))
+    assert await stored(broker, subjects.in_stream(FLOW)) == 1
+
+
+async def test_a_server_that_is_not_there_is_an_error_without_its_credential(
+    unused_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatbot.broker.connection.PATIENCE", 0.3)
+    with pytest.raises(ConnectError) as raised:
+        async with connect(f"nats://secret@127.0.0.1:{unused_port}", name="test"):
+            pass
+    assert "secret" not in f"{raised.value} {raised.value.hint}"
+
+
+async def test_connecting_can_be_cancelled_and_leaves_nothing_behind(unused_port: int) -> None:
+    async def enter() -> None:
+        async with connect(f"nats://127.0.0.1:{unused_port}", name="test"):
+            pass
+
+    before = asyncio.all_tasks()
+    entering = asyncio.ensure_future(enter())
+    await asyncio.wait([entering], timeout=0.1)
+    entering.cancel()
+    await asyncio.gather(entering, return_exceptions=True)
+    await until(lambda: asyncio.all_tasks() <= before, 2.0)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    from tests.servers.irc import free_port
+
+    return free_port()
