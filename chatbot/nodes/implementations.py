@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from dffml.base import BaseConfig
 from dffml.df.base import (
+    BaseDataFlowObjectContext,
     BaseOperationImplementationNetworkContext,
     OperationImplementation,
     OperationImplementationNotInstantiated,
@@ -67,6 +68,7 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
     def __init__(self, config: BaseConfig, parent: Any) -> None:
         super().__init__(config, parent)
         self.operations: dict[str, OperationImplementation] = {}
+        self._plain: set[str] = set()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> ImplementationNetworkContext:
@@ -103,6 +105,8 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         self.operations[operation.instance_name] = await self._stack.enter_async_context(
             own(config)
         )
+        if _enters_nothing(own.CONTEXT):
+            self._plain.add(operation.instance_name)
 
     async def run(self, ctx: Any, octx: Any, operation: Operation, inputs: Inputs) -> Any:
         """Run one parameter set, again on the same instance as often as `retry` allows."""
@@ -147,7 +151,10 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
             return error
 
     async def _run_once(self, ctx: Any, octx: Any, operation: Operation, inputs: Inputs) -> Any:
-        async with self._instance(operation)(ctx, octx) as context:
+        implementation = self._instance(operation)
+        if operation.instance_name in self._plain:
+            return await implementation(ctx, octx).run(inputs)
+        async with implementation(ctx, octx) as context:
             return await context.run(inputs)
 
     def _instance(self, operation: Operation) -> OperationImplementation:
@@ -155,6 +162,20 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
             return self.operations[operation.instance_name]
         except KeyError:
             raise OperationImplementationNotInstantiated(operation.instance_name) from None
+
+
+def _enters_nothing(context: Any) -> bool:
+    """Whether entering such a context does nothing, so that it need not be done for each call.
+
+    DFFML's `@op` wraps every function's context in a stack (`ctx_enter`), mostly an empty one.
+    """
+    enter = context.__aenter__
+    if enter is BaseDataFlowObjectContext.__aenter__:
+        return True
+    names = getattr(enter.__code__, "co_freevars", ())
+    cells = dict(zip(names, enter.__closure__ or (), strict=True))
+    managers = cells.get("context_managers")
+    return managers is not None and not managers.cell_contents
 
 
 def _as_outputs(given: Any) -> Outputs | Exception:

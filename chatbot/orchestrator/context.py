@@ -195,9 +195,15 @@ class Context:
 
     def _permutations(self, step: Step) -> Iterable[tuple[Any, ...]]:
         index = step.index
+        slots = self._slots[index]
+        if len(slots) == 1 and not self._called[index] and len(slots[0]) == 1:
+            # By far the most frequent case: one parameter, and its first value.
+            self._called[index] = True
+            self._marks[index][0] = 1
+            return [(slots[0][0],)]
         defaults = [parameter.default for parameter in step.parameters]
         found = list(
-            permutations(self._slots[index], self._marks[index], defaults, not self._called[index])
+            permutations(slots, self._marks[index], defaults, not self._called[index])
             if step.parameters or not self._called[index]
             else ()
         )

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
-from collections.abc import AsyncIterator
+import types
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Generator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -52,6 +55,7 @@ class Dispatcher:
         self._seconds: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
+        self._cheap: deque[Coroutine[Any, Any, None]] = deque()
 
     @classmethod
     @asynccontextmanager
@@ -87,6 +91,28 @@ class Dispatcher:
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+
+    def run_soon(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run `coroutine`, which is short, with others of its kind in one turn of the loop.
+
+        It gets a task of its own only if it has to wait. Until then it must not ask for the
+        current task (as `asyncio.timeout` does): there is none that is its own.
+        """
+        if not self._cheap:
+            asyncio.get_running_loop().call_soon(self._run_cheap)
+        self._cheap.append(coroutine)
+
+    def _run_cheap(self) -> None:
+        # What these make ready is appended meanwhile, and run in the same turn.
+        while self._cheap:
+            coroutine = self._cheap[0]
+            try:
+                waits_for = coroutine.send(None)
+            except StopIteration:
+                pass
+            else:
+                self.spawn(_go_on(coroutine, waits_for))
+            self._cheap.popleft()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -169,6 +195,22 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+@types.coroutine
+def _go_on(coroutine: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that has begun, and waits for something."""
+    while True:
+        try:
+            given = yield waits_for
+        except BaseException as error:  # noqa: BLE001 - it is the coroutine's, a cancellation too
+            step = functools.partial(coroutine.throw, error)
+        else:
+            step = functools.partial(coroutine.send, given)
+        try:
+            waits_for = step()
+        except StopIteration:
+            return
+
+
 @config
 class NatsPrimaryOperationImplementationNetworkConfig:
     pass
@@ -178,12 +220,14 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
     """Runs what runs here, and sends the rest to nodes.
 
     `remote` maps instance names to what nodes were told of them; an operation that is not in
-    it is instantiated here.
+    it is instantiated here. Those in `cheap` are declared to be short, and to await nothing but
+    what they call.
     """
 
     def __init__(self, config: Any, parent: Any) -> None:
         super().__init__(config, parent)
         self.remote: dict[str, OperationRecord] = {}
+        self.cheap: set[str] = set()
 
     async def contains(self, operation: Any) -> bool:
         return operation.instance_name in self.remote or await super().contains(operation)
@@ -207,6 +251,8 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
             dispatcher.spawn(self._send_locked(dispatcher, flow, lane, lctx, call))
         elif (record := self.remote.get(call.step.name)) is not None:
             dispatcher.send(flow, lane, record.key, call)
+        elif call.step.name in self.cheap:
+            dispatcher.run_soon(self._run_here(call))
         else:
             dispatcher.spawn(self._run_here(call))
 

@@ -225,6 +225,8 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         told = self._settings.get(path + name)
         if placement.runs_on_primary(operation, implementation, told.on if told else None):
             await nctx.instantiate(operation, given, opimp=implementation)
+            if getattr(implementation, "cheap", False):
+                nctx.cheap.add(name)
             return
         private = own is not None and not placement.is_installed(operation)
         contents = await self._store_files(placement.as_plain(given))

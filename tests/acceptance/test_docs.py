@@ -1,0 +1,102 @@
+"""Every command in the README and the docs is run, as it stands there or against our servers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from chatbot.orchestrator.orchestrator import NatsOrchestrator
+from tests.integration import contract
+from tests.servers.irc import Ngircd, free_port
+from tests.servers.processes import ROOT, Program, environment
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+IRC = (
+    "chatbot run support --set listeners.irc.server=irc.libera.chat "
+    "--set 'listeners.irc.channels=[\"#example\"]'"
+)
+PIPE = "printf 'how do I install this?\\nthanks!\\n' | make run"
+NODE = "chatbot node run classify_text"
+LISTEN = "chatbot run support --listen 192.0.2.7"
+ELSEWHERE = "chatbot run support --no-node"
+ONCE = [
+    "chatbot flow check flows/support.yaml",
+    "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
+]
+WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
+MAKE = ["make run", "make test"]
+
+
+def commands() -> set[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", "\n".join(p.read_text() for p in PAGES), re.DOTALL)
+    return {line for block in blocks for line in block.splitlines() if line.strip()}
+
+
+def arguments(command: str) -> list[str]:
+    return shlex.split(command)[1:]
+
+
+def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
+    run = {IRC, PIPE, NODE, LISTEN, ELSEWHERE, *ONCE, *WHILE_IT_RUNS, *MAKE}
+    assert commands() == run
+
+
+@pytest.mark.parametrize("command", ONCE)
+async def test_a_command_that_ends(command: str, program: Program) -> None:
+    given = [str(ROOT / each) if (ROOT / each).exists() else each for each in arguments(command)]
+    code, out, err = await program.run(*given)
+    assert code == 0, out + err
+
+
+async def test_a_bot_on_irc_gets_another_node_and_shows_its_status(
+    program: Program, ngircd: Ngircd
+) -> None:
+    given = arguments(IRC.replace("irc.libera.chat", "127.0.0.1"))
+    here = ["--set", f"listeners.irc.port={ngircd.port}", "--set", "listeners.irc.tls=false"]
+    async with program.start(*given, *here) as bot:
+        await bot.wait_for("listens: 127.0.0.1")
+        async with program.start(*arguments(NODE)) as node:
+            await node.wait_for("running classify_text")
+            for command in WHILE_IT_RUNS:
+                code, out, err = await program.run(*arguments(command))
+                assert code == 0, err
+                assert out.count("classify_text") >= 3
+
+
+async def test_a_bot_opens_its_server_to_other_machines(program: Program) -> None:
+    given = arguments(LISTEN.replace("192.0.2.7", f"127.0.0.1:{free_port()}"))
+    async with program.start(*given, "--no-node") as bot:
+        await bot.wait_for("chatbot node run classify_text")
+
+
+async def test_a_bot_uses_a_server_of_its_own_operator(
+    program: Program, nats_server: object
+) -> None:
+    url = str(getattr(nats_server, "url", ""))
+    async with program.start(*arguments(ELSEWHERE), CHATBOT_NATS_URL=url) as bot:
+        await bot.wait_for("listens: console")
+
+
+async def test_make_run_answers_lines_from_a_pipe(tmp_path: Path) -> None:
+    if not (ROOT / ".venv" / ".run").exists():
+        assert not os.environ.get("CI"), "`make test` makes the environment of `make run`"
+        pytest.skip("`make run` has not been used here")
+    async with asyncio.timeout(90):
+        process = await asyncio.create_subprocess_shell(
+            PIPE, cwd=ROOT, env=environment(tmp_path), stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert [line.split()[0] for line in out.decode().splitlines()] == ["[install", "[thanks"]
+
+
+async def test_the_readmes_library_call_runs_a_dataflow(tmp_path: Path) -> None:
+    dataflow = contract.flow(contract.add, get=["sum"])
+    inputs = contract.numbers(1) + contract.others(2)
+    found = [r async for _, r in NatsOrchestrator.run(dataflow, {"context": inputs})]
+    assert found == [{"sum": [12]}]
