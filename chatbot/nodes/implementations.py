@@ -97,7 +97,7 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         """Enter the operation's implementation, which may load a model; raises what it raises."""
         implementation = opimp or find(operation.name)
         # A class of its own: DFFML sets `op` on the shared one, so that the last instance wins.
-        own = type(implementation.__name__, (implementation,), {"op": operation})
+        own: Any = type(implementation.__name__, (implementation,), {"op": operation})
         if config is None:
             config = BaseConfig()
         elif isinstance(config, dict) and hasattr(own, "CONFIG"):

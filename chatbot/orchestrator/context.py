@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from dffml.df.base import BaseInputSetContext, OperationException
@@ -25,14 +24,16 @@ log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True, slots=True)
 class Call:
     """One parameter set of one step. `values` has DFFML's inputs, a default's own value."""
 
-    context: Context
-    number: int
-    step: Step
-    values: tuple[Any, ...]
+    __slots__ = ("context", "number", "step", "values")
+
+    def __init__(self, context: Context, number: int, step: Step, values: tuple[Any, ...]) -> None:
+        self.context = context
+        self.number = number
+        self.step = step
+        self.values = values
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -87,8 +88,8 @@ class Context:
         self._over = False
         self._busy = False
         self._call_numbers = itertools.count(1)
-        self._slots: list[list[list[Any]]] = [[[] for _ in step.parameters] for step in plan.steps]
-        self._marks: list[list[int]] = [[0] * len(step.parameters) for step in plan.steps]
+        self._slots: list[list[Any] | None] = [None] * plan.slot_count
+        self._marks: list[list[int] | None] = [None] * len(plan.steps)
         self._completions: dict[int, asyncio.Future[None]] = {}
         self._called = [False] * len(plan.steps)
         self._conditions: list[bool | None] = [None] * plan.condition_count
@@ -97,9 +98,8 @@ class Context:
         """Begin with `values` (and the inputs that were there); also with none."""
         self._busy = True
         self.add([*self.inputs, *values], known=len(self.inputs))
-        for step in self.plan.stage(Stage.PROCESSING):
-            if not step.operation.inputs:
-                self._flush(step)
+        for step in self.plan.starting:
+            self._flush(step)
         self._busy = False
         self._look_whether_finished()
 
@@ -163,9 +163,9 @@ class Context:
         self._over = True
         self._give_up()
 
-    def parameter_sets(self, stage: Stage) -> Iterable[tuple[Step, dict[str, Any]]]:
-        """Yield what is to be run in CLEANUP or OUTPUT, when nothing is outstanding."""
-        for step in self.plan.stage(stage):
+    def parameter_sets(self, steps: Iterable[Step]) -> Iterable[tuple[Step, dict[str, Any]]]:
+        """Yield what is to be run of CLEANUP or OUTPUT, when nothing is outstanding."""
+        for step in steps:
             if step.parameters and self._holds(step):
                 for values in self._permutations(step):
                     yield step, Call(self, 0, step, values).inputs
@@ -178,7 +178,11 @@ class Context:
             step = slot.step
             touched[step.index] = step
             if slot.source.accepts(item, step.name):
-                self._slots[step.index][slot.parameter].append(item)
+                held = self._slots[slot.number]
+                if held is None:
+                    self._slots[slot.number] = [item]
+                else:
+                    held.append(item)
         for step, state, source in feed.conditions:
             touched[step.index] = step
             if source.accepts(item, step.name):
@@ -194,21 +198,26 @@ class Context:
             self._call(step, values)
 
     def _permutations(self, step: Step) -> Iterable[tuple[Any, ...]]:
-        index = step.index
-        slots = self._slots[index]
-        if len(slots) == 1 and not self._called[index] and len(slots[0]) == 1:
+        """Return the combinations that the step has not been called with."""
+        called = self._called[step.index]
+        if len(step.parameters) == 1 and not called:
             # By far the most frequent case: one parameter, and its first value.
-            self._called[index] = True
-            self._marks[index][0] = 1
-            return [(slots[0][0],)]
+            only = self._slots[step.first_slot]
+            if only is not None and len(only) == 1:
+                self._called[step.index] = True
+                self._marks[step.index] = [1]
+                return [(only[0],)]
+        if not step.parameters and called:
+            return []
+        last = step.first_slot + len(step.parameters)
+        slots = [held or () for held in self._slots[step.first_slot : last]]
+        marks = self._marks[step.index]
+        if marks is None:
+            marks = self._marks[step.index] = [0] * len(slots)
         defaults = [parameter.default for parameter in step.parameters]
-        found = list(
-            permutations(slots, self._marks[index], defaults, not self._called[index])
-            if step.parameters or not self._called[index]
-            else ()
-        )
+        found = list(permutations(slots, marks, defaults, not called))
         if found:
-            self._called[index] = True
+            self._called[step.index] = True
         return found
 
     def _holds(self, step: Step) -> bool:

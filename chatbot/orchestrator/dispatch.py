@@ -112,7 +112,7 @@ class Dispatcher:
                 pass
             else:
                 self.spawn(_go_on(coroutine, waits_for))
-            self._cheap.popleft()
+            del self._cheap[0]
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

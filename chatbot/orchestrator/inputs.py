@@ -62,7 +62,7 @@ class NatsMasterInputNetworkContext(BaseInputNetworkContext):
 
     async def entry(self, ctx: BaseInputSetContext) -> Entry:
         """Return what is held of `ctx`; raises `ContextNotPresent`."""
-        handle = (await ctx.handle()).as_string()
+        handle = await handle_of(ctx)
         if handle not in self.entries:
             raise ContextNotPresent(handle)
         return self.entries[handle]
@@ -107,7 +107,7 @@ class NatsMasterInputNetworkContext(BaseInputNetworkContext):
         for item in entry.inputs:
             if item.definition.name == definition:
                 return item.definition
-        raise DefinitionNotInContext(f"{(await ctx.handle()).as_string()}: {definition}")
+        raise DefinitionNotInContext(f"{await handle_of(ctx)}: {definition}")
 
     def definitions(self, ctx: BaseInputSetContext) -> BaseDefinitionSetContext:
         return InputsByDefinition(self.config, self, ctx)
@@ -116,8 +116,15 @@ class NatsMasterInputNetworkContext(BaseInputNetworkContext):
         raise TypeError("the compiled plan joins inputs (see plan.permutations)")
 
     async def _add(self, ctx: BaseInputSetContext, inputs: list[Input]) -> None:
-        entry, _ = self.open((await ctx.handle()).as_string(), ctx)
+        entry, _ = self.open(await handle_of(ctx), ctx)
         _give(entry, inputs)
+
+
+async def handle_of(ctx: BaseInputSetContext) -> str:
+    """Return the string that names a context."""
+    if type(ctx) is StringInputSetContext:  # its handle makes a logger, each time
+        return str(ctx.as_string)
+    return str((await ctx.handle()).as_string())
 
 
 def _give(entry: Entry, inputs: list[Input]) -> None:

@@ -78,6 +78,8 @@ class Step:
     parameters: tuple[Parameter, ...]
     conditions: tuple[tuple[Source, ...], ...]
     outputs: dict[str, Output]
+    first_slot: int
+    """Where its parameters' slots begin in a context's list of them."""
     first_condition: int
     """Where its conditions' states begin in a context's list of them."""
 
@@ -91,7 +93,8 @@ class Slot:
     """A parameter of a step that an origin feeds."""
 
     step: Step
-    parameter: int
+    number: int
+    """Its place in a context's list of slots."""
     source: Source
 
 
@@ -110,24 +113,27 @@ class Plan:
     dataflow: DataFlow
     steps: tuple[Step, ...]
     feeds: dict[Origin, Feed]
+    slot_count: int
     condition_count: int
+    cleanup: tuple[Step, ...]
+    output: tuple[Step, ...]
+    starting: tuple[Step, ...]
+    """Those that start by themselves: they have no inputs."""
     validators: dict[str, Step]
     locks: bool
     """Whether any definition is locked: if none is, no call looks for locks."""
-
-    def stage(self, stage: Stage) -> Iterator[Step]:
-        """Yield the steps of a stage, in the order of the flow."""
-        return (step for step in self.steps if step.operation.stage is stage)
 
 
 def compile_flow(dataflow: DataFlow) -> Plan:
     """Compile `dataflow`; call again when it has changed."""
     steps: list[Step] = []
-    conditions = 0
+    slots = conditions = 0
     for index, (name, operation) in enumerate(dataflow.operations.items()):
-        step = _compile_step(index, name, operation, dataflow, conditions)
+        step = _compile_step(index, name, operation, dataflow, (slots, conditions))
+        slots += len(step.parameters)
         conditions += sum(len(sources) for sources in step.conditions)
         steps.append(step)
+    stages = {stage: tuple(s for s in steps if s.operation.stage is stage) for stage in Stage}
     definitions = itertools.chain(
         dataflow.definitions.values(), (item.definition for item in dataflow.seed)
     )
@@ -135,14 +141,18 @@ def compile_flow(dataflow: DataFlow) -> Plan:
         dataflow=dataflow,
         steps=tuple(steps),
         feeds=_feeds(steps),
+        slot_count=slots,
         condition_count=conditions,
+        cleanup=stages[Stage.CLEANUP],
+        output=stages[Stage.OUTPUT],
+        starting=tuple(s for s in stages[Stage.PROCESSING] if not s.operation.inputs),
         validators={step.name: step for step in steps if step.operation.validator},
         locks=any(definition.lock for definition in definitions),
     )
 
 
 def _compile_step(
-    index: int, name: str, operation: Operation, dataflow: DataFlow, first_condition: int
+    index: int, name: str, operation: Operation, dataflow: DataFlow, first: tuple[int, int]
 ) -> Step:
     flow = dataflow.flow.get(name)
     given = flow.inputs if flow else {}
@@ -167,7 +177,8 @@ def _compile_step(
             )
             for key, definition in operation.outputs.items()
         },
-        first_condition=first_condition,
+        first_slot=first[0],
+        first_condition=first[1],
     )
 
 
@@ -224,7 +235,7 @@ def _feeds(steps: Sequence[Step]) -> dict[Origin, Feed]:
         for number, parameter in enumerate(step.parameters):
             for source in parameter.sources:
                 feed = feeds.setdefault(source.origin, Feed())
-                feed.slots.append(Slot(step, number, source))
+                feed.slots.append(Slot(step, step.first_slot + number, source))
         state = step.first_condition
         for sources in step.conditions:
             for source in sources:

@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,11 @@ from dffml.df.base import (
     BaseOrchestratorContext,
     StringInputSetContext,
 )
-from dffml.df.types import DataFlow, Definition, Input, Stage
+from dffml.df.types import DataFlow, Definition, Input
 
 from chatbot.orchestrator.context import Context
-from chatbot.orchestrator.plan import Plan
+from chatbot.orchestrator.inputs import handle_of
+from chatbot.orchestrator.plan import Plan, Step
 
 if TYPE_CHECKING:
     from chatbot.orchestrator.orchestrator import NatsOrchestrator
@@ -151,13 +152,13 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
 
         Raises the context's error, or what an operation raised, where `strict`.
         """
-        async for _ in self._run_stage(context, Stage.CLEANUP):
+        async for _ in self._run_stage(context, self.plan.cleanup):
             pass
         if context.error is not None:
             raise context.error
         output: dict[str, Any] = {}
         try:
-            async for name, given in self._run_stage(context, Stage.OUTPUT):
+            async for name, given in self._run_stage(context, self.plan.output):
                 output.setdefault(name, {}).update(given)
         except Exception as error:
             if strict:
@@ -179,8 +180,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         inputs, input sets; and also one async generator of any of these, from which no more
         is taken than `max_ctxs` (default 1024) contexts can run at once.
         """
-        streamed = len(input_sets) == 1 and inspect.isasyncgen(input_sets[0])
-        most = self.config.max_ctxs or (IN_FLIGHT if streamed else None)
+        most = self.config.max_ctxs or IN_FLIGHT
         async with _Run(self, most, strict=strict, halt=halt) as running:
             async for each in running.results(self._input_sets(input_sets, ctx)):
                 yield each
@@ -196,9 +196,9 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         return self.config.dataflow.definitions[name]
 
     async def _run_stage(
-        self, context: Context, stage: Stage
+        self, context: Context, steps: Sequence[Step]
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        for step, inputs in context.parameter_sets(stage):
+        for step, inputs in context.parameter_sets(steps):
             for outputs in await self.nctx.outputs(context.ctx, self, step.operation, inputs):
                 yield step.name, outputs
 
@@ -282,7 +282,7 @@ class _Run:
                 if self._room is not None:
                     await self._room.acquire()
                 self._started += 1
-                handle = (await ctx.handle()).as_string()
+                handle = await handle_of(ctx)
                 self._running.add(
                     self._octx.start(ctx, handle, inputs, self._end, strict=self._strict)
                 )

@@ -20,7 +20,6 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "plugin"))
 
-import uvloop
 from chatbot_test_operations import ANSWER, TEXT, bench_classify, bench_format, bench_respond
 from dffml import DataFlow, GetSingle, Input, MemoryOrchestrator
 from rich.console import Console
@@ -104,9 +103,7 @@ async def raw_hop(broker: Broker) -> list[float]:
         await broker.publish(there, b"x" * 80)
         await (await back.get()).ack()
 
-    done = Pull.open(
-        broker, subjects.DONE, streams.done_consumer("raw"), back.put_nowait, limit=64
-    )
+    done = Pull.open(broker, subjects.DONE, streams.done_consumer("raw"), back.put_nowait, limit=64)
     work = Pull.open(
         broker, subjects.WORK, streams.work_consumer("raw", Lane.PEOPLE, "raw"), serve, limit=64
     )
@@ -142,10 +139,17 @@ async def measure() -> dict[str, Any]:
     return found
 
 
+async def main() -> int:
+    show(await measure())
+    return 0
+
+
 def show(found: dict[str, Any]) -> None:
     memory, nats = statistics.median(found["memory"]), statistics.median(found["nats"])
     lone, hop = found["lone"], found["hop"]
-    table = Table(title=f"median of {ROUNDS}; {os.cpu_count()} cores, Python {platform.python_version()}")
+    table = Table(
+        title=f"median of {ROUNDS}; {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
     for column in ("what", "measured", "compared with", "that", "ratio"):
         table.add_column(column, justify="left" if column in {"what", "compared with"} else "right")
     table.add_row(
@@ -168,4 +172,4 @@ def show(found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    show(uvloop.run(measure()))
+    service.run(main)
