@@ -116,6 +116,22 @@ def _no_loop_of_its_own() -> Iterator[None]:
         asyncio.get_event_loop = kept
 
 
+class _LoopWhenAsked:
+    """DFFML's test cases have one event loop, made when the first of them asks for it."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __get__(self, instance: object, owner: type) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+        return self._loop
+
+
+def _mend_test_case(module: ModuleType) -> None:
+    module.AsyncTestCase.loop = _LoopWhenAsked()
+
+
 def _mend_definitions(module: ModuleType) -> None:
     """Replace `_field_types` (gone since 3.9) and the hand-made NamedTuple of a spec."""
     definition = module.Definition
@@ -182,6 +198,6 @@ _REPAIRS = {
     "dffml": Repair(around=_quiet_pkg_resources),
     "dffml.df.types": Repair(around=_single_inheritance_for_named_tuples, after=_mend_definitions),
     "dffml.df.base": Repair(around=_single_inheritance_for_named_tuples),
-    "dffml.util.asynctestcase": Repair(around=_no_loop_of_its_own),
+    "dffml.util.asynctestcase": Repair(around=_no_loop_of_its_own, after=_mend_test_case),
     "dffml.source.df": Repair(around=_hashable_dataclass_defaults),
 }

@@ -20,7 +20,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dffml.base import config, field
-from dffml.df.base import BaseOrchestrator
+from dffml.df.base import (
+    BaseOrchestrator,
+    FailedToLoadOperationImplementation,
+    OperationImplementation,
+    OperationImplementationNotInstantiable,
+)
 from dffml.df.types import DataFlow
 from dffml.operation.dataflow import RunDataFlowConfig
 from dffml.util.entrypoint import entrypoint
@@ -31,7 +36,7 @@ from chatbot.broker.buckets import FLOW_KEPT, Bucket, open_bucket
 from chatbot.broker.subjects import Lane
 from chatbot.errors import OperationError
 from chatbot.messages import FlowRecord, OperationRecord, digest
-from chatbot.nodes.implementations import ContextMaker, Implementation, find
+from chatbot.nodes.implementations import ContextMaker, Implementation, find, installed
 from chatbot.nodes.node import Node
 from chatbot.orchestrator import placement
 from chatbot.orchestrator.dispatch import (
@@ -221,14 +226,14 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         if isinstance(given, RunDataFlowConfig):
             await self.prepare(given.dataflow, f"{path}{name}/")
         own = dataflow.implementations.get(operation.name)
-        implementation = own or find(operation.name)
+        implementation = own or _load(operation.name)
         told = self._settings.get(path + name)
         if placement.runs_on_primary(operation, implementation, told.on if told else None):
             await nctx.instantiate(operation, given, opimp=implementation)
             if getattr(implementation, "cheap", False):
                 nctx.cheap.add(name)
             return
-        private = own is not None and not placement.is_installed(operation)
+        private = not placement.is_installed(operation)
         contents = await self._store_files(placement.as_plain(given))
         record = placement.record(
             operation,
@@ -279,6 +284,22 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             await asyncio.sleep(FLOW_KEPT / 4)
             if self._told:
                 await self._bucket.put(self._key, self._record().encode())
+
+
+def _load(name: str) -> Implementation:
+    """Return an implementation by its name, also by `module:function` as DFFML does.
+
+    The name comes from a dataflow of this process, never from the wire.
+    """
+    if name in installed():
+        return find(name)
+    try:
+        found: Implementation | None = OperationImplementation.load(name)
+    except FailedToLoadOperationImplementation as error:
+        raise OperationImplementationNotInstantiable(name) from error
+    if found is None:
+        raise OperationImplementationNotInstantiable(name)
+    return found
 
 
 def _temporary_folder() -> Any:
