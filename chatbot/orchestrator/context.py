@@ -97,14 +97,23 @@ class Context:
     def start(self, values: Iterable[Input]) -> None:
         """Begin with `values` (and the inputs that were there); also with none."""
         self._busy = True
-        self.add([*self.inputs, *values], known=len(self.inputs))
-        for step in self.plan.starting:
-            self._flush(step)
+        try:
+            self.add([*self.inputs, *values], known=len(self.inputs))
+            for step in self.plan.starting:
+                self._flush(step)
+        except Exception as error:  # noqa: BLE001 - the flow does not fit what it was given
+            self._end(error)
+            return
         self._busy = False
         self._look_whether_finished()
 
     def add(self, values: Sequence[Input], *, known: int = 0) -> None:
-        """Add values at once: all are there before any operation is called with them."""
+        """Add values at once: all are there before any operation is called with them.
+
+        Values for a context that has ended are passed over.
+        """
+        if self._over:
+            return
         touched: dict[int, Step] = {}
         if self.octx is not None and self.plan.dataflow.forward.book:
             self.octx.forward(values)
