@@ -34,6 +34,10 @@ Examples:
   chatbot status                          see what runs
   chatbot replay support LOG              what would it have said?
   chatbot flow check myflow.yaml          is it right?
+
+\b
+Completion in bash (zsh, fish):
+  eval "$(_CHATBOT_COMPLETE=bash_source chatbot)"
 """
 
 
@@ -99,10 +103,10 @@ def _run(main: Callable[[], Coroutine[Any, Any, int]], *, quiet: bool = False) -
     return service.run(main, draining=draining)
 
 
-def _screen(quiet: bool = False) -> Screen:
+def _screen(quiet: bool = False, *, data: bool = False) -> Screen:
     from chatbot.commands.screen import Screen
 
-    return Screen(quiet=quiet)
+    return Screen(quiet=quiet, data=data)
 
 
 def _print_json(value: Any) -> None:
@@ -121,7 +125,7 @@ def nats_options(command: F) -> F:
     return click.option(
         "--nats",
         metavar="URL",
-        help="An existing NATS server or cluster [default: CHATBOT_NATS_URL, else embedded].",
+        help="A NATS server or cluster [default: CHATBOT_NATS_URL, else the bot's own, embedded].",
     )(command)
 
 
@@ -157,10 +161,11 @@ def run(
     console: bool,
     listen: str | None,
 ) -> int:
-    """Run the bot that FLOW describes: a file, or the name of a shipped flow.
+    """Run the bot of a flow.
 
-    Where the flow names no chat network (or with --console) it talks in this terminal; lines
-    from a pipe are answered in order. Without --nats it starts a NATS server of its own.
+    FLOW is a file, or the name of a flow that comes with the program. Where it names no chat
+    network (or with --console) the bot talks in this terminal; lines from a pipe are answered
+    in order. Without --nats it starts a NATS server of its own.
 
     \b
     Examples:
@@ -193,7 +198,13 @@ def run(
 
 @cli.group()
 def node() -> None:
-    """Nodes: they run operations for bots, on any machine."""
+    """Run operations for bots, on this machine.
+
+    \b
+    Examples:
+      chatbot node run classify_text
+      chatbot node run --help
+    """
 
 
 @node.command("run")
@@ -201,11 +212,12 @@ def node() -> None:
 @nats_options
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
 def node_run(operations: tuple[str, ...], nats: str | None, data: Path | None, quiet: bool) -> int:
-    """Run OPERATIONs for the flows that need them, until stopped.
+    """Run OPERATIONs until stopped.
 
-    Their configuration comes over NATS from the flow; no file is needed here. The node runs
-    nothing but what is named here and installed on this machine. It may be started before the
-    bot and stopped at any time: what it has not done, another does.
+    It runs them for every flow that needs them, and gets their configuration over NATS; no
+    file is needed here. The node runs nothing but what is named here and installed on this
+    machine. It may be started before the bot and stopped at any time: what it has not done,
+    another does.
 
     \b
     Examples:
@@ -219,7 +231,13 @@ def node_run(operations: tuple[str, ...], nats: str | None, data: Path | None, q
 
 @cli.group()
 def flow() -> None:
-    """Flow files: are they right?"""
+    """Check flow files.
+
+    \b
+    Examples:
+      chatbot flow check flows/support.yaml
+      chatbot flow check --help
+    """
 
 
 @flow.command("check")
@@ -227,7 +245,9 @@ def flow() -> None:
 @set_option
 @json_option
 def flow_check(flow: str, overrides: tuple[str, ...], as_json: bool) -> int:
-    """Check FLOW and say all that is wrong with it; exit code 2 if anything is.
+    """Say all that is wrong with FLOW.
+
+    Each problem has its file, line and column. The exit code is 2 if there is any.
 
     \b
     Examples:
@@ -254,7 +274,10 @@ def flow_check(flow: str, overrides: tuple[str, ...], as_json: bool) -> int:
 @nats_options
 @json_option
 def status(nats: str | None, data: Path | None, as_json: bool) -> int:
-    """Show flows, primaries, nodes and queues.
+    """Show what runs and what waits.
+
+    Flows, primaries, listeners, nodes and queues, of the bot with this data folder or of all
+    bots at a NATS server.
 
     \b
     Examples:
@@ -265,7 +288,7 @@ def status(nats: str | None, data: Path | None, as_json: bool) -> int:
 
     seen = asyncio.run(commands.status(nats, data))
     if as_json:
-        _print_json(seen)
+        _print_json(commands.as_json(seen))
     else:
         commands.show(seen, _screen())
     return 0
@@ -289,14 +312,16 @@ def replay(
     limit: int | None,
     as_json: bool,
 ) -> int:
-    """Run a recorded LOG through FLOW and show what it would have said. Sends nothing.
+    """Run a recorded log through a flow.
 
-    LOG has lines such as `[12:34] <nick> text`, or JSON objects with `sender` and `text`
-    (and `time`, `room`), one a line. With --json, one object a message, as they finish.
+    Shows what FLOW makes of the messages and would have answered; nothing is sent. LOG has
+    lines such as `[12:34] <nick> text`, or JSON objects with `sender` and `text` (and `time`,
+    `room`), one a line. With --json, one object a message, in the order of the log. Beside a
+    running bot it uses that one's server and nodes, behind what people say.
 
     \b
     Examples:
-      chatbot replay support flows/logs/ubuntu.txt
+      chatbot replay support flows/logs/ubuntu-2012-02-03.txt
       chatbot replay support chat.jsonl --limit 500 --json
     """
     from chatbot.commands.replay import ReplayOptions
@@ -313,7 +338,7 @@ def replay(
         as_json=as_json,
     )
     try:
-        return _run(lambda: replay_log(options, _screen(), click.echo))
+        return _run(lambda: replay_log(options, _screen(data=as_json), click.echo))
     except FlowError as error:
         _refuse_flow(error, overrides)
 
@@ -323,8 +348,11 @@ def replay(
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def dffml(arguments: tuple[str, ...]) -> int:
-    """Pass ARGUMENTS to DFFML's own command, repaired for today's Python.
+@click.pass_context
+def dffml(context: click.Context, arguments: tuple[str, ...]) -> int:
+    """Run DFFML's own command.
+
+    It gets the ARGUMENTS as they are, and works on today's Python.
 
     \b
     Examples:
@@ -334,6 +362,8 @@ def dffml(arguments: tuple[str, ...]) -> int:
     """
     from chatbot.commands.dffml_service import dffml_main
 
+    if arguments in {("--help",), ("-h",)}:
+        click.echo(f"{context.get_help()}\n\nDFFML's own help:\n")
     return dffml_main(list(arguments))
 
 

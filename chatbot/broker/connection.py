@@ -14,13 +14,15 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import nats
 import nats.errors
 from nats.aio.client import Client
+from nats.errors import NoRespondersError
 from nats.js.client import JetStreamContext
+from nats.js.errors import ServiceUnavailableError
 
 from chatbot.broker.publisher import Publisher
 from chatbot.errors import ConnectError
@@ -106,6 +108,8 @@ class Broker:
         self.address = redact(url)
         self.on_reconnect: set[Callable[[], None]] = set()
         """Called when a connection that was lost is there again."""
+        self.closed: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        """Fails, with `ConnectError`, when the connection is gone for good."""
         self.replicas = 1
 
     async def publish(self, subject: str, data: bytes) -> None:
@@ -122,38 +126,57 @@ class Broker:
 async def connect(url: str, *, name: str) -> AsyncIterator[Broker]:
     """Connect for the block's duration. Raises `ConnectError` when that cannot be.
 
-    A connection that is lost later comes back by itself, with back-off and jitter, for ever.
+    A connection that is lost later comes back by itself, with back-off and jitter, for ever;
+    should the client give it up all the same, `Broker.closed` fails.
     """
     client = Client()
     broker = Broker(client, url)
-    await _open(client, Address.parse(url), name, broker)
+    watch = _Watch(broker)
+    await _open(client, Address.parse(url), name, watch)
     try:
         await broker.publisher.open()
+        await _check_jetstream(broker)
         yield broker
     finally:
+        watch.leaving = True
         await _close(client)
+        broker.closed.cancel()
 
 
-async def _open(client: Client, address: Address, name: str, broker: Broker) -> None:
-    shown = broker.address
-    refused: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-    last: list[Exception] = []
+class _Watch:
+    """What the client tells us: refusals, losses, returns."""
 
-    async def on_error(error: Exception) -> None:
-        last[:] = [error]
-        if "authorization" in str(error).lower() and not refused.done():
-            refused.set_result(error)
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.refused: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self.last: Exception | None = None
+        self.opened = False
+        self.leaving = False
+
+    async def on_error(self, error: Exception) -> None:
+        self.last = error
+        if "authorization" in str(error).lower() and not self.refused.done():
+            self.refused.set_result(error)
         log.debug("error from NATS: %s", error)
 
-    async def on_lost() -> None:
-        if not client.is_closed:
-            log.warning("lost the connection to NATS at %s; trying again", shown)
+    async def on_lost(self) -> None:
+        if not self.broker.nc.is_closed:
+            log.warning("lost the connection to NATS at %s; trying again", self.broker.address)
+            self.broker.publisher.lost()
 
-    async def on_back() -> None:
-        log.warning("connected to NATS at %s again", shown)
-        for told in list(broker.on_reconnect):
+    async def on_back(self) -> None:
+        log.warning("connected to NATS at %s again", self.broker.address)
+        for told in list(self.broker.on_reconnect):
             told()
 
+    async def on_closed(self) -> None:
+        """nats-py gives up for good at most errors that the server states."""
+        if self.opened and not self.leaving and not self.broker.closed.done():
+            reason = f"the NATS server at {self.broker.address} closed the connection: {self.last}"
+            self.broker.closed.set_exception(ConnectError(reason))
+
+
+async def _open(client: Client, address: Address, name: str, watch: _Watch) -> None:
     context = await _tls(address)
     opening = asyncio.ensure_future(
         client.connect(
@@ -164,9 +187,10 @@ async def _open(client: Client, address: Address, name: str, broker: Broker) -> 
             password=address.password,
             tls=context,
             tls_handshake_first=context is not None and address.pin is not None,
-            error_cb=on_error,
-            disconnected_cb=on_lost,
-            reconnected_cb=on_back,
+            error_cb=watch.on_error,
+            disconnected_cb=watch.on_lost,
+            reconnected_cb=watch.on_back,
+            closed_cb=watch.on_closed,
             max_reconnect_attempts=-1,
             reconnect_time_wait=cast(int, 0.25),  # seconds; a float is taken, too
             connect_timeout=5,
@@ -175,24 +199,42 @@ async def _open(client: Client, address: Address, name: str, broker: Broker) -> 
             pending_size=64 * 1024 * 1024,
         )
     )
-    both: set[asyncio.Future[Any]] = {opening, refused}
-    await asyncio.wait(both, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    both: set[asyncio.Future[Any]] = {opening, watch.refused}
+    try:
+        await asyncio.wait(both, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        await _give_up(client, opening)
+        raise
     if opening.done() and opening.exception() is None:
-        refused.cancel()
+        watch.refused.cancel()
+        watch.opened = True
         return
-    opening.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await opening
-    if refused.done():
-        raise ConnectError(
+    await _give_up(client, opening)
+    raise _why_not(watch)
+
+
+def _why_not(watch: _Watch) -> ConnectError:
+    shown = watch.broker.address
+    if watch.refused.done():
+        return ConnectError(
             f"the NATS server at {shown} refuses our credentials",
             hint="check the token or password in --nats or CHATBOT_NATS_URL",
         )
-    reason = last[0] if last else "no answer"
-    raise ConnectError(
+    reason = watch.last or "no answer"
+    return ConnectError(
         f"no NATS server answers at {shown} ({str(reason) or type(reason).__name__})",
         hint="is it running, and is the address right?",
     )
+
+
+async def _check_jetstream(broker: Broker) -> None:
+    try:
+        await broker.js.account_info()
+    except (ServiceUnavailableError, NoRespondersError) as error:
+        raise ConnectError(
+            f"the NATS server at {broker.address} has no JetStream",
+            hint="switch it on: `jetstream {}` in its configuration, or nats-server -js",
+        ) from error
 
 
 async def _give_up(client: Client, opening: asyncio.Future[None]) -> None:
@@ -204,7 +246,8 @@ async def _give_up(client: Client, opening: asyncio.Future[None]) -> None:
 async def _close(client: Client) -> None:
     with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError):
         await asyncio.wait_for(client.flush(), 2.0)
-    with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError, OSError):
+    # A transport that is closed already raises RuntimeError under uvloop.
+    with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError, OSError, RuntimeError):
         await asyncio.wait_for(client.close(), 2.0)
 
 

@@ -41,6 +41,9 @@ class _PubAck(msgspec.Struct):
     duplicate: bool = False
 
 
+_NO_ANSWER = b""
+"""What the server sends for "no responders": no stream has the subject, or it has no leader."""
+
 _decode = msgspec.json.Decoder(_PubAck).decode
 
 
@@ -88,6 +91,12 @@ class Publisher:
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             pause = min(pause * 2, 2.0)
 
+    def lost(self) -> None:
+        """Publish again, at once, what was not answered before the connection was lost."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_result(_NO_ANSWER)
+
     async def _publish_once(self, subject: str, data: bytes) -> None:
         reply = f"{self._prefix}.{next(self._numbers)}"
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -107,7 +116,7 @@ class Publisher:
 
 
 def _check(subject: str, answer: bytes) -> None:
-    if not answer:  # "no responders": no stream has this subject, or it has no leader
+    if answer == _NO_ANSWER:
         raise _NoAnswerError("no stream answers")
     refusal = _decode(answer).error
     if refusal is None:

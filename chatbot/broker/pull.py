@@ -37,6 +37,10 @@ EXPIRES = 5.0
 
 SHORT_REPLY = 9
 
+REMEMBERED = 4096
+"""Settled messages that are known again: a killed server forgets the acknowledgements that it
+had not written down, and delivers those messages once more."""
+
 _ACK, _TERM, _PROGRESS = b"+ACK", b"+TERM", b"+WPI"
 
 
@@ -61,6 +65,11 @@ class Taken:
     def sequence(self) -> int:
         """Its sequence in the stream, the same at each delivery."""
         return self._number(1)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Its sequence and the time when it was stored (ns): no other message of the stream's."""
+        return self._number(1), self._number(3)
 
     async def ack(self) -> None:
         """Say that it is done: it never comes again."""
@@ -97,7 +106,8 @@ class Pull:
 
     Use as `async with Pull.open(...)`: inside, messages arrive; at its end nothing more is
     taken, and what is unsettled is handed back at once. `deliver` is called in the event loop
-    and must not block. `limit` may be changed at any time with `resize`.
+    and must not block; a message that it was given is not given to it again, unless it was handed
+    back. `limit` may be changed at any time with `resize`.
     """
 
     def __init__(
@@ -115,7 +125,8 @@ class Pull:
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{self._consumer}"
         self._deliver = deliver
         self.limit = limit
-        self._unsettled: dict[str, Taken] = {}
+        self._unsettled: dict[tuple[int, int], Taken] = {}
+        self._settled: dict[tuple[int, int], bytes] = {}
         self._requested = 0
         self._asked_at = 0.0
         self._inbox = ""
@@ -206,7 +217,8 @@ class Pull:
                 await self._request(room)
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 1.0)
+                async with asyncio.timeout(1.0):  # `wait_for` may lose our cancellation (3.11)
+                    await self._wake.wait()
 
     def _ask_anew(self) -> None:
         """Forget what was asked over a connection that is gone."""
@@ -229,11 +241,17 @@ class Pull:
             self._note(status, msg)
             return
         self._requested = max(0, self._requested - 1)
-        taken = Taken(self, msg)
-        self._unsettled[msg.reply] = taken
         if self._requested == 0:
             self._wake.set()
-        self._deliver(taken)
+        taken = Taken(self, msg)
+        identity = taken.identity
+        if identity in self._settled:
+            await self._say(msg.reply, self._settled[identity])
+        elif identity in self._unsettled:
+            self._unsettled[identity]._reply = msg.reply
+        else:
+            self._unsettled[identity] = taken
+            self._deliver(taken)
 
     def _note(self, status: str, msg: Msg) -> None:
         if status == "100":
@@ -247,7 +265,12 @@ class Pull:
             self._wake.set()
 
     async def _settle(self, taken: Taken, verdict: bytes) -> None:
-        self._unsettled.pop(taken._reply, None)
+        identity = taken.identity
+        self._unsettled.pop(identity, None)
+        if verdict in {_ACK, _TERM}:
+            self._settled[identity] = verdict
+            if len(self._settled) > REMEMBERED:
+                del self._settled[next(iter(self._settled))]
         await self._say(taken._reply, verdict)
         if self.limit - len(self._unsettled) - self._requested >= max(1, self.limit // 2):
             self._wake.set()

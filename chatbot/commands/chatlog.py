@@ -37,13 +37,13 @@ HINT = "lines look like `[12:34] <nick> text`, or are JSON objects with sender a
 _LINE = re.compile(
     r"(?:(?P<room>\S+)\s+(?=\d{4}-\d\d-\d\d\s))?\[?(?:(?P<day>\d{4}-\d\d-\d\d)[ T]\[?)?"
     r"(?P<minute>(?:[01]\d|2[0-3]):[0-5]\d)(?::(?P<second>[0-5]\d))?\]?\s+"
-    r"(?:<[ @+%&~]?(?P<sender>[^<>]{1,100}?)\s*>|\*\s+(?P<actor>\S+)(?=\s))(?P<text>.*)"
+    r"(?:<[ @+%&~]?(?P<sender>[^<>]{1,100}?)\s*>|\*\s+(?P<actor>[^\s:]+)(?=\s))(?P<text>.*)"
 )
 # How clients write down, with the same asterisk, what a server said.
 _SERVER = re.compile(
     r"(?:[(\[]\S+[)\]]\s+)?(?:(?:has|have) (?:joined|left|quit|been|changed|set)\b"
     r"|(?:is|are) now known as |sets? (?:mode|the topic)|(?:gives|removes) (?:channel|voice|op)"
-    r"|(?:Joins|Parts|Quits): )"
+    r"|talking (?:in|on) #)"
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -87,8 +87,9 @@ def read(path: Path, nick: str) -> Iterator[ChatMessage]:
     `private` where they are known. What is not UTF-8 is replaced.
 
     Times are UTC. Those without a date run on, over midnight, from the day in the file's name,
-    else from an invented one; lines that share a minute are spread over it. Raises `UsageError` for a file without any message, for
-    one that is no text, and for a line that is no such JSON object, with its number.
+    else from an invented one; lines that share a minute are spread over it. Raises `UsageError`
+    for a file without any message, for one that is no text, and for a line that is no such JSON
+    object, with its number.
     """
     for said in _spread(_said(path)):
         yield _message(path.name, said, nick)
@@ -100,19 +101,18 @@ async def count(path: Path, limit: int | None = None) -> int:
     100 MB take one to three seconds, and no memory; others run meanwhile.
     """
     found = 0
-    for found, _ in enumerate(islice(_said(path), limit), 1):  # noqa: B007 - the last is meant
+    for found, _ in enumerate(islice(_said(path), limit), 1):
         if found % AT_ONCE == 0:
             await asyncio.sleep(0)
     return found
 
 
 def _said(path: Path) -> Iterator[_Said]:
-    lines = _lines(path)
     dated = _DATE.search(path.name)
-    clock = _Clock(dated and _midnight(dated[0]) or _EPOCH)
+    clock = _Clock((dated and _midnight(dated[0])) or _EPOCH)
     as_json: bool | None = None
     found = False
-    for number, line in lines:
+    for number, line in _lines(path):
         if not line or line.isspace():
             continue
         if as_json is None:
@@ -148,7 +148,7 @@ def _parsed(path: Path, number: int, line: str) -> _Said:
     return _Said(
         said.sender,
         said.text.strip(),
-        time if time.tzinfo else time.replace(tzinfo=UTC),
+        time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC),
         room=said.room,
         id=said.id,
         addressed=said.addressed,
@@ -206,16 +206,20 @@ def _midnight(day: str) -> datetime | None:
 def _spread(lines: Iterator[_Said]) -> Iterator[_Said]:
     """Spread lines that share a minute evenly over it, so that no two have the same time."""
     for (minute, coarse), group in groupby(lines, lambda said: (said.time, said.coarse)):
-        if not coarse:
-            yield from group
-            continue
-        together = list(islice(group, MOST_A_MINUTE))
-        for place, said in enumerate(together):
-            said.time = minute + timedelta(seconds=60 * place / len(together))
-            yield said
-        for said in group:
-            said.time = minute + timedelta(seconds=60) - timedelta.resolution
-            yield said
+        yield from _over(minute if coarse else None, group)
+
+
+def _over(minute: datetime | None, lines: Iterator[_Said]) -> Iterator[_Said]:
+    if minute is None:
+        yield from lines
+        return
+    together = list(islice(lines, MOST_A_MINUTE))
+    for place, said in enumerate(together):
+        said.time = minute + timedelta(seconds=60 * place / len(together))
+        yield said
+    for said in lines:
+        said.time = minute + timedelta(seconds=60) - timedelta.resolution
+        yield said
 
 
 def _message(source: str, said: _Said, nick: str) -> ChatMessage:

@@ -3,21 +3,33 @@
 The stock `dffml` program imports DFFML before anything can repair it; ours has done so by then.
 """
 
+import asyncio
+import sys
+
 from dffml.base import config, field
 from dffml.util.cli.cmd import CMD
 
+from chatbot import service
 from chatbot.commands.node import run as run_node
 from chatbot.commands.screen import Screen
+
+PROGRAM = "chatbot dffml"
 
 
 def dffml_main(arguments: list[str]) -> int:
     """Run DFFML's command with `arguments`; return its exit code."""
     from dffml.cli.cli import CLI
 
+    sys.argv[0] = PROGRAM  # what its parsers call themselves
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     try:
-        CLI.main(argv=["dffml", *arguments])
+        CLI.main(loop=loop, argv=[PROGRAM, *arguments])
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
     return 0
 
 
@@ -34,7 +46,8 @@ class Run(CMD):
     CONFIG = NodeRunConfig
 
     async def run(self) -> None:
-        await run_node(self.operations, self.nats, None, Screen(quiet=self.quiet))
+        screen = Screen(quiet=self.quiet)
+        await service.until_signal(lambda: run_node(self.operations, self.nats, None, screen))
 
 
 class NodeService(CMD):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from chatbot import service
 from chatbot.broker import connect
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import existing
@@ -23,7 +24,7 @@ async def run(names: Sequence[str], nats: str | None, data: Path | None, screen:
     async with connect(url, name="chatbot-node") as broker:
         node = Node(broker, names, progress=screen.say)
         screen.say(f"node {node.id} at {broker.address}")
-        await node.run()
+        await service.unless(broker.closed, node.run())
     return 0
 
 

@@ -6,14 +6,15 @@ Its work goes to nodes in the bulk lane, behind that of people.
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from dffml.df.base import StringInputSetContext
@@ -25,15 +26,23 @@ from chatbot.commands import chatlog
 from chatbot.commands.run import local_node, make_ready
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import serving
+from chatbot.commands.tally import Tally, show
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
-from chatbot.messages import ChatMessage, Outcome
+from chatbot.messages import ChatMessage, OperationRecord, Outcome
 from chatbot.nodes.roster import Roster
-from chatbot.orchestrator.intake import fields_of, inputs_of, outcome_of
+from chatbot.orchestrator.context import Context
+from chatbot.orchestrator.intake import fields_of, in_general_terms, inputs_of, outcome_of, root_of
 from chatbot.orchestrator.primary import orchestrator
+from chatbot.orchestrator.run import NatsOrchestratorContext
 
-EXAMPLES = 2
+AT_ONCE = 1024
+"""Messages that run, or wait for one before them to finish: the order is that of the log."""
+
 NICK = "bot"
+
+Failure = asyncio.Future[NoReturn]
+Decided = tuple[ChatMessage, Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,101 +59,139 @@ class ReplayOptions:
     as_json: bool = False
 
 
-@dataclass(slots=True)
-class Tally:
-    """What the flow made of the messages, by label."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    answered: Counter[str] = field(default_factory=Counter)
-    failed: int = 0
-    examples: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, message: ChatMessage, outcome: Outcome) -> None:
-        if outcome.error:
-            self.failed += 1
-            return
-        label = str(outcome.understood.get("label") or "–")
-        self.counts[label] += 1
-        if outcome.replies:
-            self.answered[label] += 1
-            if len(self.examples[label]) < EXAMPLES:
-                self.examples[label].append(message.text)
-
-
 async def replay(options: ReplayOptions, screen: Screen, write: Callable[[str], None]) -> int:
-    """Run a log through a flow; show a table, or write a JSON object a message."""
+    """Run a log through a flow; show a table, or write a JSON object a message, in its order.
+
+    The flow and the log are checked before anything is started. Returns 1 where a message
+    failed. When it is cancelled it shows what was done so far and returns `INTERRUPTED`.
+    """
     flow = load(options.flow, overrides=options.overrides)
-    messages = itertools.islice(chatlog.read(options.log, _nick(flow)), options.limit)
-    first = next(messages, None)  # a file that is no log is refused before anything is started
-    assert first is not None
-    tally = Tally()
-    async with AsyncExitStack() as stack:
-        outcomes = await _start(options, flow, itertools.chain([first], messages), screen, stack)
-        started = monotonic()
-        total = min(chatlog.count(options.log), options.limit or 1 << 60)
-        with screen.counting(f"replaying {options.log.name}", total) as advance:
-            async for message, outcome in outcomes:
-                tally.add(message, outcome)
-                advance()
-                if options.as_json:
-                    write(_as_json(message, outcome))
-        seconds = monotonic() - started
-    if not options.as_json:
-        _show(tally, seconds, screen)
-    return 1 if tally.failed else 0
+    with screen.busy(f"reading {options.log.name}"):
+        total = await chatlog.count(options.log, options.limit)
+    seen = Tally()
+    interrupted = False
+    seconds = 0.0
+    try:
+        async with AsyncExitStack() as stack:
+            octx, failure = await _start(options, flow, screen, stack)
+            started = monotonic()
+            try:
+                await service.unless(
+                    failure, _play(octx, options, flow, total, seen, screen, write)
+                )
+            finally:
+                seconds = monotonic() - started
+    except asyncio.CancelledError:
+        screen.say(f"interrupted after {seen.total} of {total} messages")
+        interrupted = True
+    if seen.total and not options.as_json:
+        show(seen, seconds, screen)
+    return service.INTERRUPTED if interrupted else int(seen.failed > 0)
 
 
 async def _start(
-    options: ReplayOptions,
-    flow: Flow,
-    messages: Iterator[ChatMessage],
-    screen: Screen,
-    stack: AsyncExitStack,
-) -> AsyncIterator[tuple[ChatMessage, Outcome]]:
-    """Bring up what is needed; return what the flow decides, as it does."""
+    options: ReplayOptions, flow: Flow, screen: Screen, stack: AsyncExitStack
+) -> tuple[NatsOrchestratorContext, Failure | None]:
+    """Bring up what is needed, or use what a bot on this machine has up already."""
     with screen.busy("starting"):
-        url, _ = await stack.enter_async_context(serving(options.nats, options.data, None))
+        serve = serving(options.nats, options.data, shared=True)
+        url, _ = await stack.enter_async_context(serve)
         broker = await stack.enter_async_context(connect(url, name="chatbot-replay"))
         await streams.ensure(broker, streams.account_streams())
         roster = await stack.enter_async_context(Roster.follow(broker))
         running = await stack.enter_async_context(orchestrator(broker, flow, Lane.BULK))
         octx = await stack.enter_async_context(running(flow.dataflow))
-    names = sorted({record.name for record in running.records})
+    failure = await _have_nodes(options, url, running.records, roster, screen, stack)
+    return octx, failure
+
+
+async def _have_nodes(
+    options: ReplayOptions,
+    url: str,
+    records: Sequence[OperationRecord],
+    roster: Roster,
+    screen: Screen,
+    stack: AsyncExitStack,
+) -> Failure | None:
+    """Wait for nodes that run the operations; start one where nobody offers to."""
     failure = None
-    if options.node and names:
-        failure = await stack.enter_async_context(local_node(url, names))
-    with screen.busy(f"waiting for a node that runs {', '.join(names)}"):
-        await service.unless(
-            failure,
-            make_ready(lambda: [r for r in running.records if not roster.offers(r.key)], roster),
-        )
-    return _outcomes(octx, messages)
+    wanted = sorted({record.name for record in records})
+    lacking = set(wanted) - {name for node in roster.nodes for name in node.offers}
+    if lacking and options.node:
+        failure = await stack.enter_async_context(local_node(url, wanted))
+    elif lacking:
+        names = " ".join(sorted(lacking))
+        screen.say(f"waiting for a node; start one with: chatbot node run {names}")
+
+    def missing() -> list[str]:
+        return [record.name for record in records if not roster.offers(record.key)]
+
+    with screen.busy(f"waiting for a node that runs {', '.join(wanted)}"):
+        await service.unless(failure, make_ready(missing, roster))
+    return failure
 
 
-async def _outcomes(
-    octx: Any, messages: Iterator[ChatMessage]
-) -> AsyncIterator[tuple[ChatMessage, Outcome]]:
+async def _play(
+    octx: NatsOrchestratorContext,
+    options: ReplayOptions,
+    flow: Flow,
+    total: int,
+    seen: Tally,
+    screen: Screen,
+    write: Callable[[str], None],
+) -> None:
+    messages = islice(chatlog.read(options.log, _nick(flow)), options.limit)
+    with screen.counting(f"replaying {options.log.name}", total) as advance:
+        async with aclosing(_decisions(octx, messages)) as decisions:
+            async for message, outcome in decisions:
+                seen.add(message, outcome)
+                if options.as_json:
+                    write(_as_json(message, outcome))
+                advance()
+
+
+async def _decisions(
+    octx: NatsOrchestratorContext, messages: Iterator[ChatMessage]
+) -> AsyncGenerator[Decided, None]:
+    """Yield what the flow decides, in the order of the messages."""
     fields = fields_of(octx.config.dataflow)
-    waiting: dict[str, ChatMessage] = {}
-
-    async def feed() -> AsyncIterator[dict[Any, Any]]:
+    running: deque[tuple[Context, asyncio.Future[Decided]]] = deque()
+    try:
         for number, message in enumerate(messages):
-            handle = f"{number}/{message.id}"
-            waiting[handle] = message
-            yield {StringInputSetContext(handle): inputs_of(message, fields)}
+            running.append(_run(octx, f"{number}/{message.id}", message, fields))
+            while running and (len(running) >= AT_ONCE or running[0][1].done()):
+                yield await running[0][1]
+                running.popleft()
+        while running:
+            yield await running[0][1]
+            running.popleft()
+    finally:
+        for context, _ in running:
+            context.cancel()
 
-    async for ctx, results in octx.run(feed(), strict=False):
-        message = waiting.pop(ctx.as_string)
-        if isinstance(results, dict) and "understood" in results:
-            yield message, outcome_of(message, results)
-        else:
-            yield message, _failed(message)
+
+def _run(
+    octx: NatsOrchestratorContext, handle: str, message: ChatMessage, fields: dict[str, Any]
+) -> tuple[Context, asyncio.Future[Decided]]:
+    future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
+
+    async def ended(context: Context) -> None:
+        outcome = await _outcome(octx, message, context)
+        if not future.done():
+            future.set_result((message, outcome))
+
+    inputs = inputs_of(message, fields)
+    return octx.start(StringInputSetContext(handle), handle, inputs, ended), future
 
 
-def _failed(message: ChatMessage) -> Outcome:
-    return Outcome(
-        message.id, message.network, message.room, message.sender, error="an operation failed"
-    )
+async def _outcome(
+    octx: NatsOrchestratorContext, message: ChatMessage, context: Context
+) -> Outcome:
+    try:
+        return outcome_of(message, await octx.results(context))
+    except Exception as error:  # noqa: BLE001 - whatever an operation raised
+        what = in_general_terms(error, root_of(error))
+        return Outcome(message.id, message.network, message.room, message.sender, error=what)
 
 
 def _nick(flow: Flow) -> str:
@@ -159,38 +206,12 @@ def _as_json(message: ChatMessage, outcome: Outcome) -> str:
         {
             "id": message.id,
             "time": message.time,
+            "room": message.room,
             "sender": message.sender,
             "text": message.text,
+            "addressed": message.addressed,
             "understood": outcome.understood,
             "replies": outcome.replies,
             "error": outcome.error,
         }
     ).decode()
-
-
-def _show(tally: Tally, seconds: float, screen: Screen) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    total = sum(tally.counts.values()) + tally.failed
-    table = Table()
-    table.add_column("label")
-    for column in ("messages", "share", "answered"):
-        table.add_column(column, justify="right")
-    table.add_column("for example, of those answered", overflow="ellipsis", no_wrap=True)
-    for label, count in tally.counts.most_common():
-        example = "  |  ".join(tally.examples[label])
-        table.add_row(
-            escape(label),
-            str(count),
-            f"{count / total:.1%}",
-            str(tally.answered[label]),
-            escape("".join(c if c.isprintable() else " " for c in example)),
-        )
-    screen.out.print(table)
-    silent = total - tally.failed - sum(tally.answered.values())
-    screen.out.print(
-        f"{total} messages in {seconds:.1f} s ({total / seconds:.0f} a second): "
-        f"{sum(tally.answered.values())} answered, {silent} silent, {tally.failed} failed. "
-        "Nothing was sent."
-    )

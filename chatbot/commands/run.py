@@ -68,12 +68,14 @@ async def run(options: RunOptions, screen: Screen) -> int:
             if options.node and operations:
                 failure = await stack.enter_async_context(local_node(url, operations))
         _say_how_to_join(screen, server, operations)
-        if options.node:
+        if options.node and operations:
             with screen.busy(f"starting {', '.join(operations)} on a node"):
                 await service.unless(failure, make_ready(lambda: intake.missing, roster))
         for name in names:
             screen.say(f"{flow.name} listens: {name}")
-        await service.unless(failure, _listen(broker, flow, listeners))
+        await service.unless(
+            broker.closed, service.unless(failure, _listen(broker, flow, listeners))
+        )
     return 0
 
 

@@ -1,20 +1,30 @@
-"""What a command shows to people: on standard error, so that standard output is for results."""
+"""What a command shows to people: on standard error, so that standard output is for results.
+
+The rule that it guards: what moves (a spinner, a progress bar) is shown on a terminal only, and
+never takes standard output away from whoever writes there.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 
 class Screen:
-    """A terminal's, or a pipe's, standard output and error. Imports rich when first used."""
+    """A terminal's, or a pipe's, standard output and error. Imports rich when first used.
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    `data`: programs read standard output, so nothing moves where both are one terminal.
+    """
+
+    def __init__(self, *, quiet: bool = False, data: bool = False) -> None:
         self._quiet = quiet
+        self._data = data
         self._err: Console | None = None
         self._out: Console | None = None
 
@@ -44,42 +54,52 @@ class Screen:
     @contextmanager
     def busy(self, text: str) -> Iterator[None]:
         """Show `text` with a spinner for the block's duration, on a terminal; else nothing."""
-        if self._quiet or not self.err.is_terminal:
-            yield
-            return
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        with Progress(
+        columns = [
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
-            console=self.err,
-            transient=True,
-        ) as progress:
-            progress.add_task(text, total=None)
+        ]
+        with self._moving(*columns) as progress:
+            if progress is not None:
+                progress.add_task(text, total=None)
             yield
 
     @contextmanager
     def counting(self, text: str, total: int) -> Iterator[Callable[[], None]]:
         """Show a progress bar up to `total`; yields what to call for each step."""
-        if self._quiet or not self.err.is_terminal:
-            yield lambda: None
-            return
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
-            Progress,
             TextColumn,
+            TimeElapsedColumn,
             TimeRemainingColumn,
         )
 
-        with Progress(
-            TextColumn("{task.description}"),
+        columns = [
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left:"),
             TimeRemainingColumn(),
-            console=self.err,
-            transient=True,
+        ]
+        with self._moving(*columns) as progress:
+            if progress is None:
+                yield lambda: None
+            else:
+                task = progress.add_task(text, total=total)
+                yield lambda: progress.advance(task)
+
+    @contextmanager
+    def _moving(self, *columns: ProgressColumn) -> Iterator[Progress | None]:
+        if self._quiet or not self.err.is_terminal or (self._data and sys.stdout.isatty()):
+            yield None
+            return
+        from rich.progress import Progress
+
+        with Progress(
+            *columns, console=self.err, transient=True, redirect_stdout=False
         ) as progress:
-            task = progress.add_task(text, total=total)
-            yield lambda: progress.advance(task)
+            yield progress

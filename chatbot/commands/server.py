@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from chatbot import settings
 from chatbot.broker import Broker, EmbeddedServer, connect
+from chatbot.broker.connection import redact
 from chatbot.broker.server import Listen, running
-from chatbot.errors import ConnectError
+from chatbot.errors import ConnectError, ServerError
+
+PATIENCE = 3.0
+"""Seconds in which a server must answer to `status`."""
 
 
 @asynccontextmanager
 async def serving(
-    nats: str | None, data: Path | None, listen: Listen | None
+    nats: str | None, data: Path | None, listen: Listen | None = None, *, shared: bool = False
 ) -> AsyncIterator[tuple[str, EmbeddedServer | None]]:
-    """Yield the address to use, and the embedded server where we started it."""
+    """Yield the address to use, and the embedded server where we started it.
+
+    `shared`: where a bot runs with the same data folder, its server will do.
+    """
     url = nats or settings.nats_url()
     if url is not None:
         yield url, None
         return
-    async with EmbeddedServer.start(settings.data_folder(data), listen=listen) as server:
-        yield server.url, server
+    folder = settings.data_folder(data)
+    async with AsyncExitStack() as stack:
+        server = None
+        try:
+            server = await stack.enter_async_context(EmbeddedServer.start(folder, listen=listen))
+            url = server.url
+        except ServerError:
+            url = running(folder) if shared else None
+            if url is None:
+                raise
+        yield url, server
 
 
 def existing(nats: str | None, data: Path | None) -> str:
@@ -45,6 +62,15 @@ def existing(nats: str | None, data: Path | None) -> str:
 
 @asynccontextmanager
 async def connected(nats: str | None, data: Path | None, name: str) -> AsyncIterator[Broker]:
-    """Connect to a server that runs, for the block's duration."""
-    async with connect(existing(nats, data), name=name) as broker:
+    """Connect to a server that runs, for the block's duration; impatient, for a person waits."""
+    url = existing(nats, data)
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                broker = await stack.enter_async_context(connect(url, name=name))
+        except TimeoutError as error:
+            raise ConnectError(
+                f"no NATS server answers at {redact(url)}",
+                hint="is it running, and is the address right?",
+            ) from error
         yield broker

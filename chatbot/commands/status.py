@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,12 @@ from chatbot.broker.buckets import open_bucket
 from chatbot.broker.gauge import Queue, queues
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
-from chatbot.messages import FlowRecord, NodeRecord, PrimaryRecord
+from chatbot.errors import BrokerError
+from chatbot.messages import PROTOCOL, FlowRecord, NodeRecord, PrimaryRecord
 from chatbot.nodes.roster import Roster
+
+REVISION = 12
+"""Characters of a revision that are shown in the table; JSON has all."""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -29,114 +35,187 @@ class Status(msgspec.Struct, frozen=True):
 
 
 async def status(nats: str | None, data: Path | None) -> Status:
-    """Return what is running, as it announces itself, and what waits."""
-    async with connected(nats, data, "chatbot-status") as broker, Roster.follow(broker) as roster:
-        records, waiting = await asyncio.gather(_flows(broker), queues(broker))
-        return Status(
-            server=broker.address,
-            flows=records,
-            primaries=sorted(roster.primaries, key=lambda record: record.started),
-            nodes=sorted(roster.nodes, key=lambda record: record.started),
-            queues=waiting,
-        )
+    """Return what is running, as it announces itself, and what waits.
+
+    Raises `ConnectError` when there is no server, `BrokerError` when it has no JetStream.
+    """
+    async with connected(nats, data, "chatbot-status") as broker:
+        try:
+            async with Roster.follow(broker) as roster:
+                records, waiting = await asyncio.gather(_flows(broker), queues(broker))
+        except broker.errors as error:
+            raise BrokerError(
+                f"the NATS server at {broker.address} does not tell ({type(error).__name__})",
+                hint="does it run with JetStream (nats-server -js)?",
+            ) from error
+    return Status(
+        server=broker.address,
+        flows=records,
+        primaries=sorted(roster.primaries, key=lambda record: (record.flow, record.started)),
+        nodes=sorted(roster.nodes, key=lambda record: record.started),
+        queues=waiting,
+    )
+
+
+def as_json(seen: Status) -> dict[str, Any]:
+    """Return what `--json` prints: every field of every record, whatever its value."""
+    whole: dict[str, Any] = _whole(seen)
+    return whole
+
+
+def show(seen: Status, screen: Screen) -> None:
+    """Show it as tables, in the terminal's width."""
+    screen.out.print(f"NATS {seen.server}", markup=False)
+    if not seen.flows and not seen.nodes and not seen.primaries:
+        screen.out.print("Nothing runs. Start a bot with: chatbot run support")
+    _flows_table(seen, screen)
+    _primaries_table(seen, screen)
+    _nodes_table(seen, screen)
+    _queues_table(seen, screen)
 
 
 async def _flows(broker: Broker) -> list[FlowRecord]:
     bucket = await open_bucket(broker, subjects.FLOWS)
     found: dict[tuple[str, str], FlowRecord] = {}
     for value in (await bucket.all()).values():
-        record = FlowRecord.decode(value)
-        found[record.flow, record.revision] = record
+        try:
+            record = FlowRecord.decode(value)
+        except msgspec.MsgspecError:  # another version's
+            continue
+        if record.protocol == PROTOCOL:
+            found[record.flow, record.revision] = record
     return [found[key] for key in sorted(found)]
 
 
-def show(seen: Status, screen: Screen) -> None:
-    """Show it as tables."""
-    offered = {key for node in seen.nodes for key in node.operations}
-    screen.out.print(f"NATS {seen.server}", markup=False)
-    if not seen.flows and not seen.nodes:
-        screen.out.print("Nothing runs. Start a bot with: chatbot run support")
-        return
+def _whole(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return {name: _whole(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(item) for item in value]
+    return value
+
+
+def _flows_table(seen: Status, screen: Screen) -> None:
+    offered = Counter(key for node in seen.nodes for key in node.operations)
     rows = [
         [
             flow.flow,
-            flow.revision[:12],
-            each.instance,
-            each.name,
-            "yes" if each.key in offered else "NO NODE",
+            flow.revision[:REVISION],
+            each.instance if each.instance == each.name else f"{each.instance} ({each.name})",
+            str(offered[each.key]) if offered[each.key] else "none: its work waits",
         ]
         for flow in seen.flows
         for each in flow.operations
     ]
-    _table(screen, "Flows", ["flow", "revision", "instance", "operation", "has a node"], rows)
-    _table(
-        screen,
-        "Primaries",
-        ["id", "flow", "where", "since", "in flight", "done", "per s", "listens"],
+    _table(screen, "Flows", ["flow", "revision", "operation", "nodes"], rows, figures=1)
+    lacking = sorted(
+        {each.name for flow in seen.flows for each in flow.operations if not offered[each.key]}
+    )
+    if lacking:
+        command = f"chatbot node run {' '.join(lacking)}"
+        screen.out.print(f"start a node with: {command}", markup=False, style="yellow")
+
+
+def _primaries_table(seen: Status, screen: Screen) -> None:
+    rows = [
         [
+            each.flow,
+            f"{each.host}:{each.pid}",
+            _since(each.started),
+            str(each.contexts),
+            str(each.done),
+            f"{each.rate:.1f}",
+        ]
+        for each in seen.primaries
+    ]
+    columns = ["flow", "where", "since", "in flight", "done", "per s"]
+    _table(screen, "Primaries", columns, rows, figures=4)
+    rows = [
+        [each.flow, listener, f"{each.host}:{each.pid}"]
+        for each in seen.primaries
+        for listener in each.listeners
+    ]
+    _table(screen, "Listeners", ["flow", "listens", "where"], rows)
+
+
+def _nodes_table(seen: Status, screen: Screen) -> None:
+    rows = []
+    for node in seen.nodes:
+        about = [f"{node.host}:{node.pid}", _since(node.started)]
+        rows += [
             [
-                p.id,
-                p.flow,
-                f"{p.host}:{p.pid}",
-                _since(p.started),
-                str(p.contexts),
-                str(p.done),
-                f"{p.rate:.1f}",
-                "\n".join(p.listeners) or "-",
+                *about,
+                each.name,
+                each.flow,
+                str(each.done),
+                f"{each.rate:.1f}",
+                f"{each.seconds * 1000:.1f}",
             ]
-            for p in seen.primaries
-        ],
-    )
-    _table(
-        screen,
-        "Nodes",
-        ["id", "where", "since", "operation", "flow", "done", "per s", "ms a call"],
-        [
-            [
-                n.id,
-                f"{n.host}:{n.pid}",
-                _since(n.started),
-                o.name,
-                o.flow,
-                str(o.done),
-                f"{o.rate:.1f}",
-                f"{o.seconds * 1000:.1f}",
-            ]
-            for n in seen.nodes
-            for o in (n.operations.values() or [_NOTHING])
-        ],
-    )
-    _table(
-        screen,
-        "Queues",
-        ["queue", "consumer", "waiting", "in progress", "stored"],
-        [
-            [q.queue, q.consumer, str(q.waiting), str(q.in_progress), str(q.stored)]
-            for q in seen.queues
-        ],
-    )
+            for each in node.operations.values()
+        ]
+        if not node.operations:
+            rows.append([*about, ", ".join(node.offers), "(none wants it)", "-", "-", "-"])
+    columns = ["where", "since", "operation", "flow", "done", "per s", "ms each"]
+    _table(screen, "Nodes", columns, rows, figures=3)
 
 
-class _Nothing:
-    name, flow, done, rate, seconds = "(waits for a flow)", "-", 0, 0.0, 0.0
+def _queues_table(seen: Status, screen: Screen) -> None:
+    instances = {each.key: each.instance for flow in seen.flows for each in flow.operations}
+    rows = []
+    for queue in seen.queues:
+        taker = queue.consumer
+        for key in instances:
+            taker = taker.replace(f"-{key}", f" {instances[key]}")
+        idle = not queue.waiting and not queue.in_progress
+        if queue.queue == "WORK" and taker == queue.consumer != "-" and idle:
+            continue  # a former revision's
+        figures = [str(queue.waiting), str(queue.in_progress), str(queue.stored)]
+        rows.append([queue.queue, taker, *figures])
+    columns = ["queue", "taken by", "waiting", "in progress", "stored"]
+    _table(screen, "Queues", columns, rows, figures=3)
+    if rows:
+        screen.out.print(
+            "waiting: the lag, nobody has taken it; in progress: taken, not yet done;\n"
+            "stored: kept by the stream (IN and OUT keep what is done, to do it once only)",
+            style="dim",
+        )
 
 
-_NOTHING: Any = _Nothing()
-
-
-def _table(screen: Screen, title: str, columns: list[str], rows: list[list[str]]) -> None:
+def _table(
+    screen: Screen,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    figures: int = 0,
+) -> None:
+    """Show rows; the last `figures` columns are never cut, the others where they must be."""
+    if not rows:
+        return
+    from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    texts = len(columns) - figures
+    for number, column in enumerate(columns):
+        kept = number >= texts
+        table.add_column(column, no_wrap=kept, justify="right" if kept else "left")
     for row in rows:
-        table.add_row(*row)
+        cut = [Text(_printable(cell), no_wrap=True, overflow="ellipsis") for cell in row[:texts]]
+        table.add_row(*cut, *row[texts:])
+    screen.out.print(f"\n[bold]{title}[/]")
     screen.out.print(table)
 
 
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def _since(started: datetime) -> str:
-    seconds = int((datetime.now(UTC) - started).total_seconds())
+    seconds = max(0, int((datetime.now(UTC) - started).total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit}"

@@ -11,6 +11,7 @@ import getpass
 import itertools
 import os
 import secrets
+import signal
 import sys
 import threading
 from collections import deque
@@ -20,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from chatbot import settings
 from chatbot.listeners.bridge import Bridge, Delivery
@@ -59,7 +60,7 @@ class ConsoleListener:
         self._answered = asyncio.Event()
         self._answered.set()
         self._terminal = _at_terminal()
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(highlight=False, soft_wrap=not self._terminal)
 
     def describe(self) -> str:
         return "console"
@@ -116,23 +117,25 @@ class ConsoleListener:
                 self._answered.set()
 
     def _show(self, outcome: Outcome) -> None:
-        head = f"[dim]{escape(_understood(outcome))}[/]"
+        """Show what was understood, and what the bot says; on a pipe, as one line."""
+        unsure = outcome.understood.get("sure") is False
+        style = "green" if outcome.replies else "yellow" if unsure else "dim"
+        line = Text(_understood(outcome), style=style)
         if outcome.error:
-            self._print(f"{head} [red]could not be answered: {escape(outcome.error)}[/]")
+            line.append(f" could not be answered: {outcome.error}", style="red")
         elif not outcome.replies:
-            self._print(f"{head} [dim]silent[/]")
+            line.append(" silent, not sure enough" if unsure else " silent", style="dim")
         else:
-            said = " / ".join(escape(_printable(reply.text)) for reply in outcome.replies)
-            self._print(f"{head} [bold cyan]{escape(self._nick)}:[/] {said}")
-
-    def _print(self, markup: str) -> None:
-        self._console.print(markup)
+            line.append(f" {self._nick}: ", style="bold cyan")
+            line.append(" / ".join(_printable(reply.text) for reply in outcome.replies))
+        self._console.print(line)
 
     async def _typed(self) -> AsyncIterator[str]:
         """Yield lines as a person types them; ends at Ctrl-D or Ctrl-C."""
         from prompt_toolkit import PromptSession
         from prompt_toolkit.formatted_text import HTML
         from prompt_toolkit.history import FileHistory
+        from prompt_toolkit.patch_stdout import patch_stdout
 
         history = settings.cache_folder() / "console-history"
         history.touch(mode=0o600)
@@ -142,17 +145,30 @@ class ConsoleListener:
         )
         while True:
             try:
-                yield await session.prompt_async(HTML("<b>you:</b> "))
-            except (EOFError, KeyboardInterrupt):
+                with patch_stdout(raw=True):  # what is logged stands above the line being typed
+                    line = await session.prompt_async(
+                        HTML("<b><ansigreen>you:</ansigreen></b> "),
+                        handle_sigint=False,  # it would take the program's own handler away
+                    )
+            except EOFError:
                 return
+            except KeyboardInterrupt:
+                signal.raise_signal(signal.SIGINT)  # as Ctrl-C at any other time: once more ends
+                return
+            yield line
 
 
 def _understood(outcome: Outcome) -> str:
     """Show what the flow shows of a message, such as `[install 0.93]`."""
-    return f"[{' '.join(_brief(value) for value in outcome.understood.values()) or '?'}]"
+    shown = [_brief(name, value) for name, value in outcome.understood.items()]
+    return f"[{' '.join(each for each in shown if each) or '?'}]"
 
 
-def _brief(value: Any) -> str:
+def _brief(name: str, value: Any) -> str:
+    if name == "sure" and isinstance(value, bool):
+        return "" if value else "unsure"
+    if isinstance(value, bool):
+        return name if value else f"not {name}"
     if isinstance(value, float):
         return f"{value:.2f}"
     return _printable(str(value)) or "–"
@@ -176,6 +192,7 @@ async def _piped() -> AsyncIterator[str]:
                 *whole, left = (left + chunk).split(b"\n")
                 for line in whole:
                     _put(loop, lines, line)
+                left = left[: 4 * LONGEST]  # of a line without end, too, only so much is said
             if left:
                 _put(loop, lines, left)
             _put(loop, lines, None)

@@ -17,6 +17,7 @@ import msgspec
 
 from chatbot.broker import Broker, subjects
 from chatbot.broker.buckets import Bucket, open_bucket
+from chatbot.errors import BrokerError
 from chatbot.messages import PROTOCOL, NodeRecord, PrimaryRecord, Record
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,10 @@ async def _renew(
         except TimeoutError:
             pass
         changed.clear()
-        await bucket.put(key, record().encode())
+        try:
+            await bucket.put(key, record().encode())
+        except BrokerError as error:
+            log.warning("cannot announce %s: %s", key, error)
 
 
 class Roster:

@@ -35,6 +35,10 @@ BATCHES_AHEAD = 2.0
 """The same for an operation that runs many calls in one go, whose next batch should be full."""
 
 MOST_AHEAD = 64
+
+DRAIN = 5.0
+"""Seconds that what runs has to end when the worker is cancelled; then it is handed back."""
+
 SMOOTHING = 0.2
 
 
@@ -126,7 +130,10 @@ class Worker:
             try:
                 await asyncio.shield(running)
             except asyncio.CancelledError:
-                await running  # finish what runs: its work is nearly done, and is ours
+                # Finish what runs: its work is nearly done, and is ours. But not for ever.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(DRAIN):
+                        await running
                 raise
 
     async def _next_batch(self) -> list[Held]:

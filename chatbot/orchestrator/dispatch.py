@@ -117,7 +117,8 @@ class Dispatcher:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a task of the primary failed", exc_info=error)
+            log.error("a task of the primary failed: %s", type(error).__name__)
+            log.debug("a task of the primary failed", exc_info=error)
 
     def _flush(self) -> None:
         """Send what became ready in this turn of the event loop, together."""

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from dffml.df.base import StringInputSetContext
+from dffml.df.base import OperationException, StringInputSetContext
 from dffml.df.types import DataFlow, Definition
 
 import chatbot
@@ -213,8 +213,8 @@ class Intake:
 
     async def _bury(self, message: ChatMessage, error: Exception) -> Outcome:
         """Keep what failed, with its reason, in the dead-letter stream."""
-        cause = error.__cause__ or error
-        what = _in_general_terms(error, cause)
+        cause = root_of(error)
+        what = in_general_terms(error, cause)
         log.error("a message ends in the dead letters: %s", what)
         letter = DeadLetter(
             flow=self.flow,
@@ -232,10 +232,15 @@ class Intake:
             await asyncio.sleep(1.0)
             self._tell_missing()
             oldest = self._now() - DEADLINE
-            for message_id, running in list(self._running.items()):
-                if running.context is not None and running.context.started < oldest:
-                    log.warning("hand back a message that took %.0f s", DEADLINE)
-                    await self._hand_back(message_id, running)
+            late = [
+                (message_id, running)
+                for message_id, running in self._running.items()
+                if running.context is not None and running.context.started < oldest
+            ]
+            for message_id, running in late:
+                await self._hand_back(message_id, running)
+            if late:
+                log.warning("hand back %d messages that took %.0f s", len(late), DEADLINE)
 
     def _tell_missing(self) -> None:
         missing = frozenset(self.missing) if self._running else frozenset()
@@ -305,8 +310,17 @@ def outcome_of(message: ChatMessage, results: dict[str, Any]) -> Outcome:
     )
 
 
-def _in_general_terms(error: Exception, cause: BaseException) -> str:
+def root_of(error: BaseException) -> BaseException:
+    """Return what was raised first: a subflow's failure is wrapped once for each level."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def in_general_terms(error: Exception, cause: BaseException) -> str:
     """Say what failed without a word of what people wrote."""
     if isinstance(cause, RemoteError):
         return f"{cause.operation} raised {cause.kind}"
-    return f"{error} ({type(cause).__name__})"
+    if isinstance(error, OperationException):
+        return f"{error} ({type(cause).__name__})"
+    return f"the outcome cannot be had ({type(cause).__name__})"

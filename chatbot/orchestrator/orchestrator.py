@@ -34,7 +34,7 @@ from chatbot import settings
 from chatbot.broker import Broker, EmbeddedServer, connect, files, subjects
 from chatbot.broker.buckets import FLOW_KEPT, Bucket, open_bucket
 from chatbot.broker.subjects import Lane
-from chatbot.errors import OperationError
+from chatbot.errors import BrokerError, OperationError
 from chatbot.messages import FlowRecord, OperationRecord, digest
 from chatbot.nodes.implementations import ContextMaker, Implementation, find, installed
 from chatbot.nodes.node import Node
@@ -283,7 +283,10 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         while True:
             await asyncio.sleep(FLOW_KEPT / 4)
             if self._told:
-                await self._bucket.put(self._key, self._record().encode())
+                try:
+                    await self._bucket.put(self._key, self._record().encode())
+                except BrokerError as error:
+                    log.warning("cannot renew the flow %s: %s", self.flow, error)
 
 
 def _load(name: str) -> Implementation:

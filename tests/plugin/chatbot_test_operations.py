@@ -5,9 +5,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import chatbot  # noqa: F401 - repairs DFFML
 from dffml.df.base import OperationImplementationContext, op
 from dffml.df.types import Definition
+
+import chatbot  # noqa: F401 - repairs DFFML
 
 REPLY = Definition(name="reply", primitive="map")
 
@@ -68,6 +69,27 @@ async def say(text):
 
 
 say.imp.cheap = True
+
+
+@op(
+    name="test_refuse",
+    inputs={"text": Definition(name="refuse.text", primitive="string")},
+    outputs={"text": Definition(name="refuse.passed", primitive="string")},
+)
+async def refuse(text):
+    raise ValueError(f"cannot take {text!r}")
+
+
+@op(
+    name="test_odd",
+    inputs={"text": Definition(name="odd.text", primitive="string")},
+    outputs={"thing": Definition(name="odd.thing", primitive="map")},
+)
+async def odd(text):
+    return {"thing": {text: object()}}
+
+
+odd.imp.cheap = True
 
 
 TEXT = Definition(name="bench.text", primitive="string")

@@ -128,8 +128,10 @@ def test_a_listening_address_is_a_host_and_perhaps_a_port(text: str, listen: Lis
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":", ":1", "h:", "h:0", "h:65536", "h:x", "h:-1", "h:²", "[]", "[]:1", "[::1", "a:1:2"]
-    + ["nats://h:1", "a b", "h/1", "[h", "h]:1", "*"],
+    [
+        *("", ":", ":1", "h:", "h:0", "h:65536", "h:x", "h:-1", "h:²"),
+        *("[]", "[]:1", "[::1", "a:1:2", "nats://h:1", "a b", "h/1", "[h", "h]:1", "*"),
+    ],
 )
 def test_what_is_no_listening_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
