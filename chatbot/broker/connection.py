@@ -245,10 +245,12 @@ async def _give_up(client: Client, opening: asyncio.Future[None]) -> None:
 
 async def _close(client: Client) -> None:
     with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError):
-        await asyncio.wait_for(client.flush(), 2.0)
+        async with asyncio.timeout(2.0):
+            await client.flush()
     # A transport that is closed already raises RuntimeError under uvloop.
     with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError, OSError, RuntimeError):
-        await asyncio.wait_for(client.close(), 2.0)
+        async with asyncio.timeout(2.0):
+            await client.close()
 
 
 async def _tls(address: Address) -> ssl.SSLContext | None:

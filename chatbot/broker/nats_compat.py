@@ -1,0 +1,55 @@
+"""The repair that nats-py needs on Python 3.11; nothing else.
+
+Before 3.12 `asyncio.wait_for` loses a cancellation that comes in the same turn of the event loop
+as the result (python/cpython#86296): the task goes on as if nobody had asked it to end, and a
+program that drains waits for it for ever. nats-py waits so at each request. Its modules get a
+`wait_for` as 3.12 has it; everybody else's `asyncio` stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from types import ModuleType
+from typing import Any, TypeVar
+
+import nats.aio.client
+import nats.aio.subscription
+import nats.aio.transport
+import nats.js.client
+import nats.js.kv
+import nats.js.object_store
+
+R = TypeVar("R")
+
+_MODULES: tuple[ModuleType, ...] = (
+    nats.aio.client,
+    nats.aio.subscription,
+    nats.aio.transport,
+    nats.js.client,
+    nats.js.kv,
+    nats.js.object_store,
+)
+
+
+async def wait_for(awaitable: Awaitable[R], timeout: float | None) -> R:
+    """Return what `awaitable` gives; raise `TimeoutError` after `timeout` seconds."""
+    async with asyncio.timeout(timeout):
+        return await awaitable
+
+
+class _Asyncio(ModuleType):
+    """`asyncio`, but for `wait_for`."""
+
+    wait_for = staticmethod(wait_for)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+
+def install() -> None:
+    """Repair nats-py's modules, where Python is older than 3.12."""
+    if sys.version_info < (3, 12):
+        for module in _MODULES:
+            module.asyncio = _Asyncio("asyncio")  # type: ignore[attr-defined]

@@ -1,0 +1,28 @@
+"""A cancellation that comes together with the result is not lost in nats-py's waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import nats.aio.client
+import pytest
+
+import chatbot.broker  # noqa: F401 - installs the repair
+
+
+async def test_a_cancellation_beside_the_result_is_not_lost() -> None:
+    waiting: Any = nats.aio.client.asyncio.wait_for
+    future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(waiting(future, 5.0))
+    await asyncio.sleep(0)
+    future.set_result(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_waiting_ends_with_the_time() -> None:
+    waiting: Any = nats.aio.client.asyncio.wait_for
+    with pytest.raises(TimeoutError):
+        await waiting(asyncio.Event().wait(), 0.01)
