@@ -266,12 +266,12 @@ class Pull:
 
     async def _settle(self, taken: Taken, verdict: bytes) -> None:
         identity = taken.identity
-        self._unsettled.pop(identity, None)
         if verdict in {_ACK, _TERM}:
             self._settled[identity] = verdict
             if len(self._settled) > REMEMBERED:
                 del self._settled[next(iter(self._settled))]
         await self._say(taken._reply, verdict)
+        self._unsettled.pop(identity, None)  # only now: its room is asked for after this is said
         if self.limit - len(self._unsettled) - self._requested >= max(1, self.limit // 2):
             self._wake.set()
 
