@@ -1,5 +1,7 @@
 """Operations that tests install beside the project's own; nodes in other processes find them."""
 
+import chatbot  # isort: skip  # noqa: F401 - repairs DFFML, before it is imported
+
 import asyncio
 import os
 from dataclasses import dataclass
@@ -7,8 +9,6 @@ from pathlib import Path
 
 from dffml.df.base import OperationImplementationContext, op
 from dffml.df.types import Definition
-
-import chatbot  # noqa: F401 - repairs DFFML
 
 REPLY = Definition(name="reply", primitive="map")
 
