@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from dffml import DataFlow, Definition, GetMulti, GetSingle, Input, Stage, op
@@ -135,3 +136,55 @@ def locked_flow() -> DataFlow:
 
 def locked_inputs() -> list[Input]:
     return [Input(value="1", definition=FIRST), Input(value="2", definition=SECOND)]
+
+
+PAIR = Definition(name="pair", primitive="string")
+SEEDED = Definition(name="seeded", primitive="bool")
+RUNNING: list[int] = []
+_at_once = 0
+
+
+@op(inputs={"x": NUMBER, "y": NUMBER}, outputs={"pair": PAIR})
+async def pair(x, y):
+    return {"pair": f"{x}{y}"}
+
+
+@op(inputs={}, outputs={"word": WORD}, conditions=[SEEDED])
+async def start_if():
+    return {"word": "started"}
+
+
+@op(inputs={"a": NUMBER}, outputs={"word": WORD})
+async def watch(a):
+    global _at_once
+    _at_once += 1
+    RUNNING.append(_at_once)
+    await asyncio.sleep(0.01)
+    _at_once -= 1
+    return {"word": str(a)}
+
+
+@dataclass
+class AffixConfig:
+    affix: str
+
+
+@op(inputs={"a": NUMBER}, outputs={"word": WORD}, config_cls=AffixConfig)
+async def affix(self, a):
+    return {"word": f"{self.parent.config.affix}{a}"}
+
+
+def affix_twice() -> DataFlow:
+    """Two instances of one operation, each with its own configuration and output."""
+    one, two = (Definition(name=name, primitive="string") for name in ("one", "two"))
+    made = DataFlow(
+        operations={
+            "one": affix.op._replace(outputs={"word": one}),
+            "two": affix.op._replace(outputs={"word": two}),
+            "get": GetMulti.op,
+        },
+        implementations={affix.op.name: affix.imp},
+        configs={"one": {"affix": "1-"}, "two": {"affix": "2-"}},
+    )
+    made.seed.append(Input(value=["one", "two"], definition=GetMulti.op.inputs["spec"]))
+    return made

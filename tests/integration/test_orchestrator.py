@@ -172,3 +172,39 @@ async def test_two_locked_values_taken_in_opposite_orders_do_not_block() -> None
     found = await only(NatsOrchestrator, contract.locked_flow(), {"x": contract.locked_inputs()})
     assert found == {"word": ["left", "right"]}
     assert contract.TOGETHER == [1, 1], "never two at a time"
+
+
+# Where DFFML's own orchestrator is at fault, and ours differs (docs/architecture.md).
+
+
+async def test_two_inputs_of_one_definition_give_all_four_pairs() -> None:
+    found = await only(NatsOrchestrator, flow(contract.pair, get=["pair"]), {"x": numbers(1, 2)})
+    assert found == {"pair": ["11", "12", "21", "22"]}
+
+
+async def test_an_operation_without_inputs_runs_once_also_with_a_seeded_condition() -> None:
+    seeded = [Input(value=True, definition=contract.SEEDED)]
+    found = await only(NatsOrchestrator, flow(contract.start_if, get=["word"]), {"x": seeded})
+    assert found == {"word": ["started"]}
+
+
+async def test_no_more_contexts_run_at_once_than_allowed() -> None:
+    contract.RUNNING.clear()
+    inputs = {str(n): numbers(n) for n in range(30)}
+    async with asyncio.timeout(30), NatsOrchestrator.withconfig({}) as orchestrator:
+        async with orchestrator(flow(contract.watch, get=["word"]), max_ctxs=3) as octx:
+            assert len([each async for each in octx.run(inputs)]) == 30
+    assert max(contract.RUNNING) <= 3
+
+
+async def test_a_context_name_may_be_used_again() -> None:
+    async with asyncio.timeout(30), NatsOrchestrator.withconfig({}) as orchestrator:
+        async with orchestrator(flow(contract.split, get=["word"])) as octx:
+            for number in (12, 34):
+                found = [r async for _, r in octx.run({"again": numbers(number)})]
+                assert found == [{"word": list(str(number))}]
+
+
+async def test_two_instances_of_an_operation_have_each_their_own() -> None:
+    found = await only(NatsOrchestrator, contract.affix_twice(), {"x": numbers(7)})
+    assert found == {"one": ["1-7"], "two": ["2-7"]}
