@@ -145,6 +145,8 @@ class OperationRecord(Record, frozen=True):
     retry: int = 0
     batch: int = 32
     concurrency: int = 1
+    private: bool = False
+    """Only the process that says so has it: no other node takes its work."""
 
 
 class FlowRecord(Record, frozen=True):

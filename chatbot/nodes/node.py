@@ -11,8 +11,9 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,20 @@ FAILED_PAUSE = 10.0
 Progress = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An operation that only this process has: its implementation and configuration as such."""
+
+    implementation: Implementation
+    config: Any
+
+
 class Node:
     """Runs operations for the flows that need them, until it is cancelled.
 
-    `names` are the operations that it may run; `given` has implementations that this process
-    gives itself, beside the installed ones. `progress` is told what happens, for people.
-    Raises `OperationError` at once for a name that is not installed.
+    `names` are the operations that it may run, beside those that this process has by itself
+    (see `offer`). `progress` is told what happens, for people. Raises `OperationError` at once
+    for a name that is not installed.
     """
 
     def __init__(
@@ -59,14 +68,13 @@ class Node:
         broker: Broker,
         names: Sequence[str],
         *,
-        given: Mapping[str, Implementation] | None = None,
         progress: Progress = lambda _: None,
     ) -> None:
         self.id = secrets.token_hex(6)
         self._broker = broker
-        self._given = dict(given or {})
-        self._names = frozenset(names) | frozenset(self._given)
-        check_names(self._names - frozenset(self._given))
+        self._names = frozenset(names)
+        self._given: dict[str, Given] = {}
+        check_names(self._names)
         self._progress = progress
         self._started = datetime.now(UTC)
         self._workers: dict[tuple[str, str], Worker] = {}
@@ -91,10 +99,9 @@ class Node:
             finally:
                 self._workers.clear()
 
-    def offer(self, name: str, implementation: Implementation) -> None:
-        """Run `name`, too, with an implementation that this process gives itself."""
-        self._given[name] = implementation
-        self._names |= {name}
+    def offer(self, key: str, given: Given) -> None:
+        """Run the private operation with this key, too, as this process has it."""
+        self._given[key] = given
         self._look.set()
 
     def record(self) -> NodeRecord:
@@ -122,7 +129,7 @@ class Node:
     async def _follow(self, bucket: Bucket, group: asyncio.TaskGroup, nctx: Any, ictx: Any) -> None:
         while True:
             try:
-                wanted = _wanted(await bucket.all(), self._names)
+                wanted = _wanted(await bucket.all(), self._names, self._given)
                 self._adjust(wanted, group, nctx, ictx)
             except self._broker.errors as error:
                 log.debug("cannot look at the flows: %r", error)
@@ -174,14 +181,17 @@ class Node:
             self._tasks.pop(key, None)
 
     async def _instantiate(self, record: OperationRecord, nctx: Any) -> Any:
-        implementation: Any = self._given.get(record.name)
-        if implementation is None:
-            implementation = await asyncio.to_thread(find, record.name)
-        operation = implementation.op._replace(instance_name=record.key, retry=record.retry)
+        given = self._given.get(record.key) if record.private else None
+        if given is None:
+            given = Given(
+                await asyncio.to_thread(find, record.name),
+                {**record.config, **await self._fetch(record)} or None,
+            )
+        own: Any = given.implementation
+        operation = own.op._replace(instance_name=record.key, retry=record.retry)
         if not await nctx.contains(operation):
-            config = {**record.config, **await self._fetch(record)}
             try:
-                await nctx.instantiate(operation, config or None, opimp=implementation)
+                await nctx.instantiate(operation, given.config, opimp=own)
             except (TypeError, ValueError, OSError, ImportError) as error:
                 raise OperationError(f"{type(error).__name__}: {error}") from error
         return operation
@@ -191,7 +201,7 @@ class Node:
         found: dict[str, Path] = {}
         for key, (name, content_hash) in record.files.items():
             folder = settings.cache_folder() / "files" / content_hash
-            path = folder / Path(name).name
+            path = folder / (Path(name).name.strip(".") or content_hash)
             if not path.exists():
                 content = await files.get(self._broker, content_hash)
                 folder.mkdir(parents=True, exist_ok=True)
@@ -219,7 +229,7 @@ def check_names(names: frozenset[str]) -> None:
 
 
 def _wanted(
-    flows: dict[str, bytes], names: frozenset[str]
+    flows: dict[str, bytes], names: frozenset[str], given: Container[str]
 ) -> dict[tuple[str, str], OperationRecord]:
     wanted: dict[tuple[str, str], OperationRecord] = {}
     for key, value in flows.items():
@@ -232,6 +242,6 @@ def _wanted(
             log.warning("ignore the flow %s: protocol %d, not %d", key, record.protocol, PROTOCOL)
             continue
         for operation in record.operations:
-            if operation.name in names:
+            if operation.key in given if operation.private else operation.name in names:
                 wanted[record.flow, operation.key] = operation
     return wanted

@@ -7,6 +7,7 @@ count; every result is matched to its context and call, and a second one is drop
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
 import functools
 import logging
@@ -26,7 +27,7 @@ from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.errors import BrokerError, RemoteError
 from chatbot.messages import Call as WireCall
-from chatbot.messages import OperationRecord, Result, Results, Work
+from chatbot.messages import OperationRecord, Raised, Result, Results, Work
 from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
@@ -182,11 +183,7 @@ class Dispatcher:
             self.dropped += 1
             log.debug("drop a result of %s that nobody waits for", operation)
         elif result.error is not None:
-            raised = result.error
-            call.context.fail(
-                call.number,
-                RemoteError(call.step.name, raised.kind, raised.message, raised.trace),
-            )
+            call.context.fail(call.number, _exception(call.step.name, result.error))
         else:
             call.context.complete(call.number, result.outputs)
 
@@ -194,6 +191,24 @@ class Dispatcher:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _exception(operation: str, raised: Raised) -> Exception:
+    """Return what an operation raised on a node, as whoever ran it here would have had it.
+
+    An exception of Python's own is made again, with the `RemoteError` as its cause; for any
+    other class, whose name would have to be imported, it is the `RemoteError` itself.
+    """
+    remote = RemoteError(operation, raised.kind, raised.message, raised.trace)
+    kind = getattr(builtins, raised.kind, None)
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        return remote
+    try:
+        again = kind(raised.message)
+    except TypeError:  # it wants more than a message
+        return remote
+    again.__cause__ = remote
+    return again
 
 
 @types.coroutine

@@ -37,7 +37,7 @@ from chatbot.broker.subjects import Lane
 from chatbot.errors import BrokerError, OperationError
 from chatbot.messages import FlowRecord, OperationRecord, digest
 from chatbot.nodes.implementations import ContextMaker, Implementation, find, installed
-from chatbot.nodes.node import Node
+from chatbot.nodes.node import Given, Node
 from chatbot.orchestrator import placement
 from chatbot.orchestrator.dispatch import (
     Dispatcher,
@@ -233,19 +233,19 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             if getattr(implementation, "cheap", False):
                 nctx.cheap.add(name)
             return
-        private = not placement.is_installed(operation)
-        contents = await self._store_files(placement.as_plain(given))
+        private = self._alone or not placement.is_installed(operation)
+        contents = {} if private else await self._store_files(placement.as_plain(given))
         record = placement.record(
             operation,
             given,
-            scope=self.id if private else "",
+            private_to=f"{self.id}/{id(dataflow)}/{name}" if private else "",
             batch=told.batch if told else 32,
             concurrency=told.concurrency if told else 1,
             contents=contents,
         )
         nctx.remote[name] = self._records[record.key] = record
-        if private or self._alone:
-            await self._offer(operation.name, implementation)
+        if private:
+            self._offer(record.key, Given(implementation, given))
 
     async def _store_files(self, plain: dict[str, Any]) -> dict[str, tuple[str, str]]:
         contents: dict[str, tuple[str, str]] = {}
@@ -258,13 +258,12 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
                 contents[key] = (value.name, await files.put(self._connected, content))
         return contents
 
-    async def _offer(self, name: str, implementation: Implementation) -> None:
+    def _offer(self, key: str, given: Given) -> None:
         """Have a node in this process run an operation."""
         if self._node is None:
-            self._node = Node(self._connected, [], given={name: implementation})
+            self._node = Node(self._connected, [])
             self._tasks.append(asyncio.ensure_future(self._node.run()))
-        else:
-            self._node.offer(name, implementation)
+        self._node.offer(key, given)
 
     async def _tell_nodes(self) -> None:
         if set(self._records) != self._told:

@@ -48,7 +48,7 @@ def record(
     operation: Operation,
     config: Any,
     *,
-    scope: str = "",
+    private_to: str = "",
     batch: int = 32,
     concurrency: int = 1,
     contents: dict[str, tuple[str, str]] | None = None,
@@ -56,10 +56,21 @@ def record(
     """Return what nodes are told of `operation`; `contents` maps file keys to (name, hash).
 
     Its key is derived from what it does, so that two instances with the same configuration
-    share a model, and another configuration is another key. `scope` is part of the key: work
-    in a scope is taken only by who knows the scope. Raises `OperationError` where the
-    configuration cannot cross the wire.
+    share a model, and another configuration is another key. With `private_to`, an id of its
+    own, it is for the node in this process, which is given the configuration itself. Raises
+    `OperationError` where the configuration cannot cross the wire, and would have to.
     """
+    readable = "".join(c if c.isalnum() else "_" for c in operation.name)[-24:]
+    if private_to:
+        return OperationRecord(
+            key=f"{readable}-{digest(private_to, length=16)}",
+            name=operation.name,
+            instance=str(operation.instance_name),
+            retry=operation.retry,
+            batch=batch,
+            concurrency=concurrency,
+            private=True,
+        )
     plain = {
         key: value
         for key, value in as_plain(config).items()
@@ -72,8 +83,7 @@ def record(
             f"the configuration of {operation.instance_name} cannot be sent to a node: {error}",
             hint="use strings, numbers, lists, maps and file names; or place it on the primary",
         ) from error
-    readable = "".join(c if c.isalnum() else "_" for c in operation.name)[-24:]
-    identity = digest(scope, operation.name, encoded, str(operation.retry), length=16)
+    identity = digest(operation.name, encoded, str(operation.retry), length=16)
     return OperationRecord(
         key=f"{readable}-{identity}",
         name=operation.name,
