@@ -21,7 +21,8 @@ PLUGIN = ROOT / "tests" / "plugin"
 
 def environment(data: Path, **extra: str) -> dict[str, str]:
     """Return what a process is told: a data folder of its own, and no server but that one."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("CHATBOT_")}
+    ours = ("CHATBOT_", "MAKE", "MFLAGS")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {
         **kept,
         "CHATBOT_DATA": str(data),
