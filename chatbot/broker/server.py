@@ -17,6 +17,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -144,6 +145,8 @@ class EmbeddedServer:
         self._token = token.read_text()
         (self._folder / "ports").mkdir(exist_ok=True, mode=0o700)
         await self._end_stray_ones()
+        if self._listen is None:
+            self._port = _free_again(self._folder / "port")
 
     async def _end_stray_ones(self) -> None:
         """End a server whose starter was killed, where the system did not do it for us."""
@@ -210,6 +213,7 @@ class EmbeddedServer:
             ) from error
         # For `chatbot status` and `chatbot node run` beside us.
         write_private(self._folder / "server.json", self._announcement())
+        write_private(self._folder / "port", str(self._port).encode())
 
     def _announcement(self) -> bytes:
         return json.dumps({"url": self.url, "starter": os.getpid()}).encode()
@@ -262,6 +266,19 @@ class EmbeddedServer:
             await process.wait()
 
 
+def _free_again(path: Path) -> int:
+    """Return the port that the server had last if it is free, so that nodes find it there again;
+    -1, for any free one, if it is not."""
+    try:
+        port = int(path.read_text())
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, ValueError, OverflowError):
+        return -1
+    return port
+
+
 def running(data: Path) -> str | None:
     """Return the address of the embedded server that runs in `data`, `None` if none does."""
     try:
@@ -312,8 +329,6 @@ def _last_error(path: Path) -> str:
 
 def _own_address() -> str:
     """Return the address that others most likely reach us at."""
-    import socket
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # documentation address; nothing is sent

@@ -237,3 +237,19 @@ def _servers_in(folder: Path) -> list[str]:
         for command in found
         if str(folder).encode() in command and b"nats-server" in command
     ]
+
+
+async def test_the_next_server_of_a_folder_has_the_same_address(tmp_path: Path) -> None:
+    """So a node that was there before is there again when the bot is."""
+    async with EmbeddedServer.start(tmp_path / "data") as server:
+        url = server.url
+    async with EmbeddedServer.start(tmp_path / "data") as server:
+        assert server.url == url
+
+
+async def test_a_port_that_another_has_taken_is_given_up(tmp_path: Path) -> None:
+    async with EmbeddedServer.start(tmp_path / "data") as server:
+        port = int(server.url.rpartition(":")[2])
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
+    async with taken, EmbeddedServer.start(tmp_path / "data") as server:
+        assert int(server.url.rpartition(":")[2]) != port
