@@ -27,7 +27,7 @@ def environment(data: Path, **extra: str) -> dict[str, str]:
         **kept,
         "CHATBOT_DATA": str(data),
         "HF_HUB_OFFLINE": "1",
-        "PYTHONPATH": f"{PLUGIN}",
+        "PYTHONPATH": os.pathsep.join((str(PLUGIN), str(ROOT))),  # this tree, wherever it lies
         "COLUMNS": "200",
         **extra,
     }
