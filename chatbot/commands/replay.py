@@ -167,7 +167,7 @@ async def _decisions(
             running.popleft()
     finally:
         for context, _ in running:
-            context.cancel()
+            octx.stop(context)
 
 
 def _run(
@@ -175,22 +175,21 @@ def _run(
 ) -> tuple[Context, asyncio.Future[Decided]]:
     future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
 
-    async def ended(context: Context) -> None:
-        outcome = await _outcome(octx, message, context)
+    def ended(_: Context, results: Any, error: BaseException | None) -> None:
         if not future.done():
-            future.set_result((message, outcome))
+            future.set_result((message, _outcome(message, results, error)))
 
     inputs = inputs_of(message, fields)
     return octx.start(StringInputSetContext(handle), handle, inputs, ended), future
 
 
-async def _outcome(
-    octx: NatsOrchestratorContext, message: ChatMessage, context: Context
-) -> Outcome:
+def _outcome(message: ChatMessage, results: Any, error: BaseException | None) -> Outcome:
     try:
-        return outcome_of(message, await octx.results(context))
-    except Exception as error:  # noqa: BLE001 - whatever an operation raised
-        what = in_general_terms(error, root_of(error))
+        if error is not None:
+            raise error
+        return outcome_of(message, results)
+    except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
+        what = in_general_terms(failure, root_of(failure))
         return Outcome(message.id, message.network, message.room, message.sender, error=what)
 
 

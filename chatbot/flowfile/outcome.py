@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,22 +36,27 @@ class CollectOutcome(OperationImplementationContext):
 
     async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         async with self.octx.ictx.definitions(self.ctx) as found:
-            replies = [i for d in self.config.replies for i in await _items(found, d)]
-            outputs = {n: await _items(found, d) for n, d in self.config.outputs.items()}
-        replies.sort(key=self._place)
-        return {
-            "replies": [item.value for item in replies],
-            "understood": {
-                name: items[-1].value
-                for name, items in outputs.items()
-                if items and items[-1].value is not None  # null: a subflow's that did not come
-            },
-        }
+            wanted = {d.name: d for d in (*self.config.replies, *self.config.outputs.values())}
+            items = [item for d in wanted.values() for item in await _items(found, d)]
+        return collect(self.config, items)
 
-    def _place(self, item: Any) -> int:
-        order = self.config.order
-        instance = item.origin[0] if isinstance(item.origin, tuple) else item.origin
-        return order.index(instance) if instance in order else len(order)
+
+def collect(config: OutcomeConfig, inputs: Sequence[Any]) -> dict[str, Any]:
+    """Return the replies and what was understood, of a context's `inputs` (DFFML's)."""
+    names = {definition.name for definition in config.replies}
+    replies = [item for item in inputs if item.definition.name in names]
+    replies.sort(key=lambda item: _place(config.order, item))
+    understood = {}
+    for name, definition in config.outputs.items():
+        values = [item.value for item in inputs if item.definition.name == definition.name]
+        if values and values[-1] is not None:  # null: a subflow's that did not come
+            understood[name] = values[-1]
+    return {"replies": [item.value for item in replies], "understood": understood}
+
+
+def _place(order: Sequence[str], item: Any) -> int:
+    instance = item.origin[0] if isinstance(item.origin, tuple) else item.origin
+    return order.index(instance) if instance in order else len(order)
 
 
 async def _items(found: Any, definition: Any) -> list[Any]:

@@ -7,9 +7,10 @@ by this process. No name from the wire is imported.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
@@ -29,6 +30,8 @@ from chatbot.errors import OperationError
 Inputs = dict[str, Any]
 Outputs = list[dict[str, Any]]
 Implementation = type[OperationImplementation]
+Begin = Callable[[Any, Any, Inputs], Any]
+"""(ctx, octx, inputs) → what the operation gives, or a coroutine that returns it."""
 
 GROUP = "dffml.operation"
 
@@ -119,15 +122,24 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
                 self.logger.warning("retry %s", operation.instance_name)
         raise AssertionError("unreachable")
 
+    def begin(self, operation: Operation) -> Begin:
+        """Return what begins a call of `operation`, once it is instantiated."""
+        implementation = self._instance(operation)
+        if operation.retry or operation.instance_name not in self._plain:
+            return functools.partial(self._begin_at_length, operation)
+        function = _function_of(implementation)
+        if function is not None:
+            return lambda _ctx, _octx, inputs: function(**inputs)
+        return lambda ctx, octx, inputs: implementation(ctx, octx).run(inputs)
+
+    def _begin_at_length(
+        self, operation: Operation, ctx: Any, octx: Any, inputs: Inputs
+    ) -> Coroutine[Any, Any, Any]:
+        return self.run(ctx, octx, operation, inputs)
+
     async def outputs(self, ctx: Any, octx: Any, operation: Operation, inputs: Inputs) -> Outputs:
         """Run one parameter set; return its output sets, one per yield, none for `None`."""
-        given = await self.run(ctx, octx, operation, inputs)
-        if given is None:
-            return []
-        if inspect.isasyncgen(given):
-            async with contextlib.aclosing(given):
-                return [cast(dict[str, Any], each) async for each in given]
-        return [given]
+        return await outputs_of(self.run(ctx, octx, operation, inputs))
 
     def batches(self, operation: Operation) -> bool:
         """Whether the operation runs many parameter sets in one go."""
@@ -162,6 +174,34 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
             return self.operations[operation.instance_name]
         except KeyError:
             raise OperationImplementationNotInstantiated(operation.instance_name) from None
+
+
+async def outputs_of(given: Any) -> Outputs:
+    """Return the output sets of what an operation gave: one per yield, none for `None`."""
+    if inspect.isawaitable(given):
+        given = await given
+    if given is None:
+        return []
+    if inspect.isasyncgen(given):
+        async with contextlib.aclosing(given):
+            return [cast(dict[str, Any], each) async for each in given]
+    return [given]
+
+
+def _function_of(implementation: OperationImplementation) -> Callable[..., Any] | None:
+    """Return the function that `@op` made the operation from, if calling it is all there is.
+
+    DFFML wraps it in a method, which looks at each call whether the function wants the
+    configuration or its context, or has one output that it does not name.
+    """
+    run: Any = implementation.CONTEXT.run
+    names = run.__code__.co_freevars
+    cells = dict(zip(names, (cell.cell_contents for cell in run.__closure__ or ()), strict=True))
+    if set(cells) != {"func", "uses_config", "uses_self", "auto_def_outputs"}:
+        return None
+    if cells["uses_config"] is not None or cells["uses_self"] or cells["auto_def_outputs"]:
+        return None
+    return cast(Callable[..., Any], cells["func"])
 
 
 def _enters_nothing(context: Any) -> bool:

@@ -14,9 +14,9 @@ from typing import Any
 
 from dffml.df.base import BaseInputSetContext, OperationException
 from dffml.df.exceptions import ValidatorMissing
-from dffml.df.types import Input, Stage
+from dffml.df.types import Input
 
-from chatbot.orchestrator.plan import Plan, Step, permutations
+from chatbot.orchestrator.plan import NOWHERE, Plan, Source, Step, Targets, permutations
 from chatbot.orchestrator.values import Value, convert
 
 log = logging.getLogger(__name__)
@@ -38,13 +38,20 @@ class Call:
     @property
     def inputs(self) -> dict[str, Any]:
         """What the operation is given: a new dict each time."""
+        step = self.step
+        if step.alone:
+            return {step.names[0]: self.values[0].value}
+        if not step.has_defaults:
+            return {name: item.value for name, item in zip(step.names, self.values, strict=True)}
         return {
-            parameter.name: item.value if isinstance(item, Input) else item
-            for parameter, item in zip(self.step.parameters, self.values, strict=True)
+            name: item.value if isinstance(item, Input) else item
+            for name, item in zip(step.names, self.values, strict=True)
         }
 
     @property
-    def parents(self) -> list[Input]:
+    def parents(self) -> Sequence[Input]:
+        if not self.step.has_defaults:
+            return self.values
         return [item for item in self.values if isinstance(item, Input)]
 
 
@@ -58,15 +65,39 @@ class Context:
     `start` takes the first values; results come with `complete` and `fail`. When nothing is
     outstanding, `finished` is called, once, in the event loop; then `error` says whether it
     failed. Calls that are outstanding when it ends early are given to `abandon`. After `cancel`
-    nothing happens any more, and late results are ignored.
+    nothing happens any more, and late results are ignored. `routes` say by a step's index who
+    is given its calls; they, `finished` and `abandon` are shared by all contexts of a plan.
+    `ended` and `entry` belong to whoever made it.
     """
+
+    __slots__ = (
+        "_abandon",
+        "_completions",
+        "_conditions",
+        "_finished",
+        "_last",
+        "_marks",
+        "_over",
+        "_routes",
+        "_slots",
+        "calls",
+        "ctx",
+        "ended",
+        "entry",
+        "error",
+        "inputs",
+        "number",
+        "octx",
+        "plan",
+        "strict",
+    )
 
     def __init__(
         self,
         plan: Plan,
         ctx: BaseInputSetContext,
         inputs: list[Input],
-        dispatch: Dispatch,
+        routes: Sequence[Dispatch],
         finished: Finish,
         abandon: Dispatch,
         *,
@@ -79,24 +110,23 @@ class Context:
         self.octx = octx
         self.inputs = inputs
         self.error: BaseException | None = None
-        self.calls: dict[int, Call] = {}
-        self.started = asyncio.get_running_loop().time()
-        self._dispatch = dispatch
+        self.ended: Any = None
+        self.entry: Any = None
+        self.calls: dict[int, Call | None] = {}
+        self._routes = routes
         self._finished = finished
         self._abandon = abandon
-        self._strict = strict
+        self.strict = strict
         self._over = False
-        self._busy = False
-        self._call_numbers = itertools.count(1)
+        self._last = 0
         self._slots: list[list[Any] | None] = [None] * plan.slot_count
         self._marks: list[list[int] | None] = [None] * len(plan.steps)
-        self._completions: dict[int, asyncio.Future[None]] = {}
-        self._called = [False] * len(plan.steps)
         self._conditions: list[bool | None] = [None] * plan.condition_count
+        self._completions: dict[int, asyncio.Future[None]] | None = None
 
     def start(self, values: Iterable[Input]) -> None:
         """Begin with `values` (and the inputs that were there); also with none."""
-        self._busy = True
+        self.calls[0] = None  # the start itself is outstanding, so that nothing ends before it
         try:
             self.add([*self.inputs, *values], known=len(self.inputs))
             for step in self.plan.starting:
@@ -104,47 +134,51 @@ class Context:
         except Exception as error:  # noqa: BLE001 - the flow does not fit what it was given
             self._end(error)
             return
-        self._busy = False
-        self._look_whether_finished()
+        self.calls.pop(0, None)
+        if not self.calls and not self._over:
+            self._end(None)
 
     def add(self, values: Sequence[Input], *, known: int = 0) -> None:
         """Add values at once: all are there before any operation is called with them.
 
-        Values for a context that has ended are passed over.
+        Values for a context that has ended are passed over. The first `known` ones are among
+        its inputs already.
         """
         if self._over:
             return
-        touched: dict[int, Step] = {}
-        if self.octx is not None and self.plan.dataflow.forward.book:
+        plan = self.plan
+        if plan.forwards and self.octx is not None:
             self.octx.forward(values)
+        touched: dict[int, Step] = {}
+        feeds = plan.feeds
         for position, item in enumerate(values):
             if not item.validated:
                 self._validate(item)
                 continue
             if position >= known:
                 self.inputs.append(item)
-            self._place(item, touched)
+            feed = feeds.get(item.origin)
+            if feed is not None:
+                self._place(item, feed.by_name.get(item.definition.name, feed.others), touched)
         for step in touched.values():
-            if step.operation.stage is Stage.PROCESSING and not step.operation.validator:
-                self._flush(step)
+            self._flush(step)
 
     def complete(self, number: int, outputs: Iterable[dict[str, Any]]) -> None:
         """Take a call's output sets. A call that is not outstanding is ignored: it was done."""
         call = self.calls.get(number)
         if call is None or self._over:
             return
-        self._busy = True
         try:
             for each in outputs:
-                self.add(self._values(call, each))
+                self._take(call, each)
         except Exception as error:  # noqa: BLE001 - a wrong output is the operation's failure
-            self._busy = False
             self.fail(number, error)
             return
-        self._busy = False
         self.calls.pop(number, None)
-        self._tell_completion(number)
-        self._look_whether_finished()
+        if self._completions is not None:
+            self._tell_completion(number)
+        if not self.calls and not self._over:
+            self._end(None)
 
     def fail(self, number: int, error: BaseException) -> None:
         """Take a call's exception: the end of a strict context, a log line in another."""
@@ -152,18 +186,21 @@ class Context:
         if call is None or self._over:
             return
         self._tell_completion(number)
-        if self._strict:
+        if self.strict:
             raised = OperationException(f"{call.step.name} failed")
             raised.__cause__ = error
             self._end(raised)
             return
         log.error("%s failed: %s", call.step.name, type(error).__name__)
         log.debug("%s failed", call.step.name, exc_info=error)
-        self._look_whether_finished()
+        if not self.calls:
+            self._end(None)
 
     def completion(self, number: int) -> asyncio.Future[None]:
         """Return a future that is done when the call is: taken, failed or given up."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._completions is None:
+            self._completions = {}
         self._completions[number] = future
         return future
 
@@ -175,58 +212,78 @@ class Context:
     def parameter_sets(self, steps: Iterable[Step]) -> Iterable[tuple[Step, dict[str, Any]]]:
         """Yield what is to be run of CLEANUP or OUTPUT, when nothing is outstanding."""
         for step in steps:
-            if step.parameters and self._holds(step):
+            if step.alone:
+                for item in self._slots[step.first_slot] or ():
+                    yield step, {step.names[0]: item.value}
+            elif step.parameters and self._holds(step):
                 for values in self._permutations(step):
                     yield step, Call(self, 0, step, values).inputs
 
-    def _place(self, item: Input, touched: dict[int, Step]) -> None:
-        feed = self.plan.feeds.get(item.origin)
-        if feed is None:
-            return
-        for slot in feed.slots:
-            step = slot.step
+    def _take(self, call: Call, outputs: dict[str, Any]) -> None:
+        """Add one output set of a call, as `add` does."""
+        step, parents = call.step, call.parents
+        values: list[Input] = []
+        places: list[Targets] = []
+        for key, given in outputs.items():
+            output = step.outputs.get(key)
+            if output is None:
+                raise KeyError(f"{step.name} gave {key!r}, and declares {', '.join(step.outputs)}")
+            for value in given if output.expand else (given,):
+                kept = value if output.plain else convert(value, output.definition)
+                values.append(Value(kept, output.definition, parents, output.origin))
+                places.append(output.targets)
+        self.inputs += values
+        touched: dict[int, Step] = {}
+        for item, targets in zip(values, places, strict=True):
+            if targets is not NOWHERE:
+                self._place(item, targets, touched)
+        for step in touched.values():
+            self._flush(step)
+        if self.plan.forwards and self.octx is not None:
+            self.octx.forward(values)
+
+    def _place(self, item: Input, targets: Targets, touched: dict[int, Step]) -> None:
+        for step, sources in targets.direct:
+            if not sources or _accepted(item, step, sources):
+                self._call(step, (item,))
+        if targets.slots or targets.conditions:
+            self._fill(item, targets)
+        for step in targets.touched:
             touched[step.index] = step
-            if slot.source.accepts(item, step.name):
-                held = self._slots[slot.number]
+
+    def _fill(self, item: Input, targets: Targets) -> None:
+        for step, number, sources in targets.slots:
+            if not sources or _accepted(item, step, sources):
+                held = self._slots[number]
                 if held is None:
-                    self._slots[slot.number] = [item]
+                    self._slots[number] = [item]
                 else:
                     held.append(item)
-        for step, state, source in feed.conditions:
-            touched[step.index] = step
-            if source.accepts(item, step.name):
+        for step, state, source, counts in targets.conditions:
+            if counts and (source is None or source.accepts(item, step.name)):
                 self._conditions[state] = bool(item.value)
             elif self._conditions[state] is None:
                 self._conditions[state] = False  # something came from there: not missing
 
     def _flush(self, step: Step) -> None:
         """Call a step with every permutation that it has not been called with."""
-        if not self._holds(step):
-            return
-        for values in self._permutations(step):
-            self._call(step, values)
+        if not step.conditions or self._holds(step):
+            for values in self._permutations(step):
+                self._call(step, values)
 
-    def _permutations(self, step: Step) -> Iterable[tuple[Any, ...]]:
+    def _permutations(self, step: Step) -> Sequence[tuple[Any, ...]]:
         """Return the combinations that the step has not been called with."""
-        called = self._called[step.index]
-        if len(step.parameters) == 1 and not called:
-            # By far the most frequent case: one parameter, and its first value.
-            only = self._slots[step.first_slot]
-            if only is not None and len(only) == 1:
-                self._called[step.index] = True
-                self._marks[step.index] = [1]
-                return [(only[0],)]
-        if not step.parameters and called:
-            return []
+        marks = self._marks[step.index]
+        if not step.parameters and marks is not None:
+            return ()
         last = step.first_slot + len(step.parameters)
         slots = [held or () for held in self._slots[step.first_slot : last]]
-        marks = self._marks[step.index]
+        first = marks is None
         if marks is None:
-            marks = self._marks[step.index] = [0] * len(slots)
-        defaults = [parameter.default for parameter in step.parameters]
-        found = list(permutations(slots, marks, defaults, not called))
-        if found:
-            self._called[step.index] = True
+            marks = [0] * len(slots)
+        found = list(permutations(slots, marks, step.defaults, first))
+        if first and found:
+            self._marks[step.index] = marks
         return found
 
     def _holds(self, step: Step) -> bool:
@@ -244,9 +301,9 @@ class Context:
         return False
 
     def _call(self, step: Step, values: tuple[Any, ...]) -> None:
-        call = Call(self, next(self._call_numbers), step, values)
-        self.calls[call.number] = call
-        self._dispatch(call)
+        number = self._last = self._last + 1
+        call = self.calls[number] = Call(self, number, step, values)
+        self._routes[step.index](call)
 
     def _validate(self, item: Input) -> None:
         step = self.plan.validators.get(item.definition.validate)
@@ -254,36 +311,26 @@ class Context:
             raise ValidatorMissing(f"no validator {item.definition.validate!r} in the flow")
         self._call(step, (item,))
 
-    def _values(self, call: Call, outputs: dict[str, Any]) -> list[Input]:
-        step, parents = call.step, call.parents
-        values: list[Input] = []
-        for key, given in outputs.items():
-            output = step.outputs.get(key)
-            if output is None:
-                raise KeyError(f"{step.name} gave {key!r}, and declares {', '.join(step.outputs)}")
-            for value in given if output.expand else (given,):
-                kept = value if output.plain else convert(value, output.definition)
-                values.append(Value(kept, output.definition, parents, output.origin))
-        return values
-
-    def _look_whether_finished(self) -> None:
-        if not self.calls and not self._over and not self._busy:
-            self._end(None)
-
     def _end(self, error: BaseException | None) -> None:
         self._over = True
-        self._give_up()
+        if self.calls:
+            self._give_up()
         self.error = error
         self._finished(self)
 
     def _give_up(self) -> None:
         for call in self.calls.values():
-            self._abandon(call)
+            if call is not None:
+                self._abandon(call)
         self.calls.clear()
-        for number in list(self._completions):
+        for number in list(self._completions or ()):
             self._tell_completion(number)
 
     def _tell_completion(self, number: int) -> None:
-        future = self._completions.pop(number, None)
+        future = self._completions.pop(number, None) if self._completions else None
         if future is not None and not future.done():
             future.set_result(None)
+
+
+def _accepted(item: Input, step: Step, sources: Iterable[Source]) -> bool:
+    return any(source.accepts(item, step.name) for source in sources)

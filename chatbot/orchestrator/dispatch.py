@@ -12,9 +12,7 @@ import contextlib
 import functools
 import logging
 import secrets
-import types
-from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,9 +26,14 @@ from chatbot.broker.subjects import Lane
 from chatbot.errors import BrokerError, RemoteError
 from chatbot.messages import Call as WireCall
 from chatbot.messages import OperationRecord, Raised, Result, Results, Work
-from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
+from chatbot.nodes.implementations import (
+    ContextMaker,
+    ImplementationNetworkContext,
+)
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
+from chatbot.orchestrator.plan import Step
+from chatbot.orchestrator.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,19 @@ MOST_CALLS = 256
 MOST_BYTES = 512 * 1024
 RESULTS_HELD = 512
 SMOOTHING = 0.3
+
+Route = Callable[[Call], None]
+
+
+class Queue:
+    """Calls of one operation that leave together, and where they go."""
+
+    __slots__ = ("calls", "key", "subject")
+
+    def __init__(self, key: str, subject: str) -> None:
+        self.key = key
+        self.subject = subject
+        self.calls: list[Call] = []
 
 
 class Dispatcher:
@@ -51,12 +67,12 @@ class Dispatcher:
         self.id = secrets.token_hex(8)
         self.broker = broker
         self.dropped = 0
-        self._waiting: dict[tuple[str, Lane, str], list[Call]] = {}
+        self.turn = Turn(self.spawn)
+        self._queues: dict[tuple[str, Lane, str], Queue] = {}
+        self._waiting: list[Queue] = []
         self._outstanding: dict[tuple[int, int], Call] = {}
         self._seconds: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._scheduled = False
-        self._cheap: deque[Coroutine[Any, Any, None]] = deque()
 
     @classmethod
     @asynccontextmanager
@@ -75,13 +91,21 @@ class Dispatcher:
                 with contextlib.suppress(*broker.errors):
                     await streams.drop_consumer(broker, subjects.DONE, str(consumer.durable_name))
 
-    def send(self, flow: str, lane: Lane, key: str, call: Call) -> None:
+    def queue(self, flow: str, lane: Lane, key: str) -> Queue:
+        """Return the queue of an operation's calls, for `send`."""
+        name = (flow, lane, key)
+        if name not in self._queues:
+            self._queues[name] = Queue(key, subjects.work_subject(flow, lane, key))
+        return self._queues[name]
+
+    def send(self, queue: Queue, call: Call) -> None:
         """Have `call` run on a node; its context gets the result."""
-        self._waiting.setdefault((flow, lane, key), []).append(call)
         self._outstanding[call.context.number, call.number] = call
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        if not queue.calls:
+            if not self._waiting:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._waiting.append(queue)
+        queue.calls.append(call)
 
     def forget(self, call: Call) -> None:
         """Drop the result of `call` when it comes: its context has ended."""
@@ -93,28 +117,6 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def run_soon(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run `coroutine`, which is short, with others of its kind in one turn of the loop.
-
-        It gets a task of its own only if it has to wait. Until then it must not ask for the
-        current task (as `asyncio.timeout` does): there is none that is its own.
-        """
-        if not self._cheap:
-            asyncio.get_running_loop().call_soon(self._run_cheap)
-        self._cheap.append(coroutine)
-
-    def _run_cheap(self) -> None:
-        # What these make ready is appended meanwhile, and run in the same turn.
-        while self._cheap:
-            coroutine = self._cheap[0]
-            try:
-                waits_for = coroutine.send(None)
-            except StopIteration:
-                pass
-            else:
-                self.spawn(_go_on(coroutine, waits_for))
-            del self._cheap[0]
-
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -123,13 +125,12 @@ class Dispatcher:
 
     def _flush(self) -> None:
         """Send what became ready in this turn of the event loop, together."""
-        self._scheduled = False
-        waiting, self._waiting = self._waiting, {}
-        for (flow, lane, key), calls in waiting.items():
-            subject = subjects.work_subject(flow, lane, key)
-            size = self._calls_a_message(key)
+        waiting, self._waiting = self._waiting, []
+        for queue in waiting:
+            calls, queue.calls = queue.calls, []
+            size = self._calls_a_message(queue.key)
             for start in range(0, len(calls), size):
-                self.spawn(self._publish(subject, calls[start : start + size]))
+                self.spawn(self._publish(queue.subject, calls[start : start + size]))
 
     def _calls_a_message(self, key: str) -> int:
         seconds = self._seconds.get(key)
@@ -170,6 +171,7 @@ class Dispatcher:
         self._learn(results)
         for result in results.results:
             self._take(results.operation, result)
+        self.turn.run()
         self.spawn(taken.ack())
 
     def _learn(self, results: Results) -> None:
@@ -211,22 +213,6 @@ def _exception(operation: str, raised: Raised) -> Exception:
     return again
 
 
-@types.coroutine
-def _go_on(coroutine: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that has begun, and waits for something."""
-    while True:
-        try:
-            given = yield waits_for
-        except BaseException as error:  # noqa: BLE001 - it is the coroutine's, a cancellation too
-            step = functools.partial(coroutine.throw, error)
-        else:
-            step = functools.partial(coroutine.send, given)
-        try:
-            waits_for = step()
-        except StopIteration:
-            return
-
-
 @config
 class NatsPrimaryOperationImplementationNetworkConfig:
     pass
@@ -254,51 +240,49 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
     async def dispatch(self, octx: Any, operation: Any, parameter_set: Any) -> None:
         raise TypeError("calls are dispatched with `send`")
 
-    def send(
+    def route(
         self,
         dispatcher: Dispatcher,
         flow: str,
         lane: Lane,
         lctx: NatsPrimaryLockNetworkContext,
-        call: Call,
-    ) -> None:
-        """Have `call` run, here or on a node, under its locks; its context gets the result."""
-        if call.context.plan.locks and any(True for _ in call.parents):
-            dispatcher.spawn(self._send_locked(dispatcher, flow, lane, lctx, call))
-        elif (record := self.remote.get(call.step.name)) is not None:
-            dispatcher.send(flow, lane, record.key, call)
-        elif call.step.name in self.cheap:
-            dispatcher.run_soon(self._run_here(call))
-        else:
-            dispatcher.spawn(self._run_here(call))
+        step: Step,
+        *,
+        locks: bool,
+    ) -> Route:
+        """Return what has a call of `step` run, here or on a node; its context gets the result.
 
-    async def _send_locked(
+        With `locks`, its values are looked through for those that it has to lock first.
+        """
+        record = self.remote.get(step.name)
+        if record is not None:
+            queue = dispatcher.queue(flow, lane, record.key)
+            send: Route = functools.partial(dispatcher.send, queue)
+        elif step.name in self.cheap:
+            send = functools.partial(dispatcher.turn.add, self.begin(step.operation))
+        else:
+            send = functools.partial(dispatcher.turn.beside, self.begin(step.operation))
+        if locks and step.parameters:
+            return functools.partial(self._lock_first, dispatcher, lctx, send)
+        return send
+
+    def _lock_first(
         self,
         dispatcher: Dispatcher,
-        flow: str,
-        lane: Lane,
         lctx: NatsPrimaryLockNetworkContext,
+        send: Route,
         call: Call,
     ) -> None:
-        async with lctx.hold(call.parents):
-            record = self.remote.get(call.step.name)
-            if record is None:
-                await self._run_here(call)
-                return
-            done = call.context.completion(call.number)
-            dispatcher.send(flow, lane, record.key, call)
-            await done
+        dispatcher.spawn(_run_locked(lctx, send, call))
 
-    async def _run_here(self, call: Call) -> None:
-        context = call.context
-        try:
-            outputs = await self.outputs(
-                context.ctx, context.octx, call.step.operation, call.inputs
-            )
-        except Exception as error:  # noqa: BLE001 - it is the result of this call
-            context.fail(call.number, error)
-        else:
-            context.complete(call.number, outputs)
+
+async def _run_locked(lctx: NatsPrimaryLockNetworkContext, send: Route, call: Call) -> None:
+    async with lctx.hold(call.parents):
+        if call.number not in call.context.calls:
+            return  # its context has ended meanwhile
+        done = call.context.completion(call.number)
+        send(call)
+        await done
 
 
 @entrypoint("nats_primary")

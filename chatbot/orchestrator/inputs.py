@@ -31,11 +31,16 @@ from chatbot.orchestrator.context import Context
 
 @dataclass(slots=True)
 class Entry:
-    """What the network holds of a context: its inputs, and the run that takes new ones."""
+    """What the network holds of a context: its inputs, and its runs; the last takes new ones.
 
+    `kept`: it was there before any run, and is kept when that has ended.
+    """
+
+    handle: str
     ctx: BaseInputSetContext
+    kept: bool = False
     inputs: list[Input] = field(default_factory=list)
-    running: Context | None = None
+    running: list[Context] = field(default_factory=list)
 
 
 class InputsByDefinition(BaseDefinitionSetContext):
@@ -67,13 +72,12 @@ class NatsMasterInputNetworkContext(BaseInputNetworkContext):
             raise ContextNotPresent(handle)
         return self.entries[handle]
 
-    def open(self, handle: str, ctx: BaseInputSetContext) -> tuple[Entry, bool]:
-        """Return the entry of `handle`, and whether it is new."""
+    def open(self, handle: str, ctx: BaseInputSetContext, *, kept: bool = False) -> Entry:
+        """Return the entry of `handle`; a new one if there is none."""
         entry = self.entries.get(handle)
-        if entry is not None:
-            return entry, False
-        entry = self.entries[handle] = Entry(ctx)
-        return entry, True
+        if entry is None:
+            entry = self.entries[handle] = Entry(handle, ctx, kept)
+        return entry
 
     async def add(self, input_set: BaseInputSet) -> None:
         await self._add(input_set.ctx, [item async for item in input_set.inputs()])
@@ -116,7 +120,7 @@ class NatsMasterInputNetworkContext(BaseInputNetworkContext):
         raise TypeError("the compiled plan joins inputs (see plan.permutations)")
 
     async def _add(self, ctx: BaseInputSetContext, inputs: list[Input]) -> None:
-        entry, _ = self.open(await handle_of(ctx), ctx)
+        entry = self.open(await handle_of(ctx), ctx, kept=True)
         _give(entry, inputs)
 
 
@@ -128,8 +132,8 @@ async def handle_of(ctx: BaseInputSetContext) -> str:
 
 
 def _give(entry: Entry, inputs: list[Input]) -> None:
-    if entry.running is not None:
-        entry.running.add(inputs)
+    if entry.running:
+        entry.running[-1].add(inputs)
     else:
         entry.inputs.extend(inputs)
 

@@ -62,6 +62,7 @@ class Running:
 
     taken: Taken
     message: ChatMessage
+    started: float
     context: Context | None = None
 
 
@@ -181,11 +182,11 @@ class Intake:
             self._start(taken, message)
 
     def _start(self, taken: Taken, message: ChatMessage) -> None:
-        running = self._running[message.id] = Running(taken, message)
+        running = self._running[message.id] = Running(taken, message, self._now())
         self._idle.clear()
 
-        async def ended(context: Context) -> None:
-            await self._settle(running, context)
+        def ended(_: Context, results: Any, error: BaseException | None) -> None:
+            self._spawn(self._settle(running, results, error))
 
         running.context = self._octx.start(
             StringInputSetContext(message.id),
@@ -194,12 +195,14 @@ class Intake:
             ended,
         )
 
-    async def _settle(self, running: Running, context: Context) -> None:
+    async def _settle(self, running: Running, results: Any, error: BaseException | None) -> None:
         message = running.message
         try:
-            await self._publish(outcome_of(message, await self._octx.results(context)))
-        except Exception as error:  # noqa: BLE001 - whatever an operation raised, or gave
-            await self._publish(await self._bury(message, error))
+            if error is not None:
+                raise error
+            await self._publish(outcome_of(message, results))
+        except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
+            await self._publish(await self._bury(message, failure))
         await running.taken.ack()
         self._done += 1
         self._forget(message.id)
@@ -235,7 +238,7 @@ class Intake:
             late = [
                 (message_id, running)
                 for message_id, running in self._running.items()
-                if running.context is not None and running.context.started < oldest
+                if running.started < oldest
             ]
             for message_id, running in late:
                 await self._hand_back(message_id, running)
@@ -254,8 +257,7 @@ class Intake:
 
     async def _hand_back(self, message_id: str, running: Running) -> None:
         if running.context is not None:
-            running.context.cancel()
-        self._octx.ictx.entries.pop(message_id, None)
+            self._octx.stop(running.context)
         self._forget(message_id)
         await running.taken.nak(HANDED_BACK)
 
@@ -265,7 +267,7 @@ class Intake:
                 await self._idle.wait()
         for message_id, running in list(self._running.items()):
             if running.context is not None:
-                running.context.cancel()
+                self._octx.stop(running.context)
             self._forget(message_id)
 
     def _forget(self, message_id: str) -> None:

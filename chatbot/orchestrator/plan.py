@@ -1,6 +1,7 @@
 """The compiled flow: which value goes where. Pure, and shared by all contexts of a flow.
 
-A `Plan` maps each origin to the (step, parameter) slots that it feeds. A context keeps, for each
+A `Plan` maps each origin and definition to its `Targets`: the steps that are called with such a
+value by itself, and the slots (of a step's parameter) that it fills. A context keeps, for each
 slot, the values that arrived; when new ones come, `permutations` joins them with the others'
 (semi-naive evaluation), so that each permutation comes up exactly once and nothing needs a
 redundancy hash. What matches what is as in DFFML's `gather_inputs` (`dffml/df/memory.py`).
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dffml.df.exceptions import MultipleAncestorsFoundError
@@ -58,22 +59,12 @@ class Parameter:
     default: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One output of a step: its definition, and whether each item is a value of its own."""
-
-    definition: Definition
-    origin: Origin
-    expand: bool
-    plain: bool
-    """Neither `spec` nor `validate`: the value is taken as it is."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """One operation instance of the flow."""
 
     index: int
+    name: str
     operation: Operation
     parameters: tuple[Parameter, ...]
     conditions: tuple[tuple[Source, ...], ...]
@@ -82,28 +73,60 @@ class Step:
     """Where its parameters' slots begin in a context's list of them."""
     first_condition: int
     """Where its conditions' states begin in a context's list of them."""
-
-    @property
-    def name(self) -> str:
-        return str(self.operation.instance_name)
+    names: tuple[str, ...]
+    """Of its parameters."""
+    defaults: tuple[tuple[Any, ...], ...]
+    """Of its parameters."""
+    has_defaults: bool
+    runs: bool
+    """It is called as values come: neither a validator, nor of another stage."""
+    alone: bool
+    """Each value is a parameter set by itself: one parameter, no condition, no default."""
+    direct: bool
+    """It runs, and with each value by itself: values for it need no slot."""
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A parameter of a step that an origin feeds."""
+class Targets:
+    """Where values of one origin and one definition go.
 
-    step: Step
-    number: int
-    """Its place in a context's list of slots."""
-    source: Source
+    Sources beside a place are those of which one must accept the value's ancestors; none: it
+    counts in any case.
+    """
+
+    direct: tuple[tuple[Step, tuple[Source, ...]], ...] = ()
+    """Steps that are called with the value by itself."""
+    slots: tuple[tuple[Step, int, tuple[Source, ...]], ...] = ()
+    """Places in a context's list of slots."""
+    conditions: tuple[tuple[Step, int, Source | None, bool], ...] = ()
+    """Places in a context's list of states, and whether the value counts there. One that does
+    not (it is another definition) still says that something came from its origin."""
+    touched: tuple[Step, ...] = ()
+    """Steps that may be ready now."""
+
+
+NOWHERE = Targets()
 
 
 @dataclass(slots=True)
-class Feed:
-    """All that an origin feeds: slots, and conditions by their place in the list of states."""
+class Output:
+    """One output of a step: its definition, and whether each item is a value of its own."""
 
-    slots: list[Slot] = field(default_factory=list)
-    conditions: list[tuple[Step, int, Source]] = field(default_factory=list)
+    definition: Definition
+    origin: Origin
+    expand: bool
+    plain: bool
+    """Neither `spec` nor `validate`: the value is taken as it is."""
+    targets: Targets
+    """Where its values go; known when all steps are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What an origin feeds, by definition; `others` where no step asks for the definition."""
+
+    by_name: dict[str, Targets]
+    others: Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +145,12 @@ class Plan:
     validators: dict[str, Step]
     locks: bool
     """Whether any definition is locked: if none is, no call looks for locks."""
+    forwards: bool
+    """Whether any definition is forwarded to a subflow."""
+
+    def targets(self, origin: Origin, name: str) -> Targets:
+        """Return where a value of this origin and of the definition `name` goes."""
+        return _lookup(self.feeds, origin, name)
 
 
 def compile_flow(dataflow: DataFlow) -> Plan:
@@ -134,13 +163,17 @@ def compile_flow(dataflow: DataFlow) -> Plan:
         conditions += sum(len(sources) for sources in step.conditions)
         steps.append(step)
     stages = {stage: tuple(s for s in steps if s.operation.stage is stage) for stage in Stage}
+    feeds = _feeds(steps)
+    for step in steps:
+        for output in step.outputs.values():
+            output.targets = _lookup(feeds, output.origin, output.definition.name)
     definitions = itertools.chain(
         dataflow.definitions.values(), (item.definition for item in dataflow.seed)
     )
     return Plan(
         dataflow=dataflow,
         steps=tuple(steps),
-        feeds=_feeds(steps),
+        feeds=feeds,
         slot_count=slots,
         condition_count=conditions,
         cleanup=stages[Stage.CLEANUP],
@@ -148,6 +181,7 @@ def compile_flow(dataflow: DataFlow) -> Plan:
         starting=tuple(s for s in stages[Stage.PROCESSING] if not s.operation.inputs),
         validators={step.name: step for step in steps if step.operation.validator},
         locks=any(definition.lock for definition in definitions),
+        forwards=bool(dataflow.forward.book),
     )
 
 
@@ -160,25 +194,37 @@ def _compile_step(
     parameters = tuple(
         _parameter(key, operation.inputs[key], sources, dataflow) for key, sources in given.items()
     )
+    conditions = tuple(
+        tuple(_sources(source, _condition_names(operation, number), dataflow))
+        for number, source in enumerate(flow.conditions if flow else [])
+    )
+    defaults = tuple(parameter.default for parameter in parameters)
+    alone = len(parameters) == 1 and not conditions and not defaults[0]
+    runs = operation.stage is Stage.PROCESSING and not operation.validator
     return Step(
         index=index,
+        name=name,
         operation=operation,
         parameters=parameters,
-        conditions=tuple(
-            tuple(_sources(source, _condition_names(operation, number), dataflow))
-            for number, source in enumerate(flow.conditions if flow else [])
-        ),
+        conditions=conditions,
         outputs={
             key: Output(
                 definition,
                 (name, key),
                 key in (operation.expand or []),
                 definition.spec is None and definition.validate is None,
+                NOWHERE,
             )
             for key, definition in operation.outputs.items()
         },
         first_slot=first[0],
         first_condition=first[1],
+        names=tuple(parameter.name for parameter in parameters),
+        defaults=defaults,
+        has_defaults=any(defaults),
+        runs=runs,
+        alone=alone,
+        direct=runs and alone,
     )
 
 
@@ -230,19 +276,61 @@ def _origin(given: Any) -> tuple[Origin, list[str]]:
 
 
 def _feeds(steps: Sequence[Step]) -> dict[Origin, Feed]:
-    feeds: dict[Origin, Feed] = {}
+    asked: dict[Origin, dict[str, None]] = {}
+    for source in _all_sources(steps):
+        asked.setdefault(source.origin, {}).update(dict.fromkeys(source.names))
+    return {
+        origin: Feed(
+            {name: _targets(steps, origin, name) for name in names}, _targets(steps, origin, None)
+        )
+        for origin, names in asked.items()
+    }
+
+
+def _lookup(feeds: dict[Origin, Feed], origin: Origin, name: str) -> Targets:
+    feed = feeds.get(origin)
+    return NOWHERE if feed is None else feed.by_name.get(name, feed.others)
+
+
+def _all_sources(steps: Sequence[Step]) -> Iterator[Source]:
+    for step in steps:
+        for parameter in step.parameters:
+            yield from parameter.sources
+        for sources in step.conditions:
+            yield from sources
+
+
+def _targets(steps: Sequence[Step], origin: Origin, name: str | None) -> Targets:
+    direct: list[tuple[Step, tuple[Source, ...]]] = []
+    slots: list[tuple[Step, int, tuple[Source, ...]]] = []
+    conditions: list[tuple[Step, int, Source | None, bool]] = []
+    touched: dict[int, Step] = {}
     for step in steps:
         for number, parameter in enumerate(step.parameters):
-            for source in parameter.sources:
-                feed = feeds.setdefault(source.origin, Feed())
-                feed.slots.append(Slot(step, step.first_slot + number, source))
-        state = step.first_condition
-        for sources in step.conditions:
-            for source in sources:
-                feed = feeds.setdefault(source.origin, Feed())
-                feed.conditions.append((step, state, source))
-                state += 1
-    return feeds
+            sources = [source for source in parameter.sources if source.origin == origin]
+            if sources and step.runs and not step.direct:
+                touched[step.index] = step
+            accepting = tuple(source for source in sources if name in source.names)
+            if not accepting:
+                continue
+            if not all(source.path for source in accepting):
+                accepting = ()
+            if step.direct:
+                direct.append((step, accepting))
+            else:
+                slots.append((step, step.first_slot + number, accepting))
+        for state, source in enumerate(_flattened(step.conditions), step.first_condition):
+            if source.origin == origin:
+                if step.runs:
+                    touched[step.index] = step
+                counts = name in source.names
+                conditions.append((step, state, source if source.path else None, counts))
+    return Targets(tuple(direct), tuple(slots), tuple(conditions), tuple(touched.values()))
+
+
+def _flattened(conditions: Sequence[tuple[Source, ...]]) -> Iterator[Source]:
+    for sources in conditions:
+        yield from sources
 
 
 def permutations(

@@ -11,8 +11,8 @@ import contextlib
 import inspect
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from dffml.base import config
@@ -22,9 +22,11 @@ from dffml.df.base import (
     BaseOrchestratorContext,
     StringInputSetContext,
 )
-from dffml.df.types import DataFlow, Definition, Input
+from dffml.df.types import DataFlow, Definition, Input, Stage
 
-from chatbot.orchestrator.context import Context
+from chatbot.orchestrator import outputs
+from chatbot.orchestrator.context import Call, Context
+from chatbot.orchestrator.dispatch import Route
 from chatbot.orchestrator.inputs import handle_of
 from chatbot.orchestrator.plan import Plan, Step
 
@@ -36,7 +38,8 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = 1024
 """Contexts at once where inputs come from a generator and nothing else is said."""
 
-Ended = Callable[[Context], Awaitable[None]]
+Ended = Callable[[Context, Any, BaseException | None], None]
+"""Told, once, of a context that has ended: its results, or why there are none."""
 
 
 @config
@@ -74,6 +77,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         self.forwarded: list[tuple[Input, list[str]]] = []
         self.early: list[Input] = []
         self.plan: Plan
+        self._routes: list[Route] = []
+        self._readers: list[tuple[Step, outputs.Reader]] | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> NatsOrchestratorContext:
@@ -89,6 +94,16 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         except BaseException:
             await self._stack.aclose()
             raise
+        parent = self.parent
+        self._routes = [
+            self.nctx.route(
+                parent.dispatcher, parent.flow, parent.lane, self.lctx, step, locks=self.plan.locks
+            )
+            if step.operation.stage is Stage.PROCESSING
+            else _unreachable
+            for step in self.plan.steps
+        ]
+        self._readers = outputs.readers(self.plan, self.nctx)
         return self
 
     async def __aexit__(self, *exc_info: Any) -> None:
@@ -105,35 +120,30 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
     ) -> Context:
         """Start a context with `inputs` and the flow's seed.
 
-        When nothing is outstanding, `ended` is awaited with it (and its inputs still there);
-        then its inputs are freed.
+        When nothing is outstanding, CLEANUP and (if it did not fail) OUTPUT operations run;
+        then its inputs are freed, and `ended` is told.
         """
-        entry, new = self.ictx.open(handle, ctx)
-        before = entry.running
-
-        async def finish(context: Context) -> None:
-            try:
-                await ended(context)
-            finally:
-                entry.running = before
-                if new:
-                    self.ictx.entries.pop(handle, None)
-
+        entry = self.ictx.open(handle, ctx)
         context = Context(
             self.plan,
             ctx,
             entry.inputs,
-            lambda call: self.nctx.send(
-                self.parent.dispatcher, self.parent.flow, self.parent.lane, self.lctx, call
-            ),
-            lambda context: self.parent.dispatcher.spawn(finish(context)),
+            self._routes,
+            self._finish,
             self.parent.dispatcher.forget,
             strict=strict,
             octx=self,
         )
-        entry.running = context
+        context.ended, context.entry = ended, entry
+        entry.running.append(context)
         context.start([*inputs, *self.config.dataflow.seed, *self.early])
+        self.parent.dispatcher.turn.run()
         return context
+
+    def stop(self, context: Context) -> None:
+        """Give a context up: nobody is told, and its inputs are freed."""
+        context.cancel()
+        self._free(context)
 
     def forward(self, values: list[Input]) -> None:
         """Pass on what the flow says is for a subflow, to those that run and those that will."""
@@ -146,26 +156,6 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             for name in names:
                 if name in self.subflows:
                     self.subflows[name].ictx.receive([item])
-
-    async def results(self, context: Context, *, strict: bool = True) -> dict[str, Any]:
-        """Run CLEANUP and, if the context did not fail, OUTPUT; return what OUTPUT gave.
-
-        Raises the context's error, or what an operation raised, where `strict`.
-        """
-        async for _ in self._run_stage(context, self.plan.cleanup):
-            pass
-        if context.error is not None:
-            raise context.error
-        output: dict[str, Any] = {}
-        try:
-            async for name, given in self._run_stage(context, self.plan.output):
-                output.setdefault(name, {}).update(given)
-        except Exception as error:
-            if strict:
-                raise
-            log.error("an output operation failed: %s", type(error).__name__)
-            log.debug("an output operation failed", exc_info=error)
-        return next(iter(output.values())) if len(output) == 1 else output
 
     async def run(
         self,
@@ -180,9 +170,9 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         inputs, input sets; and also one async generator of any of these, from which no more
         is taken than `max_ctxs` (default 1024) contexts can run at once.
         """
-        most = self.config.max_ctxs or IN_FLIGHT
-        async with _Run(self, most, strict=strict, halt=halt) as running:
-            async for each in running.results(self._input_sets(input_sets, ctx)):
+        room = self.config.max_ctxs or IN_FLIGHT
+        async with _Run(self, room, strict=strict, halt=halt) as running:
+            async for each in running.results(input_sets, ctx):
                 yield each
 
     async def run_operations(self, strict: bool = True) -> Any:
@@ -195,30 +185,57 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         """Return a definition of the dataflow by its name; `KeyError` if it has none."""
         return self.config.dataflow.definitions[name]
 
-    async def _run_stage(
-        self, context: Context, steps: Sequence[Step]
-    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        for step, inputs in context.parameter_sets(steps):
-            for outputs in await self.nctx.outputs(context.ctx, self, step.operation, inputs):
-                yield step.name, outputs
+    def _finish(self, context: Context) -> None:
+        if self._readers is None:
+            self.parent.dispatcher.spawn(self._run_endings(context))
+            return
+        try:
+            if context.error is not None:
+                raise context.error
+            results = outputs.read(context, self._readers, self.nctx)
+        except Exception as error:  # noqa: BLE001 - handed to whoever started it
+            self._tell(context, None, error)
+        else:
+            self._tell(context, results, None)
 
-    async def _input_sets(
-        self, given: tuple[Any, ...], ctx: BaseInputSetContext | None
-    ) -> AsyncIterator[tuple[BaseInputSetContext, list[Input]]]:
-        if not given:
-            yield ctx or _new_context(), []
-        for each in given:
-            if inspect.isasyncgen(each):
-                async for one in each:
-                    async for pair in self._input_sets((one,), ctx):
-                        yield pair
-            elif isinstance(each, dict):
-                for name, inputs in each.items():
-                    yield StringInputSetContext(name) if isinstance(name, str) else name, inputs
-            elif isinstance(each, BaseInputSet):
-                yield each.ctx, [item async for item in each.inputs()]
-            else:
-                yield ctx or _new_context(), list(each)
+    async def _run_endings(self, context: Context) -> None:
+        try:
+            results = await self._endings(context)
+        except Exception as error:  # noqa: BLE001 - handed to whoever started it
+            self._tell(context, None, error)
+        else:
+            self._tell(context, results, None)
+
+    async def _endings(self, context: Context) -> Any:
+        async for _ in outputs.run(context, self.plan.cleanup, self.nctx, self):
+            pass
+        if context.error is not None:
+            raise context.error
+        output: dict[str, Any] = {}
+        try:
+            async for name, given in outputs.run(context, self.plan.output, self.nctx, self):
+                output.setdefault(name, {}).update(given)
+        except Exception as error:
+            if context.strict:
+                raise
+            log.error("an output operation failed: %s", type(error).__name__)
+            log.debug("an output operation failed", exc_info=error)
+        return outputs.unwrapped(output)
+
+    def _tell(self, context: Context, results: Any, error: BaseException | None) -> None:
+        ended = context.ended
+        if ended is not None:  # else it was stopped meanwhile
+            self._free(context)
+            ended(context, results, error)
+
+    def _free(self, context: Context) -> None:
+        entry = context.entry
+        if entry is None:
+            return
+        context.ended = context.entry = None
+        entry.running.remove(context)
+        if not entry.running and not entry.kept:
+            self.ictx.entries.pop(entry.handle, None)
 
 
 class _Run:
@@ -231,7 +248,7 @@ class _Run:
     def __init__(
         self,
         octx: NatsOrchestratorContext,
-        most: int | None,
+        room: int,
         *,
         strict: bool,
         halt: asyncio.Event | None,
@@ -239,10 +256,11 @@ class _Run:
         self._octx = octx
         self._strict = strict
         self._halt = halt
-        self._room = asyncio.Semaphore(most) if most else None
-        self._ended: asyncio.Queue[_Ended | None] = asyncio.Queue()
+        self._room = room
+        self._ended: deque[tuple[BaseInputSetContext, Any, BaseException | None]] = deque()
         self._running: set[Context] = set()
-        self._started = 0
+        self._changed = asyncio.Event()
+        self._freed = asyncio.Event()
         self._feeding: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> _Run:
@@ -253,59 +271,81 @@ class _Run:
             self._feeding.cancel()
             await asyncio.gather(self._feeding, return_exceptions=True)
         for context in self._running:
-            context.cancel()
+            self._octx.stop(context)
 
     async def results(
-        self, given: AsyncIterator[tuple[BaseInputSetContext, list[Input]]]
+        self, given: tuple[Any, ...], ctx: BaseInputSetContext | None
     ) -> AsyncIterator[tuple[BaseInputSetContext, Any]]:
         """Feed `given` in and yield (ctx, results); raise what failed, where strict."""
-        feeding = self._feeding = asyncio.ensure_future(self._feed(given))
-        taken = 0
-        while not feeding.done() or taken < self._started:
-            ended = await self._ended.get()
-            if ended is None:
-                await feeding  # all are fed in, or feeding failed: then that is raised
+        feeding = self._feeding = asyncio.ensure_future(self._feed(given, ctx))
+        feeding.add_done_callback(lambda _: self._changed.set())
+        while True:
+            while self._ended:
+                ended, results, error = self._ended.popleft()
+                self._room += 1
+                if self._room == 1:
+                    self._freed.set()
+                if error is None:
+                    yield ended, results
+                elif self._strict:
+                    raise error
+                else:
+                    log.error("a context failed: %s", type(error).__name__)
+            if feeding.done() and not self._running:
+                await feeding  # if feeding failed, that is raised
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _feed(self, given: tuple[Any, ...], ctx: BaseInputSetContext | None) -> None:
+        if not given:
+            await self._start(ctx or _new_context(), [])
+        for each in given:
+            if not inspect.isasyncgen(each):
+                await self._feed_one(each, ctx)
                 continue
-            taken += 1
-            if self._room is not None:
-                self._room.release()
-            if ended.error is None:
-                yield ended.ctx, ended.results
-            elif self._strict:
-                raise ended.error
-            else:
-                log.error("a context failed: %s", type(ended.error).__name__)
+            async with contextlib.aclosing(each):
+                async for one in each:
+                    await self._feed_one(one, ctx)
+                    if self._halted:
+                        return
 
-    async def _feed(self, given: AsyncIterator[tuple[BaseInputSetContext, list[Input]]]) -> None:
-        try:
-            async for ctx, inputs in given:
-                if self._room is not None:
-                    await self._room.acquire()
-                self._started += 1
-                handle = await handle_of(ctx)
-                self._running.add(
-                    self._octx.start(ctx, handle, inputs, self._end, strict=self._strict)
-                )
-                if self._halt is not None and self._halt.is_set():
-                    break
-        finally:
-            self._ended.put_nowait(None)
-
-    async def _end(self, context: Context) -> None:
-        self._running.discard(context)
-        try:
-            results = await self._octx.results(context, strict=self._strict)
-        except Exception as error:  # noqa: BLE001 - handed to whoever iterates
-            self._ended.put_nowait(_Ended(context.ctx, None, error))
+    async def _feed_one(self, given: Any, ctx: BaseInputSetContext | None) -> None:
+        """Start the contexts of a dict, one context of a list or an input set."""
+        if isinstance(given, dict):
+            for name, inputs in given.items():
+                if self._halted:
+                    return
+                named = StringInputSetContext(name) if isinstance(name, str) else name
+                await self._start(named, inputs)
+        elif isinstance(given, BaseInputSet):
+            await self._start(given.ctx, [item async for item in given.inputs()])
         else:
-            self._ended.put_nowait(_Ended(context.ctx, results))
+            await self._start(ctx or _new_context(), list(given))
+
+    async def _start(self, ctx: BaseInputSetContext, inputs: list[Input]) -> None:
+        while self._room < 1:
+            self._freed.clear()
+            await self._freed.wait()
+        self._room -= 1
+        handle = ctx.as_string if type(ctx) is StringInputSetContext else await handle_of(ctx)
+        context = self._octx.start(ctx, handle, inputs, self._end, strict=self._strict)
+        if context.ended is not None:
+            self._running.add(context)
+
+    def _end(self, context: Context, results: Any, error: BaseException | None) -> None:
+        self._running.discard(context)
+        self._ended.append((context.ctx, results, error))
+        if not self._changed.is_set():
+            self._changed.set()
+
+    @property
+    def _halted(self) -> bool:
+        return self._halt is not None and self._halt.is_set()
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    ctx: BaseInputSetContext
-    results: Any
-    error: Exception | None = None
+def _unreachable(call: Call) -> None:
+    raise AssertionError(f"{call.step.name} is not called as values come")
 
 
 def _new_context() -> StringInputSetContext:

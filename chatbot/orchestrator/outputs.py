@@ -1,0 +1,103 @@
+"""What a context gives at its end: CLEANUP, and then OUTPUT operations.
+
+OUTPUT operations that only pick values by their definitions (DFFML's `get_single`, `get_multi`,
+our `collect_outcome`) are read from the context's inputs as they lie there, without making
+DFFML's objects; a test holds them to what the operations themselves give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from dffml.df.exceptions import DefinitionNotInContext
+from dffml.df.types import Input
+from dffml.operation.output import GetMulti, GetSingle
+
+from chatbot.flowfile.outcome import CollectOutcome, collect
+from chatbot.nodes.implementations import ImplementationNetworkContext
+from chatbot.orchestrator.context import Context
+from chatbot.orchestrator.plan import Plan, Step
+
+Reader = Callable[[Any, Sequence[Input], dict[str, Any]], dict[str, Any]]
+"""(configuration, a context's inputs, the parameters) → the operation's outputs."""
+
+
+def readers(plan: Plan, nctx: ImplementationNetworkContext) -> list[tuple[Step, Reader]] | None:
+    """Return how the plan's OUTPUT is read, or `None` if something has to be run."""
+    found = []
+    for step in plan.output:
+        reader = READERS.get(type(nctx.operations[step.name]).CONTEXT)
+        if reader is None:
+            return None
+        found.append((step, reader))
+    return None if plan.cleanup else found
+
+
+def read(
+    context: Context, steps: Sequence[tuple[Step, Reader]], nctx: ImplementationNetworkContext
+) -> Any:
+    """Return the results of a context that has not failed."""
+    output: dict[str, Any] = {}
+    for step, reader in steps:
+        for _, given in context.parameter_sets((step,)):
+            config = nctx.operations[step.name].config
+            output.setdefault(step.name, {}).update(reader(config, context.inputs, given))
+    return unwrapped(output)
+
+
+async def run(
+    context: Context, steps: Sequence[Step], nctx: ImplementationNetworkContext, octx: Any
+) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Run CLEANUP or OUTPUT operations; yield (instance, outputs)."""
+    for step, inputs in context.parameter_sets(steps):
+        for outputs in await nctx.outputs(context.ctx, octx, step.operation, inputs):
+            yield step.name, outputs
+
+
+def unwrapped(output: dict[str, Any]) -> Any:
+    """Return the outputs by instance; those of a single instance by themselves, as DFFML does."""
+    return next(iter(output.values())) if len(output) == 1 else output
+
+
+def _get_multi(_: Any, inputs: Sequence[Input], given: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    renamed: dict[str, str] = {}
+    for wanted in given["spec"]:
+        name = wanted
+        if isinstance(wanted, dict):
+            ((shown, name),) = list(wanted.items())[:1]
+            renamed[name] = shown
+        values = [item.value for item in inputs if item.definition.name == name]
+        if not values:
+            raise DefinitionNotInContext(name)
+        found.setdefault(name, []).extend(values)
+    for name, shown in renamed.items():
+        found[shown] = found.pop(name)
+    return found
+
+
+def _get_single(_: Any, inputs: Sequence[Input], given: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for wanted in given["spec"]:
+        shown = name = wanted
+        if isinstance(wanted, dict):
+            ((shown, name),) = list(wanted.items())[:1]
+        for item in reversed(inputs):
+            if item.definition.name == name:
+                found[shown] = item.value
+                break
+        else:
+            raise DefinitionNotInContext(name)
+    return found
+
+
+def _collect(config: Any, inputs: Sequence[Input], _: dict[str, Any]) -> dict[str, Any]:
+    return collect(config, inputs)
+
+
+READERS: dict[type, Reader] = {
+    GetMulti: _get_multi,
+    GetSingle: _get_single,
+    CollectOutcome: _collect,
+}

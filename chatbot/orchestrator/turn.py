@@ -1,0 +1,118 @@
+"""Short calls, run here in the turn of the event loop in which they became ready.
+
+The rule that it guards: a call that does not wait costs no task; one that does gets its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import types
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+from chatbot.nodes.implementations import Begin, outputs_of
+from chatbot.orchestrator.context import Call
+
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+
+
+class Turn:
+    """Runs calls one after the other; what they make ready runs in the same turn.
+
+    Until an operation waits it must not ask for the current task (as `asyncio.timeout` does):
+    there is none that is its own. `spawn` runs a coroutine beside.
+    """
+
+    def __init__(self, spawn: Spawn) -> None:
+        self._spawn = spawn
+        self._ready: deque[tuple[Begin, Call]] = deque()
+        self._running = False
+        self._scheduled = False
+
+    def add(self, begin: Begin, call: Call) -> None:
+        """Run `call` soon: when `run` is called, at the latest in the loop's next turn."""
+        self._ready.append((begin, call))
+        if not self._running and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._run_scheduled)
+
+    def beside(self, begin: Begin, call: Call) -> None:
+        """Run `call` in a task of its own: it may take its time."""
+        self._spawn(_run(begin, call))
+
+    def run(self) -> None:
+        """Run what is ready, and what that makes ready."""
+        if self._running:
+            return
+        self._running = True
+        ready = self._ready
+        try:
+            while ready:
+                begin, call = ready.popleft()
+                self._call(begin, call)
+        finally:
+            self._running = False
+
+    def _run_scheduled(self) -> None:
+        self._scheduled = False
+        self.run()
+
+    def _call(self, begin: Begin, call: Call) -> None:
+        context = call.context
+        try:
+            given = begin(context.ctx, context.octx, call.inputs)
+            if given.__class__ is types.CoroutineType:
+                try:
+                    waits_for = given.send(None)
+                except StopIteration as stop:
+                    given = stop.value
+                else:
+                    self._spawn(_complete(call, _go_on(given, waits_for)))
+                    return
+        except Exception as error:  # noqa: BLE001 - it is the result of this call
+            context.fail(call.number, error)
+            return
+        if given is None:
+            context.complete(call.number, ())
+        elif inspect.isasyncgen(given):
+            self._spawn(_complete(call, given))
+        else:
+            context.complete(call.number, (given,))
+
+
+async def _run(begin: Begin, call: Call) -> None:
+    context = call.context
+    try:
+        given = begin(context.ctx, context.octx, call.inputs)
+    except Exception as error:  # noqa: BLE001 - it is the result of this call
+        context.fail(call.number, error)
+    else:
+        await _complete(call, given)
+
+
+async def _complete(call: Call, given: Any) -> None:
+    try:
+        outputs = await outputs_of(given)
+    except Exception as error:  # noqa: BLE001 - it is the result of this call
+        call.context.fail(call.number, error)
+    else:
+        call.context.complete(call.number, outputs)
+
+
+@types.coroutine
+def _go_on(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that has begun, and waits for something; return what it returns."""
+    while True:
+        try:
+            given = yield waits_for
+        except BaseException as error:  # noqa: BLE001 - it is the coroutine's, a cancellation too
+            step = functools.partial(coroutine.throw, error)
+        else:
+            step = functools.partial(coroutine.send, given)
+        try:
+            waits_for = step()
+        except StopIteration as stop:
+            return stop.value
