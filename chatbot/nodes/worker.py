@@ -12,6 +12,7 @@ import logging
 import time
 import traceback
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -72,6 +73,7 @@ class Worker:
         self._ictx = ictx
         self._queues: dict[Lane, deque[Held]] = {lane: deque() for lane in Lane}
         self._arrived = asyncio.Event()
+        self._draining = False
         self._pulls: list[Pull] = []
         self.ready = asyncio.Event()
         self._seconds = 0.0
@@ -95,9 +97,15 @@ class Worker:
                     )
                 )
             self.ready.set()
-            async with asyncio.TaskGroup() as group:
-                for _ in range(max(1, self.record.concurrency)):
-                    group.create_task(self._serve())
+            serving = [
+                asyncio.ensure_future(self._serve()) for _ in range(max(1, self.record.concurrency))
+            ]
+            try:
+                await asyncio.wait(serving, return_when=asyncio.FIRST_EXCEPTION)
+            finally:
+                await self._drain(serving)
+            for task in serving:
+                task.result()
 
     def stats(self) -> OperationStats:
         """Return how it does: calls done, seconds a call, calls a second of late."""
@@ -124,21 +132,23 @@ class Worker:
         self._arrived.set()
 
     async def _serve(self) -> None:
-        while True:
-            held = await self._next_batch()
-            running = asyncio.ensure_future(self._work(held))
-            try:
-                await asyncio.shield(running)
-            except asyncio.CancelledError:
-                # Finish what runs: its work is nearly done, and is ours. But not for ever.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(DRAIN):
-                        await running
-                raise
+        while not self._draining:
+            await self._work(await self._next_batch())
+
+    async def _drain(self, serving: Sequence[asyncio.Future[None]]) -> None:
+        """Take no more, and let what runs end: it is nearly done. But do not wait for ever."""
+        for pull in self._pulls:
+            await pull.stop()
+        self._draining = True
+        self._arrived.set()
+        await asyncio.wait(serving, timeout=DRAIN)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     async def _next_batch(self) -> list[Held]:
         """Take what is there, people's first, up to a batch; wait if nothing is."""
-        while True:
+        while not self._draining:
             batch: list[Held] = []
             calls = 0
             for lane in Lane:
@@ -152,6 +162,7 @@ class Worker:
                 return batch
             self._arrived.clear()
             await self._arrived.wait()
+        return []
 
     async def _work(self, held: list[Held]) -> None:
         fresh = [each for each in held if each.taken.attempt == 1]
