@@ -12,7 +12,7 @@ import contextlib
 import functools
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from dffml.base import config
 from dffml.df.base import BaseOperationImplementationNetwork
 from dffml.util.entrypoint import entrypoint
 
+from chatbot import eager
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.errors import BrokerError, RemoteError
@@ -103,7 +104,7 @@ class Dispatcher:
         self._outstanding[call.context.number, call.number] = call
         if not queue.calls:
             if not self._waiting:
-                asyncio.get_running_loop().call_soon(self._flush)
+                asyncio.get_running_loop().call_soon(self.flush)
             self._waiting.append(queue)
         queue.calls.append(call)
 
@@ -117,20 +118,29 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a task of the primary failed: %s", type(error).__name__)
-            log.debug("a task of the primary failed", exc_info=error)
+    def begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """As `spawn`, for one that needs no task until it waits (see `chatbot.eager`)."""
+        try:
+            rest = eager.begin(coroutine)
+        except Exception as error:  # noqa: BLE001 - as a task's
+            _log_failure(error)
+        else:
+            if rest is not None:
+                self.spawn(rest)
 
-    def _flush(self) -> None:
-        """Send what became ready in this turn of the event loop, together."""
+    def flush(self) -> None:
+        """Send at once what waits to be sent at the end of this turn of the event loop."""
         waiting, self._waiting = self._waiting, []
         for queue in waiting:
             calls, queue.calls = queue.calls, []
             size = self._calls_a_message(queue.key)
             for start in range(0, len(calls), size):
-                self.spawn(self._publish(queue.subject, calls[start : start + size]))
+                self.begin(self._publish(queue.subject, calls[start : start + size]))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log_failure(error)
 
     def _calls_a_message(self, key: str) -> int:
         seconds = self._seconds.get(key)
@@ -172,7 +182,8 @@ class Dispatcher:
         for result in results.results:
             self._take(results.operation, result)
         self.turn.run()
-        self.spawn(taken.ack())
+        self.flush()
+        self.begin(taken.ack())
 
     def _learn(self, results: Results) -> None:
         if results.seconds > 0:
@@ -193,6 +204,11 @@ class Dispatcher:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _log_failure(error: BaseException) -> None:
+    log.error("a task of the primary failed: %s", type(error).__name__)
+    log.debug("a task of the primary failed", exc_info=error)
 
 
 def _exception(operation: str, raised: Raised) -> Exception:

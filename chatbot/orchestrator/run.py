@@ -24,6 +24,7 @@ from dffml.df.base import (
 )
 from dffml.df.types import DataFlow, Definition, Input, Stage
 
+from chatbot import eager
 from chatbot.orchestrator import outputs
 from chatbot.orchestrator.context import Call, Context
 from chatbot.orchestrator.dispatch import Route
@@ -277,8 +278,11 @@ class _Run:
         self, given: tuple[Any, ...], ctx: BaseInputSetContext | None
     ) -> AsyncIterator[tuple[BaseInputSetContext, Any]]:
         """Feed `given` in and yield (ctx, results); raise what failed, where strict."""
-        feeding = self._feeding = asyncio.ensure_future(self._feed(given, ctx))
-        feeding.add_done_callback(lambda _: self._changed.set())
+        rest = eager.begin(self._feed(given, ctx))
+        self._octx.parent.dispatcher.flush()
+        if rest is not None:
+            self._feeding = asyncio.ensure_future(rest)
+            self._feeding.add_done_callback(lambda _: self._changed.set())
         while True:
             while self._ended:
                 ended, results, error = self._ended.popleft()
@@ -291,8 +295,9 @@ class _Run:
                     raise error
                 else:
                     log.error("a context failed: %s", type(error).__name__)
-            if feeding.done() and not self._running:
-                await feeding  # if feeding failed, that is raised
+            if not self._running and (self._feeding is None or self._feeding.done()):
+                if self._feeding is not None:
+                    await self._feeding  # if feeding failed, that is raised
                 return
             self._changed.clear()
             await self._changed.wait()

@@ -6,13 +6,13 @@ The rule that it guards: a call that does not wait costs no task; one that does 
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import types
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from chatbot.eager import rest_of
 from chatbot.nodes.implementations import Begin, outputs_of
 from chatbot.orchestrator.context import Call
 
@@ -70,7 +70,7 @@ class Turn:
                 except StopIteration as stop:
                     given = stop.value
                 else:
-                    self._spawn(_complete(call, _go_on(given, waits_for)))
+                    self._spawn(_complete(call, rest_of(given, waits_for)))
                     return
         except Exception as error:  # noqa: BLE001 - it is the result of this call
             context.fail(call.number, error)
@@ -100,19 +100,3 @@ async def _complete(call: Call, given: Any) -> None:
         call.context.fail(call.number, error)
     else:
         call.context.complete(call.number, outputs)
-
-
-@types.coroutine
-def _go_on(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    """Go on with a coroutine that has begun, and waits for something; return what it returns."""
-    while True:
-        try:
-            given = yield waits_for
-        except BaseException as error:  # noqa: BLE001 - it is the coroutine's, a cancellation too
-            step = functools.partial(coroutine.throw, error)
-        else:
-            step = functools.partial(coroutine.send, given)
-        try:
-            waits_for = step()
-        except StopIteration as stop:
-            return stop.value
