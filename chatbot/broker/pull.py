@@ -38,8 +38,8 @@ EXPIRES = 5.0
 SHORT_REPLY = 9
 
 REMEMBERED = 4096
-"""Settled messages, at least, that are known again: a killed server forgets the acknowledgements that it
-had not written down, and delivers those messages once more."""
+"""Settled messages, at least, that are known again: a killed server forgets the acknowledgements
+that it had not written down, and delivers those messages once more."""
 
 _ACK, _TERM, _PROGRESS = b"+ACK", b"+TERM", b"+WPI"
 

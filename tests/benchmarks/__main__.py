@@ -45,7 +45,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of each rate (default: 3)")
     parser.add_argument("--quick", action="store_true", help="small counts")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--markdown", type=Path, help="write the table to this file")
+    parser.add_argument("--markdown", type=Path, help="write the table into this file")
     given = parser.parse_args()
     given.only = [name.strip() for name in given.only.split(",")]
     if unknown := set(given.only) - set(SECTIONS):
@@ -72,7 +72,7 @@ def write(given: Any, figures: list[Figure], title: str) -> None:
     if given.json:
         given.json.write_text(json.dumps(table.as_json(figures, title), indent=2))
     if given.markdown:
-        given.markdown.write_text(table.markdown(figures, title))
+        table.put(given.markdown, figures, title)
 
 
 @contextmanager

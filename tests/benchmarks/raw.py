@@ -152,6 +152,7 @@ async def sleeper(client: Client, ready: Callable[[], Awaitable[None]]) -> None:
     working = asyncio.ensure_future(work())
     await ready()
     working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
 
 
 async def primary(client: Client, ready: Callable[[], Awaitable[None]]) -> None:

@@ -28,6 +28,9 @@ HEADS = (
 )
 NUMBERS = frozenset({"measured", "that", "ratio", "CPU µs", "theirs"})
 
+BEGIN = "<!-- figures: written by `make bench ARGS='--markdown docs/performance.md'` -->"
+END = "<!-- end of figures -->"
+
 
 def machine() -> str:
     """Return one line: the hardware, and the versions that were measured."""
@@ -64,6 +67,15 @@ def markdown(figures: Sequence[Figure], title: str) -> str:
     ]
     lines += ["| " + " | ".join(_cells(figure)) + " |" for figure in figures]
     return "\n".join(lines) + "\n"
+
+
+def put(path: Path, figures: Sequence[Figure], title: str) -> None:
+    """Write the Markdown table to `path`; where that has a place for it, only there."""
+    made = markdown(figures, title)
+    text = path.read_text() if path.exists() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    path.write_text(f"{before}{begin}\n{made}{end}{after}" if begin and end else made)
 
 
 def as_json(figures: Sequence[Figure], title: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dffml import MemoryOrchestrator
 from nats.aio.client import Client
 
-from chatbot import service, settings
+from chatbot import settings
 from tests.benchmarks import cpu, flows, raw
 from tests.benchmarks.companion import Companion
 from tests.benchmarks.figures import (
@@ -26,7 +26,7 @@ from tests.benchmarks.raw_ends import Ends
 from tests.benchmarks.site import Site
 from tests.benchmarks.w1 import MEMORY, memory, raw_path
 from tests.benchmarks.w3 import latencies
-from tests.servers.processes import environment
+from tests.servers.processes import Program
 
 FLOW, NETWORK = "chat", "net"
 OURS = "listener to actuator, through a bot"
@@ -105,8 +105,9 @@ async def _bot(stack: AsyncExitStack, site: Site) -> Path:
     enter = stack.enter_async_context
     flow = site.folder / "chat.yaml"
     flow.write_text(flows.CHAT)
-    told = environment(site.folder, **{settings.NATS_URL: site.url})
-    await enter(service.child(["run", str(flow), "--no-listeners", "--no-node"], told))
+    program = Program(site.folder)
+    arguments = ("run", str(flow), "--no-listeners", "--no-node")
+    await enter(program.start(*arguments, **{settings.NATS_URL: site.url}))
     await enter(flows.nodes(site.folder, site.url, "bench_classify"))
     await flows.offered(site.roster, "bench_classify", FLOW)
     while not site.roster.primaries:
