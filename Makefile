@@ -32,8 +32,8 @@ check: $(VENV)/.check ## lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.test ## measure, against DFFML's own orchestrator in the same run
-	$(BIN)/python -m tests.benchmarks.throughput
+bench: $(VENV)/.test ## measure, beside what people would use instead (ARGS='--only w1,w4')
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 debian: ## install the IRC server and client that the tests use
 	@for program in ngircd ii; do command -v $$program >/dev/null || missing=yes; done; \
@@ -61,4 +61,4 @@ $(VENV)/.check: $(VENV)/.test
 	@touch $@
 
 clean: ## remove the virtual environment and what tools left
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .bench build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

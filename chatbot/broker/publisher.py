@@ -42,7 +42,8 @@ class _PubAck(msgspec.Struct):
 
 
 _NO_ANSWER = b""
-"""What the server sends for "no responders": no stream has the subject, or it has no leader."""
+"""What the server sends for "no responders" (no stream has the subject, or it has no leader);
+what we take instead of an answer that does not come."""
 
 _decode = msgspec.json.Decoder(_PubAck).decode
 
@@ -59,6 +60,8 @@ class Publisher:
         self._prefix = ""
         self._numbers = itertools.count()
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
+        self._deadlines: dict[str, float] = {}
+        self._looking = False
 
     async def open(self) -> None:
         """Subscribe to the acknowledgements; before the first `publish`."""
@@ -86,33 +89,52 @@ class Publisher:
                 ) from error
             except nats.errors.ConnectionClosedError as error:
                 raise BrokerError("the connection to NATS is closed") from error
-            except (_NoAnswerError, TimeoutError, nats.errors.Error, OSError) as error:
+            except (_NoAnswerError, nats.errors.Error, OSError) as error:
                 log.debug("publishing to %s again: %r", subject, error)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             pause = min(pause * 2, 2.0)
 
     def lost(self) -> None:
         """Publish again, at once, what was not answered before the connection was lost."""
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_result(_NO_ANSWER)
+        for reply in self._waiting:
+            self._answer(reply, _NO_ANSWER)
 
     async def _publish_once(self, subject: str, data: bytes) -> None:
         reply = f"{self._prefix}.{next(self._numbers)}"
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting[reply] = future
+        loop = asyncio.get_running_loop()
+        answer = self._waiting[reply] = loop.create_future()
         try:
             await self._client.publish(subject, data, reply=reply)
-            async with asyncio.timeout(ACK_TIMEOUT):
-                answer = await future
+            self._deadlines[reply] = loop.time() + ACK_TIMEOUT
+            if not self._looking:
+                self._looking = True
+                loop.call_later(ACK_TIMEOUT, self._look)
+            _check(subject, await answer)
         finally:
             del self._waiting[reply]
-        _check(subject, answer)
+            self._deadlines.pop(reply, None)
+
+    def _look(self) -> None:
+        """Give up what had no answer in time.
+
+        One timer looks for all: a time-out of each one's own costs as much as publishing it.
+        """
+        loop = asyncio.get_running_loop()
+        for reply, deadline in self._deadlines.items():
+            if deadline <= loop.time():
+                self._answer(reply, _NO_ANSWER)
+        left = [each for each in self._deadlines.values() if each > loop.time()]
+        self._looking = bool(left)
+        if left:
+            loop.call_at(min(left), self._look)
 
     async def _acknowledge(self, msg: Msg) -> None:
-        future = self._waiting.get(msg.subject)
-        if future is not None and not future.done():
-            future.set_result(msg.data)
+        self._answer(msg.subject, msg.data)
+
+    def _answer(self, reply: str, data: bytes) -> None:
+        answer = self._waiting.get(reply)
+        if answer is not None and not answer.done():
+            answer.set_result(data)
 
 
 def _check(subject: str, answer: bytes) -> None:

@@ -38,8 +38,8 @@ EXPIRES = 5.0
 SHORT_REPLY = 9
 
 REMEMBERED = 4096
-"""Settled messages that are known again: a killed server forgets the acknowledgements that it
-had not written down, and delivers those messages once more."""
+"""Settled messages, at least, that are known again: a killed server forgets the acknowledgements
+that it had not written down, and delivers those messages once more."""
 
 _ACK, _TERM, _PROGRESS = b"+ACK", b"+TERM", b"+WPI"
 
@@ -47,7 +47,7 @@ _ACK, _TERM, _PROGRESS = b"+ACK", b"+TERM", b"+WPI"
 class Taken:
     """A message that we hold until it is settled; settling twice does nothing."""
 
-    __slots__ = ("_pull", "_reply", "data", "subject", "taken")
+    __slots__ = ("_pull", "_reply", "data", "identity", "subject", "taken")
 
     def __init__(self, pull: Pull, msg: Msg) -> None:
         self._pull: Pull | None = pull
@@ -55,21 +55,19 @@ class Taken:
         self.data = msg.data
         self.subject = msg.subject
         self.taken = time.monotonic()
+        fields = self._fields()
+        self.identity = (int(fields[1]), int(fields[3]))
+        """Its sequence and the time when it was stored (ns): no other message of the stream's."""
 
     @property
     def attempt(self) -> int:
         """How often it was delivered. A hint: prefetched and handed-back ones count, too."""
-        return self._number(0)
+        return int(self._fields()[0])
 
     @property
     def sequence(self) -> int:
         """Its sequence in the stream, the same at each delivery."""
-        return self._number(1)
-
-    @property
-    def identity(self) -> tuple[int, int]:
-        """Its sequence and the time when it was stored (ns): no other message of the stream's."""
-        return self._number(1), self._number(3)
+        return self.identity[0]
 
     async def ack(self) -> None:
         """Say that it is done: it never comes again."""
@@ -84,12 +82,11 @@ class Taken:
         """Say that it can never succeed: it does not come again."""
         await self._settle(_TERM)
 
-    def _number(self, place: int) -> int:
+    def _fields(self) -> list[str]:
         # $JS.ACK.[domain.account.]stream.consumer.delivered.stream_seq.consumer_seq.time.pending
         # (NATS ADR-15); the longer form ends in a random token.
         fields = self._reply.split(".")
-        first = 4 if len(fields) <= SHORT_REPLY else 6
-        return int(fields[first + place])
+        return fields[4 if len(fields) <= SHORT_REPLY else 6 :]
 
     async def _settle(self, verdict: bytes) -> None:
         pull, self._pull = self._pull, None
@@ -127,6 +124,7 @@ class Pull:
         self.limit = limit
         self._unsettled: dict[tuple[int, int], Taken] = {}
         self._settled: dict[tuple[int, int], bytes] = {}
+        self._settled_before: dict[tuple[int, int], bytes] = {}
         self._requested = 0
         self._asked_at = 0.0
         self._inbox = ""
@@ -245,8 +243,9 @@ class Pull:
             self._wake.set()
         taken = Taken(self, msg)
         identity = taken.identity
-        if identity in self._settled:
-            await self._say(msg.reply, self._settled[identity])
+        settled = self._settled.get(identity) or self._settled_before.get(identity)
+        if settled is not None:
+            await self._say(msg.reply, settled)
         elif identity in self._unsettled:
             self._unsettled[identity]._reply = msg.reply
         else:
@@ -268,8 +267,8 @@ class Pull:
         identity = taken.identity
         if verdict in {_ACK, _TERM}:
             self._settled[identity] = verdict
-            if len(self._settled) > REMEMBERED:
-                del self._settled[next(iter(self._settled))]
+            if len(self._settled) >= REMEMBERED:
+                self._settled_before, self._settled = self._settled, {}
         await self._say(taken._reply, verdict)
         self._unsettled.pop(identity, None)  # only now: its room is asked for after this is said
         if self.limit - len(self._unsettled) - self._requested >= max(1, self.limit // 2):

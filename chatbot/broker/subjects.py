@@ -12,6 +12,7 @@ WORK, DONE and DEAD are shared by all flows of an account.
 
 from __future__ import annotations
 
+import functools
 import re
 from enum import StrEnum
 
@@ -34,6 +35,7 @@ class Lane(StrEnum):
     BULK = "bulk"
 
 
+@functools.lru_cache(1024)
 def token(name: str) -> str:
     """Return `name` as one token of a subject: itself where that is safe, else a digest."""
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):

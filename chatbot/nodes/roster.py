@@ -96,7 +96,11 @@ class Roster:
 
     def offers(self, key: str) -> bool:
         """Whether any node runs the operation with this key."""
-        return any(key in node.operations for node in self.nodes)
+        oldest = time.monotonic() - EXPIRY
+        return any(
+            seen >= oldest and isinstance(record, NodeRecord) and key in record.operations
+            for seen, record in self._seen.values()
+        )
 
     def _living(self, kind: type[R]) -> list[R]:
         oldest = time.monotonic() - EXPIRY

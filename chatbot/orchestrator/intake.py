@@ -271,7 +271,9 @@ class Intake:
             self._forget(message_id)
 
     def _forget(self, message_id: str) -> None:
-        self._running.pop(message_id, None)
+        running = self._running.pop(message_id, None)
+        if running is not None:
+            running.context = None  # it holds us: what ends in a circle waits for the collector
         if not self._running:
             self._idle.set()
 

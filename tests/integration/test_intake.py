@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from chatbot.listeners.bridge import NatsBridge
 from chatbot.messages import ChatMessage, DeadLetter, Outcome, Reply
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator import intake as module
+from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.primary import primary
 from chatbot.settings import NATS_URL
@@ -32,6 +34,13 @@ operations:
   gate: {{run: test_gate, inputs: {{text: message.text}}, config: {{folder: {folder}}}}}
   say: {{run: test_say, inputs: {{text: gate.text}}}}
 outputs: {{passed: gate.text}}
+"""
+
+SAY = """\
+version: 1
+name: test
+operations:
+  say: {run: test_say, inputs: {text: message.text}}
 """
 
 REFUSE = """\
@@ -321,3 +330,20 @@ async def test_what_is_not_understood_is_dropped_and_the_rest_goes_on(
     dropped = [record for record in caplog.records if "not understood" in record.getMessage()]
     assert [record.levelname for record in dropped] == ["ERROR"] * 3
     assert "secret" not in caplog.text
+
+
+async def test_a_message_that_was_answered_leaves_nothing_for_the_collector(
+    broker: Broker, tmp_path: Path
+) -> None:
+    path = written(tmp_path, SAY)
+    gc.collect()
+    gc.disable()  # a pause of half a second, for all, when it finds ten thousands at once
+    try:
+        async with taking(broker, path):
+            await hear(broker, *(message(f"text {number}") for number in range(20)))
+            await outcomes(broker, 20)
+            await settled(broker)
+            left = [each for each in gc.get_objects() if isinstance(each, Context)]
+            assert left == []
+    finally:
+        gc.enable()

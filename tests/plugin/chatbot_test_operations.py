@@ -114,3 +114,17 @@ async def bench_respond(label):
 
 
 bench_format.imp.cheap = bench_respond.imp.cheap = True
+
+
+@op(name="bench_reply", inputs={"label": LABEL}, outputs={"reply": REPLY})
+async def bench_reply(label):
+    return {"reply": {"text": f"that is a {label}"}}
+
+
+@op(name="bench_slow", inputs={"clean": CLEAN}, outputs={"label": LABEL})
+async def bench_slow(clean):
+    await asyncio.sleep(0.02)
+    return {"label": "question" if "?" in clean else "other"}
+
+
+bench_reply.imp.cheap = True
