@@ -350,13 +350,17 @@ def permutations(
         marks[:] = counts
         yield from itertools.product(*everything)
         return
-    # New: at least one new item. The i-th term has its first new item in slot i.
-    old = [
-        slot[:mark] if slot else default
-        for slot, mark, default in zip(slots, marks, defaults, strict=True)
-    ]
+    # New: at least one new item. The i-th term has its first new item in slot i. What is old is
+    # taken only for a slot before one with something new: else each item would cost all before it.
     terms = [
-        (*old[:i], slot[mark:], *everything[i + 1 :])
+        (
+            *(
+                before[:done] if before else default
+                for before, done, default in zip(slots[:i], marks, defaults, strict=False)
+            ),
+            slot[mark:],
+            *everything[i + 1 :],
+        )
         for i, (slot, mark) in enumerate(zip(slots, marks, strict=True))
         if len(slot) > mark
     ]

@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+from nats.aio.msg import Msg
 
 from chatbot.broker import Broker, EmbeddedServer, connect, streams, subjects
 from chatbot.broker.subjects import Lane
@@ -128,6 +129,27 @@ async def test_a_subject_that_no_stream_has_is_waited_for(broker: Broker) -> Non
     async with asyncio.timeout(5):
         await waiting
     assert await stored(broker, subjects.out_stream("late")) == 1
+
+
+async def test_what_has_no_answer_in_time_is_published_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatbot.broker.publisher.ACK_TIMEOUT", 0.1)
+    heard: list[str] = []
+
+    async def hear(msg: Msg) -> None:
+        """Answer only what comes again."""
+        if msg.subject in heard:
+            await msg.respond(b'{"stream": "S", "seq": 1}')
+        heard.append(msg.subject)
+
+    await broker.nc.subscribe("quiet.*", cb=hear)
+    first = asyncio.ensure_future(broker.publish("quiet.a", b"x"))
+    await asyncio.wait([first], timeout=0.05)
+    async with asyncio.timeout(5):
+        await broker.publish("quiet.b", b"x")
+        await first
+    assert sorted(heard) == ["quiet.a"] * 2 + ["quiet.b"] * 2
 
 
 async def test_a_closed_connection_is_an_error_and_not_waited_for(

@@ -257,6 +257,25 @@ async def test_a_consumer_that_was_deleted_is_made_again(broker: Broker) -> None
     assert hands.texts == ["a", "b"]
 
 
+async def test_what_was_settled_lately_is_not_delivered_when_it_comes_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatbot.broker.pull.REMEMBERED", 4)
+    await broker.js.delete_stream(STREAM)
+    await broker.js.add_stream(StreamConfig(name=STREAM, subjects=["s.>"]))
+    async with pulling(broker) as (_, hands):
+        await publish(broker, *"abcdefghij")
+        for taken in await hands.hold(10):
+            await taken.ack()
+        hands.taken.clear()
+        await broker.js.delete_consumer(STREAM, "c")  # nobody knows now that they are done
+        await publish(broker, "k")
+        async with asyncio.timeout(8):
+            while "k" not in hands.texts:
+                await hands.hold(len(hands.taken) + 1, timeout=8.0)
+        assert not set(hands.texts) & set("ghij"), "the last four, at least, are known again"
+
+
 async def test_it_goes_on_when_the_server_was_killed(
     broker: Broker, nats_server: EmbeddedServer
 ) -> None:

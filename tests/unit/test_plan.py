@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +42,23 @@ def test_defaults_alone_come_up_once() -> None:
 def test_a_step_without_parameters_comes_up_once() -> None:
     assert list(permutations([], [], [], True)) == [()]
     assert list(permutations([], [], [], False)) == []
+
+
+class Long(list[int]):
+    """A slot's items; says how many of them were copied."""
+
+    copied = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        if isinstance(place, slice):
+            self.copied += len(found)
+        return found
+
+
+def test_one_more_item_does_not_cost_those_before_it() -> None:
+    held = Long(range(10_000))
+    marks = [10_000, 1]
+    held.append(7)
+    assert list(permutations([held, ["seed"]], marks, [(), ()], False)) == [(7, "seed")]
+    assert held.copied == 1
