@@ -57,6 +57,7 @@ class Publisher:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._loop = asyncio.get_running_loop()  # asking each time is a system call (3.11)
         self._prefix = ""
         self._numbers = itertools.count()
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
@@ -101,7 +102,7 @@ class Publisher:
 
     async def _publish_once(self, subject: str, data: bytes) -> None:
         reply = f"{self._prefix}.{next(self._numbers)}"
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         answer = self._waiting[reply] = loop.create_future()
         try:
             await self._client.publish(subject, data, reply=reply)
@@ -119,7 +120,7 @@ class Publisher:
 
         One timer looks for all: a time-out of each one's own costs as much as publishing it.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         for reply, deadline in self._deadlines.items():
             if deadline <= loop.time():
                 self._answer(reply, _NO_ANSWER)

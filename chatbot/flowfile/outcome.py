@@ -44,13 +44,19 @@ class CollectOutcome(OperationImplementationContext):
 def collect(config: OutcomeConfig, inputs: Sequence[Any]) -> dict[str, Any]:
     """Return the replies and what was understood, of a context's `inputs` (DFFML's)."""
     names = {definition.name for definition in config.replies}
-    replies = [item for item in inputs if item.definition.name in names]
-    replies.sort(key=lambda item: _place(config.order, item))
-    understood = {}
-    for name, definition in config.outputs.items():
-        values = [item.value for item in inputs if item.definition.name == definition.name]
-        if values and values[-1] is not None:  # null: a subflow's that did not come
-            understood[name] = values[-1]
+    replies, last = [], {}
+    for item in inputs:
+        name = item.definition.name
+        if name in names:
+            replies.append(item)
+        last[name] = item.value
+    if len(replies) > 1:
+        replies.sort(key=lambda item: _place(config.order, item))
+    understood = {
+        name: last[definition.name]
+        for name, definition in config.outputs.items()
+        if last.get(definition.name) is not None  # null: a subflow's that did not come
+    }
     return {"replies": [item.value for item in replies], "understood": understood}
 
 

@@ -68,6 +68,7 @@ class Dispatcher:
         self.id = secrets.token_hex(8)
         self.broker = broker
         self.dropped = 0
+        self._loop = asyncio.get_running_loop()  # asking each time is a system call (3.11)
         self.turn = Turn(self.spawn)
         self._queues: dict[tuple[str, Lane, str], Queue] = {}
         self._waiting: list[Queue] = []
@@ -104,7 +105,7 @@ class Dispatcher:
         self._outstanding[call.context.number, call.number] = call
         if not queue.calls:
             if not self._waiting:
-                asyncio.get_running_loop().call_soon(self.flush)
+                self._loop.call_soon(self.flush)
             self._waiting.append(queue)
         queue.calls.append(call)
 
@@ -114,7 +115,7 @@ class Dispatcher:
 
     def spawn(self, coroutine: Any) -> None:
         """Run `coroutine` beside, until the dispatcher closes. What it raises is logged."""
-        task = asyncio.ensure_future(coroutine)
+        task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 

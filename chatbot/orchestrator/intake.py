@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -87,7 +88,7 @@ class Intake:
         self._running: dict[str, Running] = {}
         self._started = datetime.now(UTC)
         self._done = 0
-        self._marks: deque[tuple[float, int]] = deque([(self._now(), 0)], maxlen=6)
+        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
         self._told_missing: frozenset[str] = frozenset()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -150,7 +151,7 @@ class Intake:
 
     def record(self) -> PrimaryRecord:
         """Return what the primary announces of itself."""
-        now = self._now()
+        now = time.monotonic()
         self._marks.append((now, self._done))
         since, before = self._marks[0]
         return PrimaryRecord(
@@ -182,7 +183,7 @@ class Intake:
             self._start(taken, message)
 
     def _start(self, taken: Taken, message: ChatMessage) -> None:
-        running = self._running[message.id] = Running(taken, message, self._now())
+        running = self._running[message.id] = Running(taken, message, time.monotonic())
         self._idle.clear()
 
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
@@ -234,7 +235,7 @@ class Intake:
         while True:
             await asyncio.sleep(1.0)
             self._tell_missing()
-            oldest = self._now() - DEADLINE
+            oldest = time.monotonic() - DEADLINE
             late = [
                 (message_id, running)
                 for message_id, running in self._running.items()
@@ -280,9 +281,6 @@ class Intake:
     def _spawn(self, coroutine: Any) -> None:
         self._orchestrator.dispatcher.spawn(coroutine)
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
 
 
 def fields_of(dataflow: DataFlow) -> dict[str, Definition]:

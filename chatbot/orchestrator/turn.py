@@ -28,6 +28,7 @@ class Turn:
 
     def __init__(self, spawn: Spawn) -> None:
         self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
         self._ready: deque[tuple[Begin, Call]] = deque()
         self._running = False
         self._scheduled = False
@@ -37,7 +38,7 @@ class Turn:
         self._ready.append((begin, call))
         if not self._running and not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._run_scheduled)
+            self._loop.call_soon(self._run_scheduled)
 
     def beside(self, begin: Begin, call: Call) -> None:
         """Run `call` in a task of its own: it may take its time."""
