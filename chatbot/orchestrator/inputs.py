@@ -27,6 +27,7 @@ from dffml.util.entrypoint import entrypoint
 
 from chatbot.nodes.implementations import ContextMaker
 from chatbot.orchestrator.context import Context
+from chatbot.orchestrator.subflow import SubflowContext
 
 
 @dataclass(slots=True)
@@ -126,6 +127,8 @@ class NatsMasterInputNetworkContext(BaseInputNetworkContext):
 
 async def handle_of(ctx: BaseInputSetContext) -> str:
     """Return the string that names a context."""
+    if type(ctx) is SubflowContext:
+        return ctx.key
     if type(ctx) is StringInputSetContext:  # its handle makes a logger, each time
         return str(ctx.as_string)
     return str((await ctx.handle()).as_string())

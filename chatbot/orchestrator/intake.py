@@ -282,7 +282,6 @@ class Intake:
         self._orchestrator.dispatcher.spawn(coroutine)
 
 
-
 def fields_of(dataflow: DataFlow) -> dict[str, Definition]:
     """Return the fields of a message that `dataflow` uses, with their definitions."""
     return {

@@ -25,7 +25,7 @@ from dffml.df.base import (
 from dffml.df.types import DataFlow, Definition, Input, Stage
 
 from chatbot import eager
-from chatbot.orchestrator import outputs
+from chatbot.orchestrator import outputs, subflow
 from chatbot.orchestrator.context import Call, Context
 from chatbot.orchestrator.dispatch import Route
 from chatbot.orchestrator.inputs import handle_of
@@ -92,23 +92,29 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             ):
                 reused = self.config.reuse.get(name)
                 setattr(self, name, reused or await self._stack.enter_async_context(network()))
+            self._routes = [await self._route(step) for step in self.plan.steps]
         except BaseException:
             await self._stack.aclose()
             raise
-        parent = self.parent
-        self._routes = [
-            self.nctx.route(
-                parent.dispatcher, parent.flow, parent.lane, self.lctx, step, locks=self.plan.locks
-            )
-            if step.operation.stage is Stage.PROCESSING
-            else _unreachable
-            for step in self.plan.steps
-        ]
         self._readers = outputs.readers(self.plan, self.nctx)
         return self
 
     async def __aexit__(self, *exc_info: Any) -> None:
         await self._stack.aclose()
+
+    async def _route(self, step: Step) -> Route:
+        """Return what has a call of `step` run."""
+        if step.operation.stage is not Stage.PROCESSING:
+            return _unreachable
+        nctx, parent = self.nctx, self.parent
+        implementation = nctx.operations.get(step.name)
+        if not self.plan.locks and subflow.runs_here(step, self.plan, implementation):
+            octx = parent(implementation.config.dataflow)
+            self.subflows[step.name] = await self._stack.enter_async_context(octx)
+            return subflow.Subflow(step, octx.start)
+        return nctx.route(
+            parent.dispatcher, parent.flow, parent.lane, self.lctx, step, locks=self.plan.locks
+        )
 
     def start(
         self,
