@@ -29,7 +29,10 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     @classmethod
     def decode(cls: type[R], data: bytes) -> R:
         """Return the record in `data`; raises `msgspec.MsgspecError` if there is none."""
-        return msgspec.msgpack.decode(data, type=cls)
+        try:
+            return msgspec.msgpack.decode(data, type=cls)
+        except RecursionError:
+            raise msgspec.DecodeError("nested too deep") from None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -79,7 +82,10 @@ class Outcome(Record, frozen=True):
 
 
 class Call(Record, frozen=True, array_like=True):
-    """One parameter set of an operation; the owner knows it by `context` and `number`."""
+    """One parameter set of an operation; the owner knows it by `context` and `number`.
+
+    `inputs` are as `encoding.pack` leaves them, as are the outputs of a `Result`.
+    """
 
     context: int
     number: int
