@@ -14,7 +14,7 @@ to where its content will lie.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,8 @@ from chatbot.typed import read_typed, write_typed
 LARGE = 256 * 1024
 """The most bytes that a value may have, encoded, to travel in the message itself."""
 
-MESSAGE = 512 * 1024
-"""The most bytes that a message with several values should have."""
+MESSAGE = 500 * 1024
+"""The most bytes that the encoded calls or results of one message have together."""
 
 SHORT = LARGE // 4
 """The most characters that are surely not too large: UTF-8 has up to four bytes each."""
@@ -93,11 +93,13 @@ def is_plain(values: dict[str, Any]) -> bool:
 def pack(values: Mapping[str, Any], owner: str, place: Place, limit: int = LARGE) -> Packed:
     """Return `values` as they can be encoded, each that has over `limit` bytes as a reference.
 
-    `owner` begins the names of what is to be stored: `<primary>.<context in hexadecimal>`.
-    Raises `EncodingError`, naming operation, value and type, for what cannot cross.
+    `owner` (see `owner_of`) begins the names of what is to be stored. Raises `EncodingError`,
+    naming operation, value and type, for what cannot cross.
     """
+    if not isinstance(values, Mapping):
+        kind = type(values).__name__
+        raise EncodingError(f"{place.operation} gave a {kind}, not its {place.role}s by name")
     packed: dict[str, Any] = {}
-    large: dict[str, bytes] = {}
     for name, value in values.items():
         if not isinstance(name, str):
             raise EncodingError(f"{place.operation} names an {place.role} {name!r}, not a string")
@@ -105,13 +107,34 @@ def pack(values: Mapping[str, Any], owner: str, place: Place, limit: int = LARGE
             content, native = _content(value)
         except EncodingError as error:
             raise place.refuse(name, error) from None
+        packed[str(name)] = msgspec.Raw(content) if native else Ext(TYPED, content)
+    return shrink(packed, owner, limit)
+
+
+def shrink(packed: Mapping[str, Any], owner: str, limit: int) -> Packed:
+    """Return values that are packed with a reference for each that has over `limit` bytes."""
+    values = dict(packed)
+    large: dict[str, bytes] = {}
+    for name, value in packed.items():
+        if type(value) is Ext:
+            content = b"" if value.code == STORED else bytes(value.data)
+        else:
+            content = bytes(value) if type(value) is msgspec.Raw else _encode(value)
         if len(content) > limit:
             stored = f"{owner}.{digest(content, length=40)}"
             large[stored] = content
-            packed[str(name)] = Ext(STORED, stored.encode())
-        else:
-            packed[str(name)] = msgspec.Raw(content) if native else Ext(TYPED, content)
-    return Packed(packed, large)
+            values[name] = Ext(STORED, stored.encode())
+    return Packed(values, large)
+
+
+def limit_for(packed: Iterable[Mapping[str, Any]]) -> int:
+    """Return the limit to `shrink` to so that all together fit into a message."""
+    return MESSAGE // (2 * max(1, sum(map(len, packed))))
+
+
+def owner_of(primary: str, context: int) -> str:
+    """Return what the names of a context's large values begin with."""
+    return f"{primary}.{context:x}"
 
 
 def is_packed(values: dict[str, Any]) -> bool:
@@ -150,7 +173,7 @@ def unpack(
             continue
         content = bytes(value.data)
         if value.code == STORED:
-            content = (contents or {})[content.decode()]
+            content = (contents or {}).get(content.decode(), b"")  # nothing is ever empty
         elif value.code != TYPED:
             raise place.refuse(name, EncodingError(f"extension {value.code}: a later version?"))
         spec = None if definitions is None else getattr(definitions.get(name), "spec", None)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-PROTOCOL = 1
+PROTOCOL = 2
 """The version of everything below; processes that differ in it do not talk."""
 
 R = TypeVar("R", bound="Record")
@@ -93,10 +93,14 @@ class Call(Record, frozen=True, array_like=True):
 
 
 class Work(Record, frozen=True):
-    """Calls of one operation on their way to a node; results go back to `primary`."""
+    """Calls of one operation on their way to a node; results go back to `primary`.
+
+    `packed` says that some of the inputs are to be unpacked.
+    """
 
     primary: str
     calls: list[Call]
+    packed: bool = False
 
 
 class Result(Record, frozen=True, array_like=True):
@@ -117,12 +121,16 @@ class Raised(Record, frozen=True):
 
 
 class Results(Record, frozen=True):
-    """Results on their way back; `seconds` is how long one call took, on the average."""
+    """Results on their way back; `seconds` is how long one call took, on the average.
+
+    `packed` says that some of the outputs are to be unpacked.
+    """
 
     node: str
     operation: str
     seconds: float
     results: list[Result]
+    packed: bool = False
 
 
 class DeadLetter(Record, frozen=True):

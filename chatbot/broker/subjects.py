@@ -25,6 +25,7 @@ FLOWS = "chatbot-flows"
 ROSTER = "chatbot-roster"
 LEASES = "chatbot-leases"
 FILES = "chatbot-files"
+VALUES = "chatbot-values"
 
 
 class Lane(StrEnum):

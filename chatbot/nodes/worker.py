@@ -161,12 +161,15 @@ class Worker:
             await self._run(fresh, [call for each in fresh for call in each.work.calls])
         for each in suspects:
             for call in each.work.calls:
-                await self._run_calls([call], each.work.primary)
+                await self._run_calls([call], each.work)
             await each.taken.ack()
 
     async def _run(self, held: list[Held], calls: list[Call]) -> None:
         started = time.monotonic()
-        results = await self._results(calls)
+        if any(each.work.packed for each in held):
+            results = await self._results_of_packed(calls)
+        else:
+            results = await self._results(calls)
         self._measure(time.monotonic() - started, calls, held)
         by_primary: dict[str, list[Result]] = {}
         position = 0
@@ -181,12 +184,29 @@ class Worker:
         for each in held:
             await each.taken.ack()
 
-    async def _run_calls(self, calls: list[Call], primary: str) -> None:
-        await self._send(primary, await self._results(calls))
+    async def _run_calls(self, calls: list[Call], work: Work) -> None:
+        run = self._results_of_packed if work.packed else self._results
+        await self._send(work.primary, await run(calls))
         self._done += len(calls)
 
     async def _send(self, primary: str, results: list[Result]) -> None:
-        await self._ictx.add(primary, Results(self._node, self.record.key, self._seconds, results))
+        await self._ictx.add(
+            primary,
+            self._operation.name,
+            Results(self._node, self.record.key, self._seconds, results),
+        )
+
+    async def _results_of_packed(self, calls: list[Call]) -> list[Result]:
+        """Unpack the calls' inputs, then run them; one that cannot be unpacked fails alone."""
+        unpacked = await asyncio.gather(
+            *(self._ictx.unpack(self._operation, call) for call in calls)
+        )
+        ready = [each for each in unpacked if isinstance(each, Call)]
+        results = iter(await self._results(ready) if ready else ())
+        return [
+            next(results) if isinstance(each, Call) else _result(call, each)
+            for call, each in zip(calls, unpacked, strict=True)
+        ]
 
     async def _results(self, calls: list[Call]) -> list[Result]:
         try:

@@ -80,6 +80,8 @@ class Context:
         self.inputs = inputs
         self.error: BaseException | None = None
         self.calls: dict[int, Call] = {}
+        self.at_end: Sequence[Callable[[], None]] = ()
+        """Called when it has ended, or was given up; see `when_over`."""
         self.started = asyncio.get_running_loop().time()
         self._dispatch = dispatch
         self._finished = finished
@@ -166,6 +168,18 @@ class Context:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._completions[number] = future
         return future
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, or was given up: its operations' outputs are not taken."""
+        return self._over
+
+    def when_over(self, call: Callable[[], None]) -> None:
+        """Have `call` made when it is over; at once if it is."""
+        if self._over:
+            call()
+        else:
+            self.at_end = (*self.at_end, call)
 
     def cancel(self) -> None:
         """Forget it: its calls' results will be ignored, and `finished` is not called."""
@@ -277,6 +291,9 @@ class Context:
         self._finished(self)
 
     def _give_up(self) -> None:
+        for tell in self.at_end:
+            tell()
+        self.at_end = ()
         for call in self.calls.values():
             self._abandon(call)
         self.calls.clear()

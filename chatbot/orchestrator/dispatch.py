@@ -25,18 +25,19 @@ from dffml.util.entrypoint import entrypoint
 
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
-from chatbot.errors import BrokerError, RemoteError
+from chatbot.encoding import MESSAGE, is_packed, is_plain, limit_for, owner_of, shrink
+from chatbot.errors import BrokerError, EncodingError, RemoteError
 from chatbot.messages import Call as WireCall
 from chatbot.messages import OperationRecord, Raised, Result, Results, Work
 from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
 from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.large import HeldValues, unpack_outputs
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
 
 log = logging.getLogger(__name__)
 
 SECONDS_A_MESSAGE = 0.025
 MOST_CALLS = 256
-MOST_BYTES = 512 * 1024
 RESULTS_HELD = 512
 SMOOTHING = 0.3
 
@@ -57,6 +58,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._cheap: deque[Coroutine[Any, Any, None]] = deque()
+        self._values = HeldValues(broker, self.id, self.spawn)
 
     @classmethod
     @asynccontextmanager
@@ -138,23 +140,71 @@ class Dispatcher:
         return max(1, min(MOST_CALLS, int(SECONDS_A_MESSAGE / max(seconds, 1e-6))))
 
     async def _publish(self, subject: str, calls: list[Call]) -> None:
-        """Publish `calls`, in parts if they are large. A call that cannot cross fails alone."""
+        """Publish `calls`. One that cannot cross fails alone; large ones leave by themselves."""
+        wire: list[WireCall] = []
+        packed = False
+        for call in calls:
+            inputs = call.inputs
+            if is_plain(inputs):
+                wire.append(WireCall(call.context.number, call.number, inputs))
+            elif (own := self._pack(subject, call, inputs)) is not None:
+                wire.append(own)
+                packed = True
+        if wire:
+            await self._publish_work(subject, Work(self.id, wire, packed))
+
+    async def _publish_work(self, subject: str, work: Work) -> None:
+        """Publish `work`, in parts if it is large."""
+        data = work.encode()
+        if len(data) > MESSAGE and len(work.calls) > 1:
+            middle = len(work.calls) // 2
+            for part in (work.calls[:middle], work.calls[middle:]):
+                await self._publish_work(subject, Work(self.id, part, work.packed))
+            return
+        if len(data) > MESSAGE:
+            self._shrink(subject, work.calls[0])
+            return
         try:
-            data = Work(
-                self.id,
-                [WireCall(call.context.number, call.number, call.inputs) for call in calls],
-            ).encode()
-            most = min(MOST_BYTES, self.broker.max_payload) if len(calls) > 1 else None
-            if most is not None and len(data) > most:
-                raise OverflowError("too large together")
             await self.broker.publish(subject, data)
-        except (TypeError, ValueError, OverflowError, BrokerError) as error:
-            if len(calls) > 1:
-                middle = len(calls) // 2
-                await self._publish(subject, calls[:middle])
-                await self._publish(subject, calls[middle:])
-            else:
-                self._fail(calls[0], error)
+        except BrokerError as error:
+            for each in work.calls:
+                self._fail_wire(each, error)
+
+    def _pack(self, subject: str, call: Call, inputs: dict[str, Any]) -> WireCall | None:
+        """Return `call` as it can leave with others; `None` where it cannot."""
+        try:
+            packed = self._values.pack(call, inputs)
+        except EncodingError as error:
+            self._fail(call, error)
+            return None
+        own = WireCall(call.context.number, call.number, packed.values)
+        if not packed.large:
+            return own
+        self.spawn(self._publish_large(subject, own, packed.large))
+        return None
+
+    def _shrink(self, subject: str, wire: WireCall) -> None:
+        """Publish a call whose inputs are too large together, though none is by itself."""
+        owner = owner_of(self.id, wire.context)
+        packed = shrink(wire.inputs, owner, limit_for([wire.inputs]))
+        own = WireCall(wire.context, wire.number, packed.values)
+        self.spawn(self._publish_large(subject, own, packed.large))
+
+    async def _publish_large(self, subject: str, wire: WireCall, large: dict[str, bytes]) -> None:
+        call = self._outstanding.get((wire.context, wire.number))
+        if call is None:
+            return  # its context has ended
+        try:
+            await self._values.store(call.context, large)
+            if not call.context.over:
+                await self.broker.publish(subject, Work(self.id, [wire], packed=True).encode())
+        except BrokerError as error:
+            self._fail(call, error)
+
+    def _fail_wire(self, wire: WireCall, error: Exception) -> None:
+        call = self._outstanding.get((wire.context, wire.number))
+        if call is not None:
+            self._fail(call, error)
 
     def _fail(self, call: Call, error: Exception) -> None:
         self.forget(call)
@@ -168,6 +218,10 @@ class Dispatcher:
             self.spawn(taken.term())
             return
         self._learn(results)
+        if results.packed:
+            self._take_packed(results)
+            self.spawn(taken.ack())
+            return
         for result in results.results:
             self._take(results.operation, result)
         self.spawn(taken.ack())
@@ -181,13 +235,45 @@ class Dispatcher:
         call = self._outstanding.pop((result.context, result.number), None)
         if call is None:
             self.dropped += 1
+            self._values.drop(result)
             log.debug("drop a result of %s that nobody waits for", operation)
         elif result.error is not None:
             call.context.fail(call.number, _exception(call.step.name, result.error))
         else:
             call.context.complete(call.number, result.outputs)
 
+    def _take_packed(self, results: Results) -> None:
+        for result in results.results:
+            call = self._outstanding.get((result.context, result.number))
+            if call is None or not any(map(is_packed, result.outputs)):
+                self._take(results.operation, result)
+                continue
+            try:
+                names = self._values.references(result.outputs)
+                if names:
+                    self.spawn(self._take_large(results.operation, call, result, names))
+                else:
+                    self._take_unpacked(results.operation, call, result, {})
+            except EncodingError as error:
+                self._fail(call, error)
+
+    async def _take_large(
+        self, operation: str, call: Call, result: Result, names: list[str]
+    ) -> None:
+        try:
+            contents = await self._values.fetch(call.context, names)
+            self._take_unpacked(operation, call, result, contents)
+        except (EncodingError, BrokerError) as error:
+            self._fail(call, error)
+
+    def _take_unpacked(
+        self, operation: str, call: Call, result: Result, contents: dict[str, bytes]
+    ) -> None:
+        outputs = unpack_outputs(call, result.outputs, contents)
+        self._take(operation, Result(result.context, result.number, outputs))
+
     async def _close(self) -> None:
+        await self._values.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -199,6 +285,8 @@ def _exception(operation: str, raised: Raised) -> Exception:
     An exception of Python's own is made again, with the `RemoteError` as its cause; for any
     other class, whose name would have to be imported, it is the `RemoteError` itself.
     """
+    if raised.kind == EncodingError.__name__:
+        return EncodingError(raised.message)
     remote = RemoteError(operation, raised.kind, raised.message, raised.trace)
     kind = getattr(builtins, raised.kind, None)
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
