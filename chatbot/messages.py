@@ -120,10 +120,33 @@ class Raised(Record, frozen=True):
     trace: str = ""
 
 
+class Part(Record, frozen=True, array_like=True):
+    """Some of the output sets of a call that yields many: those from the index `first` on.
+
+    The `last` one ends the call, with what was raised if anything was.
+    """
+
+    context: int
+    number: int
+    first: int
+    outputs: list[Any]
+    last: bool = False
+    error: Raised | None = None
+
+
+class Partial(Record, frozen=True):
+    """A preview of one output set, for who listens while a context runs; or that it has ended."""
+
+    operation: str
+    outputs: dict[str, Any] = {}
+    ended: bool = False
+
+
 class Results(Record, frozen=True):
     """Results on their way back; `seconds` is how long one call took, on the average.
 
-    `packed` says that some of the outputs are to be unpacked.
+    `packed` says that some of the outputs are to be unpacked. `parts` are of calls that yield;
+    the others are in `results`.
     """
 
     node: str
@@ -131,6 +154,7 @@ class Results(Record, frozen=True):
     seconds: float
     results: list[Result]
     packed: bool = False
+    parts: list[Part] = []
 
 
 class DeadLetter(Record, frozen=True):

@@ -7,9 +7,10 @@ by this process. No name from the wire is imported.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
@@ -29,6 +30,11 @@ from chatbot.errors import OperationError
 Inputs = dict[str, Any]
 Outputs = list[dict[str, Any]]
 Implementation = type[OperationImplementation]
+Yields = AsyncIterator[Any]
+Stream = Callable[[int, Yields], Awaitable[None]]
+
+STREAMED: Outputs = []
+"""What stands for the outputs of a parameter set that were streamed: this very object."""
 
 GROUP = "dffml.operation"
 
@@ -119,13 +125,26 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
                 self.logger.warning("retry %s", operation.instance_name)
         raise AssertionError("unreachable")
 
-    async def outputs(self, ctx: Any, octx: Any, operation: Operation, inputs: Inputs) -> Outputs:
-        """Run one parameter set; return its output sets, one per yield, none for `None`."""
+    async def outputs(
+        self,
+        ctx: Any,
+        octx: Any,
+        operation: Operation,
+        inputs: Inputs,
+        stream: Callable[[Yields], Awaitable[None]] | None = None,
+    ) -> Outputs:
+        """Run one parameter set; return its output sets, one per yield, none for `None`.
+
+        With `stream`, what it yields is given to that, and `STREAMED` returned.
+        """
         given = await self.run(ctx, octx, operation, inputs)
         if given is None:
             return []
         if inspect.isasyncgen(given):
             async with contextlib.aclosing(given):
+                if stream is not None:
+                    await stream(given)
+                    return STREAMED
                 return [cast(dict[str, Any], each) async for each in given]
         return [given]
 
@@ -134,19 +153,30 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         return hasattr(self._instance(operation).CONTEXT, "run_batch")
 
     async def outputs_of_batch(
-        self, operation: Operation, batch: Sequence[Inputs]
+        self, operation: Operation, batch: Sequence[Inputs], stream: Stream | None = None
     ) -> list[Outputs | Exception]:
-        """Run parameter sets, in one go where the operation can; what one raises is its own."""
+        """Run parameter sets, in one go where the operation can; what one raises is its own.
+
+        `stream` is given the position of a parameter set in the batch, and what it yields.
+        """
         implementation = self._instance(operation)
         async with implementation(None, None) as context:
             run_batch = getattr(context, "run_batch", None)
             if run_batch is not None and len(batch) > 1:
                 return [_as_outputs(each) for each in await run_batch(list(batch))]
-        return [await self._outputs_or_error(operation, inputs) for inputs in batch]
+        return [
+            await self._outputs_or_error(operation, inputs, stream and functools.partial(stream, i))
+            for i, inputs in enumerate(batch)
+        ]
 
-    async def _outputs_or_error(self, operation: Operation, inputs: Inputs) -> Outputs | Exception:
+    async def _outputs_or_error(
+        self,
+        operation: Operation,
+        inputs: Inputs,
+        stream: Callable[[Yields], Awaitable[None]] | None,
+    ) -> Outputs | Exception:
         try:
-            return await self.outputs(None, None, operation, inputs)
+            return await self.outputs(None, None, operation, inputs, stream)
         except Exception as error:  # noqa: BLE001 - it is the result of this parameter set
             return error
 

@@ -82,6 +82,8 @@ class Context:
         self.calls: dict[int, Call] = {}
         self.at_end: Sequence[Callable[[], None]] = ()
         """Called when it has ended, or was given up; see `when_over`."""
+        self.streaming: frozenset[int] = frozenset()
+        """Calls that yield here, on the primary."""
         self.started = asyncio.get_running_loop().time()
         self._dispatch = dispatch
         self._finished = finished
@@ -148,6 +150,24 @@ class Context:
         self._tell_completion(number)
         self._look_whether_finished()
 
+    def extend(self, number: int, outputs: Iterable[dict[str, Any]]) -> None:
+        """Take some of a call's output sets; it goes on, until `complete` or `fail`."""
+        call = self.calls.get(number)
+        if call is None or self._over:
+            return
+        try:
+            for each in outputs:
+                self.add(self._values(call, each))
+        except Exception as error:  # noqa: BLE001 - a wrong output is the operation's failure
+            self.fail(number, error)
+
+    def backlog(self, most: int) -> int | None:
+        """Return the oldest call that is not one of those that yield, if over `most` are
+        outstanding."""
+        if len(self.calls) - len(self.streaming) <= most:
+            return None
+        return next(number for number in self.calls if number not in self.streaming)
+
     def fail(self, number: int, error: BaseException) -> None:
         """Take a call's exception: the end of a strict context, a log line in another."""
         call = self.calls.pop(number, None)
@@ -165,8 +185,9 @@ class Context:
 
     def completion(self, number: int) -> asyncio.Future[None]:
         """Return a future that is done when the call is: taken, failed or given up."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._completions[number] = future
+        future = self._completions.get(number)
+        if future is None:
+            future = self._completions[number] = asyncio.get_running_loop().create_future()
         return future
 
     @property

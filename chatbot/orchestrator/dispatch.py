@@ -10,6 +10,7 @@ import asyncio
 import builtins
 import contextlib
 import functools
+import inspect
 import logging
 import secrets
 import types
@@ -28,11 +29,13 @@ from chatbot.broker.subjects import Lane
 from chatbot.encoding import MESSAGE, is_packed, is_plain, limit_for, owner_of, shrink
 from chatbot.errors import BrokerError, EncodingError, RemoteError
 from chatbot.messages import Call as WireCall
-from chatbot.messages import OperationRecord, Raised, Result, Results, Work
+from chatbot.messages import OperationRecord, Part, Raised, Result, Results, Work
 from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
+from chatbot.nodes.parts import UNWANTED, WANTED
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.large import HeldValues, unpack_outputs
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
+from chatbot.orchestrator.parts import Parts, Preview, take_yields
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ class Dispatcher:
         self._scheduled = False
         self._cheap: deque[Coroutine[Any, Any, None]] = deque()
         self._values = HeldValues(broker, self.id, self.spawn)
+        self._parts: dict[tuple[int, int], Parts] = {}
 
     @classmethod
     @asynccontextmanager
@@ -67,8 +71,9 @@ class Dispatcher:
         dispatcher = cls(broker)
         await streams.ensure(broker, streams.account_streams())
         consumer = streams.done_consumer(dispatcher.id)
-        async with Pull.open(
-            broker, subjects.DONE, consumer, dispatcher._receive, limit=RESULTS_HELD
+        async with (
+            Pull.open(broker, subjects.DONE, consumer, dispatcher._receive, limit=RESULTS_HELD),
+            broker.answer(subjects.wanted_subject(dispatcher.id), dispatcher._is_wanted),
         ):
             try:
                 yield dispatcher
@@ -87,7 +92,9 @@ class Dispatcher:
 
     def forget(self, call: Call) -> None:
         """Drop the result of `call` when it comes: its context has ended."""
-        self._outstanding.pop((call.context.number, call.number), None)
+        key = call.context.number, call.number
+        self._outstanding.pop(key, None)
+        self._parts.pop(key, None)
 
     def spawn(self, coroutine: Any) -> None:
         """Run `coroutine` beside, until the dispatcher closes. What it raises is logged."""
@@ -218,6 +225,8 @@ class Dispatcher:
             self.spawn(taken.term())
             return
         self._learn(results)
+        for part in results.parts:
+            self._take_part(part)
         if results.packed:
             self._take_packed(results)
             self.spawn(taken.ack())
@@ -271,6 +280,48 @@ class Dispatcher:
     ) -> None:
         outputs = unpack_outputs(call, result.outputs, contents)
         self._take(operation, Result(result.context, result.number, outputs))
+
+    def _take_part(self, part: Part) -> None:
+        key = part.context, part.number
+        call = self._outstanding.get(key)
+        if call is None:
+            self.dropped += 1
+            self._values.drop(part)
+            return
+        parts = self._parts.setdefault(key, Parts())
+        parts.put(part)
+        if not parts.taking:
+            parts.taking = True
+            self.spawn(self._take_parts(call, parts))
+
+    async def _take_parts(self, call: Call, parts: Parts) -> None:
+        """Add what has come of a call that yields to its context, in order."""
+        context = call.context
+        preview = parts.preview or Preview(call)
+        parts.preview = preview
+        try:
+            while (part := parts.ready()) is not None and call.number in context.calls:
+                names = self._values.references(part.outputs)
+                contents = await self._values.fetch(context, names) if names else {}
+                for outputs in unpack_outputs(call, part.outputs, contents):
+                    await preview.show(outputs)
+                    context.extend(call.number, [outputs])
+                if part.last:
+                    self._take("", Result(part.context, part.number, [], part.error))
+        except (EncodingError, BrokerError) as error:
+            self._fail(call, error)
+        finally:
+            parts.taking = False
+        if call.number not in context.calls:
+            self.forget(call)
+
+    def _is_wanted(self, question: bytes) -> bytes:
+        """Answer a node that asks whether a call is waited for."""
+        try:
+            key = msgspec.msgpack.decode(question, type=tuple[int, int])
+        except msgspec.MsgspecError:
+            return UNWANTED
+        return WANTED if key in self._outstanding else UNWANTED
 
     async def _close(self) -> None:
         await self._values.close()
@@ -380,9 +431,12 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
     async def _run_here(self, call: Call) -> None:
         context = call.context
         try:
-            outputs = await self.outputs(
-                context.ctx, context.octx, call.step.operation, call.inputs
-            )
+            given = await self.run(context.ctx, context.octx, call.step.operation, call.inputs)
+            outputs = [] if given is None else [given]
+            if inspect.isasyncgen(given):
+                async with contextlib.aclosing(given):
+                    await take_yields(call, given)
+                outputs = []
         except Exception as error:  # noqa: BLE001 - it is the result of this call
             context.fail(call.number, error)
         else:

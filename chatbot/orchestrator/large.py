@@ -17,7 +17,7 @@ from chatbot.broker import Broker
 from chatbot.broker.objects import LargeValues
 from chatbot.encoding import Packed, Place, is_packed, owner_of, pack, stored, unpack
 from chatbot.errors import BrokerError
-from chatbot.messages import Result
+from chatbot.messages import Part, Result
 from chatbot.orchestrator.context import Call, Context
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class HeldValues:
             if context.over:
                 await self._large.free(names)
 
-    def drop(self, result: Result) -> None:
+    def drop(self, result: Result | Part) -> None:
         """Free what nobody waits for, unless its context still has it."""
         if any(map(is_packed, result.outputs)):
             held = self._held.get(result.context, _Held())

@@ -182,6 +182,35 @@ async def widen(a, b, c, d, e, f):
     return {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f}
 
 
+DROP = Definition(name="drip.drop", primitive="generic")
+
+
+@op(
+    name="test_drip",
+    inputs={
+        "folder": Definition(name="drip.folder", primitive="string"),
+        "count": Definition(name="drip.count", primitive="int"),
+        "held": Definition(name="drip.held", primitive="int"),
+        "size": Definition(name="drip.size", primitive="int", default=0),
+    },
+    outputs={"drop": DROP},
+)
+async def drip(folder, count, held, size=0):
+    """Yield `count` numbers (or so many bytes); after `held` of them wait for the file `open`."""
+    folder = Path(folder)
+    (folder / f"started-{os.getpid()}").touch()
+    try:
+        for number in range(count):
+            if number == held:
+                while not (folder / "open").exists():
+                    await asyncio.sleep(0.01)
+            if number == 1000:
+                raise ValueError("enough")
+            yield {"drop": bytes([number]) * size if size else number}
+    finally:
+        (folder / f"closed-{os.getpid()}").touch()
+
+
 TEXT = Definition(name="bench.text", primitive="string")
 CLEAN = Definition(name="bench.clean", primitive="string")
 LABEL = Definition(name="bench.label", primitive="string")
