@@ -9,6 +9,7 @@
     │   └── AlreadyPublished      the stream has this id already: the first one stands
     ├── OperationError            an operation cannot be had or configured         (exit 2)
     ├── ChildError                a process of ours says that it cannot run        (exit 2)
+    ├── EncodingError             a value that cannot cross between processes; `where`, in it
     ├── ListenerError             a network refuses us for good                    (exit 2)
     └── RemoteError               an operation raised on a node; the context's result
 
@@ -76,6 +77,26 @@ class OperationError(ChatbotError):
     """An operation is not installed, cannot be placed, or refuses its configuration."""
 
     exit_code = 2
+
+
+class EncodingError(ChatbotError):
+    """A value cannot be sent to another process, or what came is not understood.
+
+    `where` is the path in the value, outermost first: `[3]['x'].name`. No part of the value
+    itself is in the message but the keys that lead to the culprit.
+    """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+
+    def inside(self, step: str) -> EncodingError:
+        """Return it as seen from the container where the culprit lies at `step`."""
+        return EncodingError(self.message, step + self.where)
+
+    def located(self, name: object) -> str:
+        """Return it as a sentence, for the value `name`."""
+        return f"{name}{self.where} {self.message}"
 
 
 class ChildError(ChatbotError):

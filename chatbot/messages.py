@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-PROTOCOL = 1
+PROTOCOL = 2
 """The version of everything below; processes that differ in it do not talk."""
 
 R = TypeVar("R", bound="Record")
@@ -29,7 +29,10 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     @classmethod
     def decode(cls: type[R], data: bytes) -> R:
         """Return the record in `data`; raises `msgspec.MsgspecError` if there is none."""
-        return msgspec.msgpack.decode(data, type=cls)
+        try:
+            return msgspec.msgpack.decode(data, type=cls)
+        except RecursionError:
+            raise msgspec.DecodeError("nested too deep") from None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -79,7 +82,10 @@ class Outcome(Record, frozen=True):
 
 
 class Call(Record, frozen=True, array_like=True):
-    """One parameter set of an operation; the owner knows it by `context` and `number`."""
+    """One parameter set of an operation; the owner knows it by `context` and `number`.
+
+    `inputs` are as `encoding.pack` leaves them, as are the outputs of a `Result`.
+    """
 
     context: int
     number: int
@@ -87,10 +93,14 @@ class Call(Record, frozen=True, array_like=True):
 
 
 class Work(Record, frozen=True):
-    """Calls of one operation on their way to a node; results go back to `primary`."""
+    """Calls of one operation on their way to a node; results go back to `primary`.
+
+    `packed` says that some of the inputs are to be unpacked.
+    """
 
     primary: str
     calls: list[Call]
+    packed: bool = False
 
 
 class Result(Record, frozen=True, array_like=True):
@@ -110,13 +120,41 @@ class Raised(Record, frozen=True):
     trace: str = ""
 
 
+class Part(Record, frozen=True, array_like=True):
+    """Some of the output sets of a call that yields many: those from the index `first` on.
+
+    The `last` one ends the call, with what was raised if anything was.
+    """
+
+    context: int
+    number: int
+    first: int
+    outputs: list[Any]
+    last: bool = False
+    error: Raised | None = None
+
+
+class Partial(Record, frozen=True):
+    """A preview of one output set, for who listens while a context runs; or that it has ended."""
+
+    operation: str
+    outputs: dict[str, Any] = {}
+    ended: bool = False
+
+
 class Results(Record, frozen=True):
-    """Results on their way back; `seconds` is how long one call took, on the average."""
+    """Results on their way back; `seconds` is how long one call took, on the average.
+
+    `packed` says that some of the outputs are to be unpacked. `parts` are of calls that yield;
+    the others are in `results`.
+    """
 
     node: str
     operation: str
     seconds: float
     results: list[Result]
+    packed: bool = False
+    parts: list[Part] = []
 
 
 class DeadLetter(Record, frozen=True):

@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 import nats
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.js.client import JetStreamContext
 from nats.js.errors import ServiceUnavailableError
@@ -115,6 +116,32 @@ class Broker:
     async def publish(self, subject: str, data: bytes) -> None:
         """Store `data` under `subject`; see `Publisher.publish`."""
         await self.publisher.publish(subject, data)
+
+    @asynccontextmanager
+    async def listen(self, subject: str, receive: Callable[[bytes], None]) -> AsyncIterator[None]:
+        """Give what is published to a plain subject to `receive`, for the block's duration."""
+        async with self.answer(subject, receive):
+            yield
+
+    @asynccontextmanager
+    async def answer(
+        self, subject: str, reply: Callable[[bytes], bytes | None]
+    ) -> AsyncIterator[None]:
+        """Answer requests to a plain subject with `reply` of each, for the block's duration."""
+
+        async def receive(msg: Msg) -> None:
+            answer = reply(msg.data)
+            if answer is not None and msg.reply:
+                with contextlib.suppress(nats.errors.Error):
+                    await msg.respond(answer)
+
+        sub = await self.nc.subscribe(subject, cb=receive)
+        await self.nc.flush()  # the server knows of it before the block begins
+        try:
+            yield
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await sub.unsubscribe()
 
     @property
     def max_payload(self) -> int:

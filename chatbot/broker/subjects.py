@@ -6,6 +6,11 @@
     chatbot.done.<primary>                                      one primary's results
     chatbot.dead.<flow>                                         what can never succeed
 
+Two are plain subjects, without a stream:
+
+    chatbot.partial.<flow>.<hash of context's name>             previews of partial results
+    chatbot.wanted.<primary>                                    whether it waits for a call
+
 IN and OUT are streams of each flow, so that the backlog of one does not fill another's;
 WORK, DONE and DEAD are shared by all flows of an account.
 """
@@ -26,6 +31,7 @@ FLOWS = "chatbot-flows"
 ROSTER = "chatbot-roster"
 LEASES = "chatbot-leases"
 FILES = "chatbot-files"
+VALUES = "chatbot-values"
 
 
 class Lane(StrEnum):
@@ -78,3 +84,11 @@ def done_subject(primary: str) -> str:
 
 def dead_subject(flow: str) -> str:
     return f"chatbot.dead.{token(flow)}"
+
+
+def partial_subject(flow: str, context: str) -> str:
+    return f"chatbot.partial.{token(flow)}.{digest(context)}"
+
+
+def wanted_subject(primary: str) -> str:
+    return f"chatbot.wanted.{primary}"

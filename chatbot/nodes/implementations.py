@@ -10,7 +10,7 @@ import contextlib
 import functools
 import inspect
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
@@ -32,6 +32,11 @@ Outputs = list[dict[str, Any]]
 Implementation = type[OperationImplementation]
 Begin = Callable[[Any, Any, Inputs], Any]
 """(ctx, octx, inputs) → what the operation gives, or a coroutine that returns it."""
+Yields = AsyncIterator[Any]
+Stream = Callable[[int, Yields], Awaitable[None]]
+
+STREAMED: Outputs = []
+"""What stands for the outputs of a parameter set that were streamed: this very object."""
 
 GROUP = "dffml.operation"
 
@@ -137,28 +142,58 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
     ) -> Coroutine[Any, Any, Any]:
         return self.run(ctx, octx, operation, inputs)
 
-    async def outputs(self, ctx: Any, octx: Any, operation: Operation, inputs: Inputs) -> Outputs:
-        """Run one parameter set; return its output sets, one per yield, none for `None`."""
-        return await outputs_of(self.run(ctx, octx, operation, inputs))
+    async def outputs(
+        self,
+        ctx: Any,
+        octx: Any,
+        operation: Operation,
+        inputs: Inputs,
+        stream: Callable[[Yields], Awaitable[None]] | None = None,
+    ) -> Outputs:
+        """Run one parameter set; return its output sets, one per yield, none for `None`.
+
+        With `stream`, what it yields is given to that, and `STREAMED` returned.
+        """
+        given = await self.run(ctx, octx, operation, inputs)
+        if given is None:
+            return []
+        if inspect.isasyncgen(given):
+            async with contextlib.aclosing(given):
+                if stream is not None:
+                    await stream(given)
+                    return STREAMED
+                return [cast(dict[str, Any], each) async for each in given]
+        return [given]
 
     def batches(self, operation: Operation) -> bool:
         """Whether the operation runs many parameter sets in one go."""
         return hasattr(self._instance(operation).CONTEXT, "run_batch")
 
     async def outputs_of_batch(
-        self, operation: Operation, batch: Sequence[Inputs]
+        self, operation: Operation, batch: Sequence[Inputs], stream: Stream | None = None
     ) -> list[Outputs | Exception]:
-        """Run parameter sets, in one go where the operation can; what one raises is its own."""
+        """Run parameter sets, in one go where the operation can; what one raises is its own.
+
+        `stream` is given the position of a parameter set in the batch, and what it yields.
+        """
         implementation = self._instance(operation)
         async with implementation(None, None) as context:
             run_batch = getattr(context, "run_batch", None)
             if run_batch is not None and len(batch) > 1:
                 return [_as_outputs(each) for each in await run_batch(list(batch))]
-        return [await self._outputs_or_error(operation, inputs) for inputs in batch]
+        return [
+            await self._outputs_or_error(operation, inputs, stream and functools.partial(stream, i))
+            for i, inputs in enumerate(batch)
+        ]
 
-    async def _outputs_or_error(self, operation: Operation, inputs: Inputs) -> Outputs | Exception:
+    async def _outputs_or_error(
+        self,
+        operation: Operation,
+        inputs: Inputs,
+        stream: Callable[[Yields], Awaitable[None]] | None,
+    ) -> Outputs | Exception:
         try:
-            return await self.outputs(None, None, operation, inputs)
+            return await self.outputs(None, None, operation, inputs, stream)
         except Exception as error:  # noqa: BLE001 - it is the result of this parameter set
             return error
 
@@ -174,18 +209,6 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
             return self.operations[operation.instance_name]
         except KeyError:
             raise OperationImplementationNotInstantiated(operation.instance_name) from None
-
-
-async def outputs_of(given: Any) -> Outputs:
-    """Return the output sets of what an operation gave: one per yield, none for `None`."""
-    if inspect.isawaitable(given):
-        given = await given
-    if given is None:
-        return []
-    if inspect.isasyncgen(given):
-        async with contextlib.aclosing(given):
-            return [cast(dict[str, Any], each) async for each in given]
-    return [given]
 
 
 def _function_of(implementation: OperationImplementation) -> Callable[..., Any] | None:

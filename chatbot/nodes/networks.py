@@ -19,17 +19,29 @@ from dffml.df.base import (
     BaseInputNetworkContext,
     BaseOperationImplementationNetwork,
 )
+from dffml.df.types import Operation
 from dffml.util.entrypoint import entrypoint
 
 from chatbot.broker import Broker
+from chatbot.broker.objects import LargeValues
 from chatbot.broker.subjects import done_subject
-from chatbot.messages import Raised, Result, Results
+from chatbot.encoding import (
+    MESSAGE,
+    Place,
+    is_packed,
+    is_plain,
+    limit_for,
+    owner_of,
+    pack,
+    shrink,
+    stored,
+    unpack,
+)
+from chatbot.errors import BrokerError, ChatbotError, EncodingError
+from chatbot.messages import Call, Raised, Result, Results
 from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
 
 log = logging.getLogger(__name__)
-
-MARGIN = 4096
-"""Bytes of a message that are not its results."""
 
 
 @config
@@ -59,32 +71,77 @@ class NatsNodeInputNetworkContext(BaseInputNetworkContext):
 
     def __init__(self, config: BaseConfig, parent: Any) -> None:
         super().__init__(config, parent)
-        self._broker: Broker | None = None
+        self._broker: Broker
+        self._large: LargeValues
 
     def use(self, broker: Broker) -> None:
         """Send over this connection; before the first `add`."""
         self._broker = broker
+        self._large = LargeValues(broker)
 
-    async def add(self, primary: str, results: Results) -> None:
-        """Publish `results` to `primary`; return when they are stored.
+    async def add(self, primary: str, operation: str, results: Results) -> None:
+        """Publish `results` of the operation so named to `primary`; return when they are stored.
 
-        A result that cannot be encoded, or is too large, becomes an error of its own call;
-        results that are too large together are parted.
+        A result that cannot cross becomes an error of its own call; results that are too large
+        together are parted. Those with large values leave last, each when these are stored.
         """
-        assert self._broker is not None
+        packed = [_pack(primary, operation, result) for result in results.results]
+        small = [result for result, large in packed if not large]
+        await self._publish(primary, msgspec.structs.replace(results, results=small))
+        for result, large in packed:
+            if large:
+                own = await self._store(result, large)
+                await self._publish(primary, msgspec.structs.replace(results, results=[own]))
+
+    async def unpack(self, operation: Operation, call: Call) -> Call | ChatbotError:
+        """Return `call` with its inputs as they were given, or why they cannot be had."""
+        if not is_packed(call.inputs):
+            return call
+        place = Place("input", operation.name)
         try:
-            data = results.encode()
-        except (TypeError, ValueError, OverflowError):
-            data = b""
-        if data and len(data) + MARGIN < self._broker.max_payload:
+            contents = {name: await self._large.get(name) for name in stored(call.inputs)}
+            inputs = unpack(call.inputs, operation.inputs, place, contents)
+        except (EncodingError, BrokerError) as error:
+            return error
+        return Call(call.context, call.number, inputs)
+
+    async def _store(self, result: Result, large: dict[str, bytes]) -> Result:
+        try:
+            await self._large.put(large)
+        except BrokerError as error:
+            return _refuse(result, error)
+        return result
+
+    async def _publish(self, primary: str, results: Results) -> None:
+        if not results.results:
+            return
+        packed = any(is_packed(each) for result in results.results for each in result.outputs)
+        data = msgspec.structs.replace(results, packed=packed).encode()
+        if len(data) <= MESSAGE:
             await self._broker.publish(done_subject(primary), data)
         elif len(results.results) > 1:
             middle = len(results.results) // 2
             for part in (results.results[:middle], results.results[middle:]):
-                await self.add(primary, msgspec.structs.replace(results, results=part))
+                await self._publish(primary, msgspec.structs.replace(results, results=part))
         else:
-            refused = _refuse(results.operation, results.results[0], len(data))
-            await self.add(primary, msgspec.structs.replace(results, results=[refused]))
+            await self._publish_singly(primary, results)
+
+    async def _publish_singly(self, primary: str, results: Results) -> None:
+        """Publish one result whose values are too large together, though none is by itself."""
+        (result,) = results.results
+        owner, limit = owner_of(primary, result.context), limit_for(result.outputs)
+        outputs = [shrink(each, owner, limit) for each in result.outputs]
+        own = Result(result.context, result.number, [each.values for each in outputs])
+        for each in outputs:
+            own = await self._store(own, each.large)
+        try:
+            await self._broker.publish(
+                done_subject(primary),
+                msgspec.structs.replace(results, results=[own], packed=True).encode(),
+            )
+        except BrokerError as error:
+            refused = msgspec.structs.replace(results, results=[_refuse(own, error)])
+            await self._broker.publish(done_subject(primary), refused.encode())
 
     async def ctx(self) -> Any:
         raise TypeError("contexts live with their primary")
@@ -110,20 +167,19 @@ class NatsNodeInputNetwork(BaseInputNetwork, ContextMaker):
     CONFIG = NatsNodeInputNetworkConfig
 
 
-def _refuse(operation: str, result: Result, size: int) -> Result:
-    if size:
-        message = f"the outputs of {operation} are {size} bytes, more than one message may have"
-    else:
-        message = f"{_culprit(result)} of {operation} cannot cross the wire"
-    log.warning("refuse a result: %s", message)
-    return Result(result.context, result.number, [], Raised("ValueError", message))
+def _pack(primary: str, operation: str, result: Result) -> tuple[Result, dict[str, bytes]]:
+    """Return `result` as it can be encoded, and the contents that are to be stored first."""
+    if all(type(each) is dict and is_plain(each) for each in result.outputs):
+        return result, {}
+    owner, place = owner_of(primary, result.context), Place("output", operation)
+    try:
+        packed = [pack(each, owner, place) for each in result.outputs]
+    except EncodingError as error:
+        return _refuse(result, error), {}
+    large = {name: content for each in packed for name, content in each.large.items()}
+    return Result(result.context, result.number, [each.values for each in packed]), large
 
 
-def _culprit(result: Result) -> str:
-    for outputs in result.outputs:
-        for key, value in outputs.items():
-            try:
-                msgspec.msgpack.encode(value)
-            except (TypeError, ValueError, OverflowError):
-                return f"the output {key!r} (a {type(value).__name__})"
-    return "an output"
+def _refuse(result: Result, error: Exception) -> Result:
+    log.warning("refuse a result: %s", error)
+    return Result(result.context, result.number, [], Raised(type(error).__name__, str(error)))

@@ -12,7 +12,7 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -20,12 +20,14 @@ from dffml.df.types import Operation
 
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
+from chatbot.encoding import Place
 from chatbot.messages import Call, OperationRecord, OperationStats, Raised, Result, Results, Work
-from chatbot.nodes.implementations import Outputs
+from chatbot.nodes.implementations import STREAMED, Outputs, Yields
 from chatbot.nodes.networks import (
     NatsNodeInputNetworkContext,
     NatsNodeOperationImplementationNetworkContext,
 )
+from chatbot.nodes.parts import PartSender
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,9 @@ DRAIN = 5.0
 """Seconds that what runs has to end when the worker is cancelled; then it is handed back."""
 
 SMOOTHING = 0.2
+
+PrimaryOf = Callable[[int], str]
+"""Whose the call at a position of a batch is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Worker:
         self._pulls: list[Pull] = []
         self.ready = asyncio.Event()
         self._seconds = 0.0
+        self._streamed = False
         self._calls_a_message = 1.0
         self._done = 0
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
@@ -172,12 +178,14 @@ class Worker:
             await self._run(fresh, [call for each in fresh for call in each.work.calls])
         for each in suspects:
             for call in each.work.calls:
-                await self._run_calls([call], each.work.primary)
+                await self._run_calls([call], each.work)
             await each.taken.ack()
 
     async def _run(self, held: list[Held], calls: list[Call]) -> None:
         started = time.monotonic()
-        results = await self._results(calls)
+        packed = any(each.work.packed for each in held)
+        run = self._results_of_packed if packed else self._results
+        results = await run(calls, functools.partial(_primary_of, held))
         self._measure(time.monotonic() - started, calls, held)
         by_primary: dict[str, list[Result]] = {}
         position = 0
@@ -192,24 +200,66 @@ class Worker:
         for each in held:
             await each.taken.ack()
 
-    async def _run_calls(self, calls: list[Call], primary: str) -> None:
-        await self._send(primary, await self._results(calls))
+    async def _run_calls(self, calls: list[Call], work: Work) -> None:
+        run = self._results_of_packed if work.packed else self._results
+        await self._send(work.primary, await run(calls, lambda _: work.primary))
         self._done += len(calls)
 
     async def _send(self, primary: str, results: list[Result]) -> None:
-        await self._ictx.add(primary, Results(self._node, self.record.key, self._seconds, results))
+        if self._streamed:
+            results = [each for each in results if each is not _STREAMED]
+        await self._ictx.add(
+            primary,
+            self._operation.name,
+            Results(self._node, self.record.key, self._seconds, results),
+        )
 
-    async def _results(self, calls: list[Call]) -> list[Result]:
+    async def _stream(
+        self, calls: list[Call], primary_of: PrimaryOf, position: int, yields: Yields
+    ) -> None:
+        """Send what a call yields, as it comes."""
+        self._streamed = True
+        sender = PartSender(
+            self._broker,
+            primary_of(position),
+            Place("output", self._operation.name),
+            calls[position],
+            lambda parts, packed: Results(
+                self._node, self.record.key, self._seconds, [], packed, parts
+            ),
+        )
+        await sender.send(yields)
+
+    async def _results_of_packed(self, calls: list[Call], primary_of: PrimaryOf) -> list[Result]:
+        """Unpack the calls' inputs, then run them; one that cannot be unpacked fails alone."""
+        unpacked = await asyncio.gather(
+            *(self._ictx.unpack(self._operation, call) for call in calls)
+        )
+        places = [place for place, each in enumerate(unpacked) if isinstance(each, Call)]
+        ready = [each for each in unpacked if isinstance(each, Call)]
+        ran = await self._results(ready, lambda i: primary_of(places[i])) if ready else []
+        results = iter(ran)
+        return [
+            next(results) if isinstance(each, Call) else _result(call, each)
+            for call, each in zip(calls, unpacked, strict=True)
+        ]
+
+    async def _results(self, calls: list[Call], primary_of: PrimaryOf) -> list[Result]:
         try:
             outcomes = await self._nctx.outputs_of_batch(
-                self._operation, [call.inputs for call in calls]
+                self._operation,
+                [call.inputs for call in calls],
+                functools.partial(self._stream, calls, primary_of),
             )
         except Exception as error:  # noqa: BLE001 - of the batch as a whole: then one by one
             if len(calls) == 1:
                 outcomes = [error]
             else:
                 log.warning("a batch of %s failed; run its calls singly", self._operation.name)
-                singly = [await self._results([call]) for call in calls]
+                singly = [
+                    await self._results([call], functools.partial(lambda i, _: primary_of(i), i))
+                    for i, call in enumerate(calls)
+                ]
                 return [result for results in singly for result in results]
         return [_result(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
 
@@ -232,7 +282,22 @@ class Worker:
         return running + max(1, min(ahead, running if batches else MOST_AHEAD))
 
 
+_STREAMED = Result(0, 0, [])
+"""Stands for the result of a call whose parts were sent."""
+
+
+def _primary_of(held: list[Held], position: int) -> str:
+    """Return whose the call at `position` is, counted over all that is held."""
+    for each in held:
+        if position < len(each.work.calls):
+            return each.work.primary
+        position -= len(each.work.calls)
+    raise IndexError(position)
+
+
 def _result(call: Call, outcome: Outputs | Exception) -> Result:
+    if outcome is STREAMED:
+        return _STREAMED
     if not isinstance(outcome, Exception):
         return Result(call.context, call.number, outcome)
     trace = "".join(traceback.format_exception(outcome))

@@ -21,6 +21,7 @@ from chatbot.orchestrator.values import Value, convert
 
 log = logging.getLogger(__name__)
 
+NOTHING: frozenset[int] = frozenset()
 _numbers = itertools.count(1)
 
 
@@ -80,6 +81,7 @@ class Context:
         "_over",
         "_routes",
         "_slots",
+        "at_end",
         "calls",
         "ctx",
         "ended",
@@ -89,6 +91,7 @@ class Context:
         "number",
         "octx",
         "plan",
+        "streaming",
         "strict",
     )
 
@@ -113,6 +116,10 @@ class Context:
         self.ended: Any = None
         self.entry: Any = None
         self.calls: dict[int, Call | None] = {}
+        self.at_end: Sequence[Callable[[], None]] = ()
+        """Called when it has ended, or was given up; see `when_over`."""
+        self.streaming: frozenset[int] = NOTHING
+        """Calls that yield here, on the primary."""
         self._routes = routes
         self._finished = finished
         self._abandon = abandon
@@ -180,6 +187,24 @@ class Context:
         if not self.calls and not self._over:
             self._end(None)
 
+    def extend(self, number: int, outputs: Iterable[dict[str, Any]]) -> None:
+        """Take some of a call's output sets; it goes on, until `complete` or `fail`."""
+        call = self.calls.get(number)
+        if call is None or self._over:
+            return
+        try:
+            for each in outputs:
+                self._take(call, each)
+        except Exception as error:  # noqa: BLE001 - a wrong output is the operation's failure
+            self.fail(number, error)
+
+    def backlog(self, most: int) -> int | None:
+        """Return the oldest call that is not one of those that yield, if over `most` are
+        outstanding."""
+        if len(self.calls) - len(self.streaming) <= most:
+            return None
+        return next(number for number in self.calls if number not in self.streaming)
+
     def fail(self, number: int, error: BaseException) -> None:
         """Take a call's exception: the end of a strict context, a log line in another."""
         call = self.calls.pop(number, None)
@@ -198,11 +223,24 @@ class Context:
 
     def completion(self, number: int) -> asyncio.Future[None]:
         """Return a future that is done when the call is: taken, failed or given up."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._completions is None:
             self._completions = {}
-        self._completions[number] = future
+        future = self._completions.get(number)
+        if future is None:
+            future = self._completions[number] = asyncio.get_running_loop().create_future()
         return future
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, or was given up: its operations' outputs are not taken."""
+        return self._over
+
+    def when_over(self, call: Callable[[], None]) -> None:
+        """Have `call` made when it is over; at once if it is."""
+        if self._over:
+            call()
+        else:
+            self.at_end = (*self.at_end, call)
 
     def cancel(self) -> None:
         """Forget it: its calls' results will be ignored, and `finished` is not called."""
@@ -313,12 +351,15 @@ class Context:
 
     def _end(self, error: BaseException | None) -> None:
         self._over = True
-        if self.calls:
+        if self.calls or self.at_end:
             self._give_up()
         self.error = error
         self._finished(self)
 
     def _give_up(self) -> None:
+        for tell in self.at_end:
+            tell()
+        self.at_end = ()
         for call in self.calls.values():
             if call is not None:
                 self._abandon(call)

@@ -24,15 +24,16 @@ from dffml.util.entrypoint import entrypoint
 from chatbot import eager
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
-from chatbot.errors import BrokerError, RemoteError
+from chatbot.encoding import MESSAGE, is_packed, is_plain, limit_for, owner_of, shrink
+from chatbot.errors import BrokerError, EncodingError, RemoteError
 from chatbot.messages import Call as WireCall
-from chatbot.messages import OperationRecord, Raised, Result, Results, Work
-from chatbot.nodes.implementations import (
-    ContextMaker,
-    ImplementationNetworkContext,
-)
+from chatbot.messages import OperationRecord, Part, Raised, Result, Results, Work
+from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
+from chatbot.nodes.parts import UNWANTED, WANTED
 from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.large import HeldValues, unpack_outputs
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
+from chatbot.orchestrator.parts import Parts, Preview
 from chatbot.orchestrator.plan import Step
 from chatbot.orchestrator.turn import Turn
 
@@ -40,7 +41,6 @@ log = logging.getLogger(__name__)
 
 SECONDS_A_MESSAGE = 0.025
 MOST_CALLS = 256
-MOST_BYTES = 512 * 1024
 RESULTS_HELD = 512
 SMOOTHING = 0.3
 
@@ -75,6 +75,8 @@ class Dispatcher:
         self._outstanding: dict[tuple[int, int], Call] = {}
         self._seconds: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._values = HeldValues(broker, self.id, self.spawn)
+        self._parts: dict[tuple[int, int], Parts] = {}
 
     @classmethod
     @asynccontextmanager
@@ -83,8 +85,9 @@ class Dispatcher:
         dispatcher = cls(broker)
         await streams.ensure(broker, streams.account_streams())
         consumer = streams.done_consumer(dispatcher.id)
-        async with Pull.open(
-            broker, subjects.DONE, consumer, dispatcher._receive, limit=RESULTS_HELD
+        async with (
+            Pull.open(broker, subjects.DONE, consumer, dispatcher._receive, limit=RESULTS_HELD),
+            broker.answer(subjects.wanted_subject(dispatcher.id), dispatcher._is_wanted),
         ):
             try:
                 yield dispatcher
@@ -111,7 +114,9 @@ class Dispatcher:
 
     def forget(self, call: Call) -> None:
         """Drop the result of `call` when it comes: its context has ended."""
-        self._outstanding.pop((call.context.number, call.number), None)
+        key = call.context.number, call.number
+        self._outstanding.pop(key, None)
+        self._parts.pop(key, None)
 
     def spawn(self, coroutine: Any) -> None:
         """Run `coroutine` beside, until the dispatcher closes. What it raises is logged."""
@@ -150,23 +155,71 @@ class Dispatcher:
         return max(1, min(MOST_CALLS, int(SECONDS_A_MESSAGE / max(seconds, 1e-6))))
 
     async def _publish(self, subject: str, calls: list[Call]) -> None:
-        """Publish `calls`, in parts if they are large. A call that cannot cross fails alone."""
+        """Publish `calls`. One that cannot cross fails alone; large ones leave by themselves."""
+        wire: list[WireCall] = []
+        packed = False
+        for call in calls:
+            inputs = call.inputs
+            if is_plain(inputs):
+                wire.append(WireCall(call.context.number, call.number, inputs))
+            elif (own := self._pack(subject, call, inputs)) is not None:
+                wire.append(own)
+                packed = True
+        if wire:
+            await self._publish_work(subject, Work(self.id, wire, packed))
+
+    async def _publish_work(self, subject: str, work: Work) -> None:
+        """Publish `work`, in parts if it is large."""
+        data = work.encode()
+        if len(data) > MESSAGE and len(work.calls) > 1:
+            middle = len(work.calls) // 2
+            for part in (work.calls[:middle], work.calls[middle:]):
+                await self._publish_work(subject, Work(self.id, part, work.packed))
+            return
+        if len(data) > MESSAGE:
+            self._shrink(subject, work.calls[0])
+            return
         try:
-            data = Work(
-                self.id,
-                [WireCall(call.context.number, call.number, call.inputs) for call in calls],
-            ).encode()
-            most = min(MOST_BYTES, self.broker.max_payload) if len(calls) > 1 else None
-            if most is not None and len(data) > most:
-                raise OverflowError("too large together")
             await self.broker.publish(subject, data)
-        except (TypeError, ValueError, OverflowError, BrokerError) as error:
-            if len(calls) > 1:
-                middle = len(calls) // 2
-                await self._publish(subject, calls[:middle])
-                await self._publish(subject, calls[middle:])
-            else:
-                self._fail(calls[0], error)
+        except BrokerError as error:
+            for each in work.calls:
+                self._fail_wire(each, error)
+
+    def _pack(self, subject: str, call: Call, inputs: dict[str, Any]) -> WireCall | None:
+        """Return `call` as it can leave with others; `None` where it cannot."""
+        try:
+            packed = self._values.pack(call, inputs)
+        except EncodingError as error:
+            self._fail(call, error)
+            return None
+        own = WireCall(call.context.number, call.number, packed.values)
+        if not packed.large:
+            return own
+        self.spawn(self._publish_large(subject, own, packed.large))
+        return None
+
+    def _shrink(self, subject: str, wire: WireCall) -> None:
+        """Publish a call whose inputs are too large together, though none is by itself."""
+        owner = owner_of(self.id, wire.context)
+        packed = shrink(wire.inputs, owner, limit_for([wire.inputs]))
+        own = WireCall(wire.context, wire.number, packed.values)
+        self.spawn(self._publish_large(subject, own, packed.large))
+
+    async def _publish_large(self, subject: str, wire: WireCall, large: dict[str, bytes]) -> None:
+        call = self._outstanding.get((wire.context, wire.number))
+        if call is None:
+            return  # its context has ended
+        try:
+            await self._values.store(call.context, large)
+            if not call.context.over:
+                await self.broker.publish(subject, Work(self.id, [wire], packed=True).encode())
+        except BrokerError as error:
+            self._fail(call, error)
+
+    def _fail_wire(self, wire: WireCall, error: Exception) -> None:
+        call = self._outstanding.get((wire.context, wire.number))
+        if call is not None:
+            self._fail(call, error)
 
     def _fail(self, call: Call, error: Exception) -> None:
         self.forget(call)
@@ -180,8 +233,13 @@ class Dispatcher:
             self.spawn(taken.term())
             return
         self._learn(results)
-        for result in results.results:
-            self._take(results.operation, result)
+        for part in results.parts:
+            self._take_part(part)
+        if results.packed:
+            self._take_packed(results)
+        else:
+            for result in results.results:
+                self._take(results.operation, result)
         self.turn.run()
         self.flush()
         self.begin(taken.ack())
@@ -195,13 +253,87 @@ class Dispatcher:
         call = self._outstanding.pop((result.context, result.number), None)
         if call is None:
             self.dropped += 1
+            self._values.drop(result)
             log.debug("drop a result of %s that nobody waits for", operation)
         elif result.error is not None:
             call.context.fail(call.number, _exception(call.step.name, result.error))
         else:
             call.context.complete(call.number, result.outputs)
 
+    def _take_packed(self, results: Results) -> None:
+        for result in results.results:
+            call = self._outstanding.get((result.context, result.number))
+            if call is None or not any(map(is_packed, result.outputs)):
+                self._take(results.operation, result)
+                continue
+            try:
+                names = self._values.references(result.outputs)
+                if names:
+                    self.spawn(self._take_large(results.operation, call, result, names))
+                else:
+                    self._take_unpacked(results.operation, call, result, {})
+            except EncodingError as error:
+                self._fail(call, error)
+
+    async def _take_large(
+        self, operation: str, call: Call, result: Result, names: list[str]
+    ) -> None:
+        try:
+            contents = await self._values.fetch(call.context, names)
+            self._take_unpacked(operation, call, result, contents)
+        except (EncodingError, BrokerError) as error:
+            self._fail(call, error)
+
+    def _take_unpacked(
+        self, operation: str, call: Call, result: Result, contents: dict[str, bytes]
+    ) -> None:
+        outputs = unpack_outputs(call, result.outputs, contents)
+        self._take(operation, Result(result.context, result.number, outputs))
+
+    def _take_part(self, part: Part) -> None:
+        key = part.context, part.number
+        call = self._outstanding.get(key)
+        if call is None:
+            self.dropped += 1
+            self._values.drop(part)
+            return
+        parts = self._parts.setdefault(key, Parts())
+        parts.put(part)
+        if not parts.taking:
+            parts.taking = True
+            self.spawn(self._take_parts(call, parts))
+
+    async def _take_parts(self, call: Call, parts: Parts) -> None:
+        """Add what has come of a call that yields to its context, in order."""
+        context = call.context
+        preview = parts.preview or Preview(call)
+        parts.preview = preview
+        try:
+            while (part := parts.ready()) is not None and call.number in context.calls:
+                names = self._values.references(part.outputs)
+                contents = await self._values.fetch(context, names) if names else {}
+                for outputs in unpack_outputs(call, part.outputs, contents):
+                    await preview.show(outputs)
+                    context.extend(call.number, [outputs])
+                if part.last:
+                    self._take("", Result(part.context, part.number, [], part.error))
+        except (EncodingError, BrokerError) as error:
+            self._fail(call, error)
+        finally:
+            parts.taking = False
+        if call.number not in context.calls:
+            self.forget(call)
+
+    def _is_wanted(self, question: bytes) -> bytes:
+        """Answer a node that asks whether a call is waited for."""
+        try:
+            key = msgspec.msgpack.decode(question, type=tuple[int, int])
+        except msgspec.MsgspecError:
+            return UNWANTED
+        return WANTED if key in self._outstanding else UNWANTED
+
     async def _close(self) -> None:
+        await self._values.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -218,6 +350,8 @@ def _exception(operation: str, raised: Raised) -> Exception:
     An exception of Python's own is made again, with the `RemoteError` as its cause; for any
     other class, whose name would have to be imported, it is the `RemoteError` itself.
     """
+    if raised.kind == EncodingError.__name__:
+        return EncodingError(raised.message)
     remote = RemoteError(operation, raised.kind, raised.message, raised.trace)
     kind = getattr(builtins, raised.kind, None)
     if not (isinstance(kind, type) and issubclass(kind, Exception)):

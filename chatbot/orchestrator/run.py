@@ -107,7 +107,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         if step.operation.stage is not Stage.PROCESSING:
             return _unreachable
         nctx, parent = self.nctx, self.parent
-        implementation = nctx.operations.get(step.name)
+        implementation: Any = nctx.operations.get(step.name)
         if not self.plan.locks and subflow.runs_here(step, self.plan, implementation):
             octx = parent(implementation.config.dataflow)
             self.subflows[step.name] = await self._stack.enter_async_context(octx)

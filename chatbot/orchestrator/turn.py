@@ -6,6 +6,7 @@ The rule that it guards: a call that does not wait costs no task; one that does 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import types
 from collections import deque
@@ -13,8 +14,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from chatbot.eager import rest_of
-from chatbot.nodes.implementations import Begin, outputs_of
+from chatbot.nodes.implementations import Begin
 from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.parts import take_yields
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -95,9 +97,16 @@ async def _run(begin: Begin, call: Call) -> None:
 
 
 async def _complete(call: Call, given: Any) -> None:
+    """Take what an operation gave, or will give; what it yields as it comes."""
+    context = call.context
     try:
-        outputs = await outputs_of(given)
+        if inspect.isawaitable(given):
+            given = await given
+        if inspect.isasyncgen(given):
+            async with contextlib.aclosing(given):
+                await take_yields(call, given)
+            given = None
     except Exception as error:  # noqa: BLE001 - it is the result of this call
-        call.context.fail(call.number, error)
+        context.fail(call.number, error)
     else:
-        call.context.complete(call.number, outputs)
+        context.complete(call.number, () if given is None else (given,))

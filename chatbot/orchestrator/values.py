@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dffml.df.types import Definition, Input
+from dffml.df.types import Definition, Input, PrimitiveDoesNotMatchValue
 
 Origin = str | tuple[str, str]
 """Where a value came from: `seed` (or a caller's word), or (operation instance, output)."""
@@ -60,4 +60,22 @@ def convert(value: Any, definition: Definition) -> Any:
     """Return `value` as the definition's `spec` and `validate` would have it."""
     if definition.spec is None and definition.validate is None:
         return value
+    if definition.subspec:
+        value = _of_specs(value, definition)
+        definition = definition._replace(spec=None, subspec=False)
     return Input(value=value, definition=definition).value
+
+
+def _of_specs(value: Any, definition: Definition) -> Any:
+    """Return a list or map with each item as the `spec` has it, in a new container.
+
+    DFFML's own changes the caller's, and fails on what is of the `spec` already.
+    """
+    spec: Any = definition.spec
+    if definition.primitive == "array" and isinstance(value, list):
+        return [item if isinstance(item, spec) else spec(**item) for item in value]
+    if definition.primitive == "map" and isinstance(value, dict):
+        return {
+            key: item if isinstance(item, spec) else spec(**item) for key, item in value.items()
+        }
+    raise PrimitiveDoesNotMatchValue(f"{type(value)} is no {definition.primitive}")
