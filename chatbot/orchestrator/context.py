@@ -261,22 +261,24 @@ class Context:
         """Add one output set of a call, as `add` does."""
         step, parents = call.step, call.parents
         values: list[Input] = []
-        places: list[Targets] = []
+        places: list[tuple[Input, Targets]] = []
         for key, given in outputs.items():
             output = step.outputs.get(key)
             if output is None:
                 raise KeyError(f"{step.name} gave {key!r}, and declares {', '.join(step.outputs)}")
             for value in given if output.expand else (given,):
                 kept = value if output.plain else convert(value, output.definition)
-                values.append(Value(kept, output.definition, parents, output.origin))
-                places.append(output.targets)
+                item = Value(kept, output.definition, parents, output.origin)
+                values.append(item)
+                if output.targets is not NOWHERE:
+                    places.append((item, output.targets))
         self.inputs += values
-        touched: dict[int, Step] = {}
-        for item, targets in zip(values, places, strict=True):
-            if targets is not NOWHERE:
+        if places:
+            touched: dict[int, Step] = {}
+            for item, targets in places:
                 self._place(item, targets, touched)
-        for step in touched.values():
-            self._flush(step)
+            for step in touched.values():
+                self._flush(step)
         if self.plan.forwards and self.octx is not None:
             self.octx.forward(values)
 

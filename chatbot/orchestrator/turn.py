@@ -78,7 +78,9 @@ class Turn:
         except Exception as error:  # noqa: BLE001 - it is the result of this call
             context.fail(call.number, error)
             return
-        if given is None:
+        if given.__class__ is dict:
+            context.complete(call.number, (given,))
+        elif given is None:
             context.complete(call.number, ())
         elif inspect.isasyncgen(given):
             self._spawn(_complete(call, given))
