@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120.0
+PATIENCE = 600.0
+"""Seconds that an answer may take: a million contexts on a slow machine."""
 
 Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 

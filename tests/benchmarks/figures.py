@@ -69,7 +69,6 @@ class Figure:
         return all(ask.holds(self) for ask in self.asks) if self.asks else None
 
 
-Body = Callable[[], Awaitable[object]]
 Contender = Callable[[], Awaitable[Sample]]
 Tell = Callable[[str], None]
 """Says to people what is being measured now."""
