@@ -85,13 +85,28 @@ class NatsNodeInputNetworkContext(BaseInputNetworkContext):
         A result that cannot cross becomes an error of its own call; results that are too large
         together are parted. Those with large values leave last, each when these are stored.
         """
-        packed = [_pack(primary, operation, result) for result in results.results]
-        small = [result for result, large in packed if not large]
-        await self._publish(primary, msgspec.structs.replace(results, results=small))
-        for result, large in packed:
-            if large:
-                own = await self._store(result, large)
-                await self._publish(primary, msgspec.structs.replace(results, results=[own]))
+        small: list[Result] = []
+        large: list[tuple[Result, dict[str, bytes]]] = []
+        packed = False
+        for result in results.results:
+            if _is_plain(result):
+                small.append(result)
+                continue
+            own, contents = _pack(primary, operation, result)
+            packed = True
+            if contents:
+                large.append((own, contents))
+            else:
+                small.append(own)
+        if small:
+            await self._publish(
+                primary, msgspec.structs.replace(results, results=small, packed=packed)
+            )
+        for result, contents in large:
+            own = await self._store(result, contents)
+            await self._publish(
+                primary, msgspec.structs.replace(results, results=[own], packed=True)
+            )
 
     async def unpack(self, operation: Operation, call: Call) -> Call | ChatbotError:
         """Return `call` with its inputs as they were given, or why they cannot be had."""
@@ -113,10 +128,7 @@ class NatsNodeInputNetworkContext(BaseInputNetworkContext):
         return result
 
     async def _publish(self, primary: str, results: Results) -> None:
-        if not results.results:
-            return
-        packed = any(is_packed(each) for result in results.results for each in result.outputs)
-        data = msgspec.structs.replace(results, packed=packed).encode()
+        data = results.encode()
         if len(data) <= MESSAGE:
             await self._broker.publish(done_subject(primary), data)
         elif len(results.results) > 1:
@@ -167,10 +179,15 @@ class NatsNodeInputNetwork(BaseInputNetwork, ContextMaker):
     CONFIG = NatsNodeInputNetworkConfig
 
 
+def _is_plain(result: Result) -> bool:
+    for outputs in result.outputs:
+        if type(outputs) is not dict or not is_plain(outputs):
+            return False
+    return True
+
+
 def _pack(primary: str, operation: str, result: Result) -> tuple[Result, dict[str, bytes]]:
     """Return `result` as it can be encoded, and the contents that are to be stored first."""
-    if all(type(each) is dict and is_plain(each) for each in result.outputs):
-        return result, {}
     owner, place = owner_of(primary, result.context), Place("output", operation)
     try:
         packed = [pack(each, owner, place) for each in result.outputs]

@@ -16,7 +16,7 @@ from typing import Any
 from chatbot.broker import Broker
 from chatbot.broker.objects import LargeValues
 from chatbot.encoding import Packed, Place, is_packed, owner_of, pack, stored, unpack
-from chatbot.errors import BrokerError
+from chatbot.errors import BrokerError, EncodingError
 from chatbot.messages import Part, Result
 from chatbot.orchestrator.context import Call, Context
 
@@ -82,11 +82,16 @@ class HeldValues:
 
     def drop(self, result: Result | Part) -> None:
         """Free what nobody waits for, unless its context still has it."""
-        if any(map(is_packed, result.outputs)):
-            held = self._held.get(result.context, _Held())
+        if not any(map(is_packed, result.outputs)):
+            return
+        held = self._held.get(result.context, _Held())
+        try:
             names = [name for name in self.references(result.outputs) if name not in held.names]
-            if names:
-                self._spawn(self._large.free(names))
+        except EncodingError as error:
+            log.debug("cannot free what a dropped result names: %s", error)
+            return
+        if names:
+            self._spawn(self._large.free(names))
 
     async def close(self) -> None:
         """Free all that is left."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from chatbot_test_operations import Kind, Size, Thing, echo, make, measure, widen
-from dffml import DataFlow, GetSingle, Input
+from dffml import DataFlow, Definition, GetSingle, Input, op
 from dffml.df.base import OperationException
 from nats.js.errors import NotFoundError
 
@@ -25,6 +25,7 @@ from chatbot.settings import NATS_URL
 from tests.integration.test_nodes import serving, waiting
 from tests.servers.processes import Program
 
+TEXT = Definition(name="slow.text", primitive="string")
 NAMES = ("test_echo", "test_make", "test_measure", "test_widen")
 
 
@@ -179,6 +180,34 @@ async def test_a_context_that_is_given_up_is_freed_of_what_it_stored(broker: Bro
             await emptied(broker)
 
 
+async def test_what_is_just_being_stored_when_its_context_ends_is_freed(broker: Broker) -> None:
+    async with NatsOrchestrator.over(broker, "values") as orchestrator:
+        async with orchestrator(flow(measure, get=["measure.size"])) as octx:
+            running = octx.run({"x": inputs(measure, value=b"x" * 20_000_000)})
+            task = asyncio.ensure_future(anext(running))
+            while not await stored_messages(broker):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await running.aclose()
+            await emptied(broker)
+
+
+async def test_a_primary_that_closes_leaves_nothing_stored(broker: Broker) -> None:
+    dataflow = flow(measure, get=["measure.size"])
+    given = {str(n): inputs(measure, value=bytes([n]) * 1_000_000) for n in range(5)}
+    async with NatsOrchestrator.over(broker, "values") as orchestrator:
+        async with orchestrator(dataflow) as octx:
+            running = octx.run(given)
+            task = asyncio.ensure_future(anext(running))
+            await waiting(broker, 5)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await running.aclose()
+    assert (await broker.js.stream_info(STREAM)).state.last_seq
+    assert await stored_messages(broker) == 0
+
+
 async def test_a_large_value_that_is_gone_is_an_error_of_its_call(broker: Broker) -> None:
     dataflow = flow(measure, get=["measure.size"])
     given = {"gone": inputs(measure, value=b"x" * 1_000_000), "here": inputs(measure, value="abc")}
@@ -218,3 +247,36 @@ async def test_what_nobody_frees_expires_after_the_work_that_names_it(broker: Br
     await values.free([name])
     assert await stored_messages(broker) == 0
     await values.free([name])
+
+
+async def test_what_a_node_gives_for_a_context_that_has_ended_is_freed(broker: Broker) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    @op(name="slow", inputs={"text": TEXT}, outputs={"made": make.op.outputs["value"]})
+    async def slow(text):  # type: ignore[no-untyped-def]
+        begun.set()
+        await go_on.wait()
+        return {"made": b"x" * 1_000_000}
+
+    async with asyncio.timeout(20), NatsOrchestrator.over(broker, "values") as orchestrator:
+        async with orchestrator(flow(slow, get=["made"])) as octx:
+            running = octx.run({"x": [Input(value="a", definition=TEXT)]})
+            task = asyncio.ensure_future(anext(running))
+            await begun.wait()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await running.aclose()
+            go_on.set()
+            while not orchestrator.dispatcher.dropped:
+                await asyncio.sleep(0.01)
+            await emptied(broker)
+
+
+async def test_values_of_a_context_that_fails_are_freed(broker: Broker, node: None) -> None:
+    @op(name="refuse_it", inputs={"made": make.op.outputs["value"]}, outputs={})
+    async def refuse_it(made):  # type: ignore[no-untyped-def]
+        raise ValueError(len(made))
+
+    with pytest.raises(OperationException):
+        await run(broker, flow(make, refuse_it, get=["made"]), {"x": inputs(make, recipe="bytes")})
+    await emptied(broker)
