@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from dffml.df.base import BaseInputSetContext, OperationException
-from dffml.df.exceptions import ValidatorMissing
+from dffml.df.exceptions import MultipleAncestorsFoundError, ValidatorMissing
 from dffml.df.types import Input, Stage
 
 from chatbot.orchestrator.plan import Plan, Step, permutations
@@ -137,6 +137,9 @@ class Context:
         try:
             for each in outputs:
                 self.add(self._values(call, each))
+        except MultipleAncestorsFoundError as error:
+            self._end(error)  # the flow's fault, not the operation's
+            return
         except Exception as error:  # noqa: BLE001 - a wrong output is the operation's failure
             self._busy = False
             self.fail(number, error)
