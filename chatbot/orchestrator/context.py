@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
 
+_UNRELATED = "unrelated"
+"""A condition for which its origin gave something, but no value: it is not missing."""
+
 
 class Call:
     """One parameter set of one step. `values` has DFFML's inputs, a default's own value."""
@@ -92,7 +95,7 @@ class Context:
         self._marks: list[list[int] | None] = [None] * len(plan.steps)
         self._completions: dict[int, asyncio.Future[None]] = {}
         self._called = [False] * len(plan.steps)
-        self._conditions: list[bool | None] = [None] * plan.condition_count
+        self._conditions: list[bool | str | None] = [None] * plan.condition_count
 
     def start(self, values: Iterable[Input]) -> None:
         """Begin with `values` (and the inputs that were there); also with none."""
@@ -178,7 +181,8 @@ class Context:
     def parameter_sets(self, steps: Iterable[Step]) -> Iterable[tuple[Step, dict[str, Any]]]:
         """Yield what is to be run of CLEANUP or OUTPUT, when nothing is outstanding."""
         for step in steps:
-            if step.parameters and self._holds(step):
+            listed = step.parameters or step.conditions or not step.operation.inputs
+            if listed and self._holds(step):
                 for values in self._permutations(step):
                     yield step, Call(self, 0, step, values).inputs
 
@@ -200,7 +204,7 @@ class Context:
             if source.accepts(item, step.name):
                 self._conditions[state] = bool(item.value)
             elif self._conditions[state] is None:
-                self._conditions[state] = False  # something came from there: not missing
+                self._conditions[state] = _UNRELATED
 
     def _flush(self, step: Step) -> None:
         """Call a step with every permutation that it has not been called with."""
@@ -242,7 +246,9 @@ class Context:
             state += len(sources)
             if None in states:
                 return False
-            if any(states):
+            # Of several origins of one condition, the last that gave a value for it decides.
+            given = [each for each in states if each is not _UNRELATED]
+            if given and given[-1]:
                 return True
         return False
 
