@@ -137,11 +137,10 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         self, operation: Operation, batch: Sequence[Inputs]
     ) -> list[Outputs | Exception]:
         """Run parameter sets, in one go where the operation can; what one raises is its own."""
-        implementation = self._instance(operation)
-        async with implementation(None, None) as context:
-            run_batch = getattr(context, "run_batch", None)
-            if run_batch is not None and len(batch) > 1:
-                return [_as_outputs(each) for each in await run_batch(list(batch))]
+        if len(batch) > 1 and self.batches(operation):
+            async with self._instance(operation)(None, None) as context:
+                given = await cast(Any, context).run_batch(list(batch))
+            return [_as_outputs(each) for each in given]
         return [await self._outputs_or_error(operation, inputs) for inputs in batch]
 
     async def _outputs_or_error(self, operation: Operation, inputs: Inputs) -> Outputs | Exception:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import inspect
 import logging
 import secrets
@@ -129,16 +130,34 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             lambda context: self.parent.dispatcher.spawn(finish(context)),
             self.parent.dispatcher.forget,
             strict=strict,
-            octx=self,
+            octx=self._forwarding() if self.config.dataflow.forward.book else self,
         )
         entry.running = context
         context.start([*inputs, *self.config.dataflow.seed, *self.early])
         return context
 
+    async def give_up(self, context: Context, handle: str) -> None:
+        """Run CLEANUP of a context that was cancelled, and free its inputs.
+
+        What CLEANUP raises is logged: nobody is left to tell.
+        """
+        try:
+            async for _ in self._run_stage(context, self.plan.cleanup):
+                pass
+        except Exception as error:
+            log.error("a cleanup operation failed: %s", type(error).__name__)
+            log.debug("a cleanup operation failed", exc_info=error)
+        finally:
+            entry = self.ictx.entries.get(handle)
+            if entry is not None and entry.running is context:
+                del self.ictx.entries[handle]
+
     def forward(self, values: list[Input]) -> None:
         """Pass on what the flow says is for a subflow, to those that run and those that will."""
         forward = self.config.dataflow.forward
         for item in values:
+            if not item.validated:
+                continue
             names = forward.get_instances_to_forward(item.definition)
             if not names:
                 continue
@@ -146,6 +165,13 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             for name in names:
                 if name in self.subflows:
                     self.subflows[name].ictx.receive([item])
+
+    def _forwarding(self) -> NatsOrchestratorContext:
+        """Return this, with subflows of its own: one context's values are not another's."""
+        own = copy.copy(self)
+        own.subflows = Subflows(own)
+        own.forwarded = []
+        return own
 
     async def results(self, context: Context, *, strict: bool = True) -> dict[str, Any]:
         """Run CLEANUP and, if the context did not fail, OUTPUT; return what OUTPUT gave.
@@ -225,7 +251,7 @@ class _Run:
     """One call of `run`: contexts that are fed in on one side and taken, ended, on the other.
 
     A context has its room until its result is taken: whoever iterates slowly is not run ahead
-    of. Leaving the block gives up what still runs.
+    of. Leaving the block gives up what still runs, and cleans up after it.
     """
 
     def __init__(
@@ -241,7 +267,7 @@ class _Run:
         self._halt = halt
         self._room = asyncio.Semaphore(most) if most else None
         self._ended: asyncio.Queue[_Ended | None] = asyncio.Queue()
-        self._running: set[Context] = set()
+        self._running: dict[Context, str] = {}
         self._started = 0
         self._feeding: asyncio.Future[None] | None = None
 
@@ -254,6 +280,8 @@ class _Run:
             await asyncio.gather(self._feeding, return_exceptions=True)
         for context in self._running:
             context.cancel()
+        for context, handle in self._running.items():
+            await self._octx.give_up(context, handle)
 
     async def results(
         self, given: AsyncIterator[tuple[BaseInputSetContext, list[Input]]]
@@ -283,16 +311,15 @@ class _Run:
                     await self._room.acquire()
                 self._started += 1
                 handle = await handle_of(ctx)
-                self._running.add(
-                    self._octx.start(ctx, handle, inputs, self._end, strict=self._strict)
-                )
+                context = self._octx.start(ctx, handle, inputs, self._end, strict=self._strict)
+                self._running[context] = handle
                 if self._halt is not None and self._halt.is_set():
                     break
         finally:
             self._ended.put_nowait(None)
 
     async def _end(self, context: Context) -> None:
-        self._running.discard(context)
+        self._running.pop(context, None)
         try:
             results = await self._octx.results(context, strict=self._strict)
         except Exception as error:  # noqa: BLE001 - handed to whoever iterates
