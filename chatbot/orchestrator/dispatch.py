@@ -281,6 +281,8 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
         call: Call,
     ) -> None:
         async with lctx.hold(call.parents):
+            if call.number not in call.context.calls:
+                return  # its context has ended while it waited: nobody would tell us of its end
             record = self.remote.get(call.step.name)
             if record is None:
                 await self._run_here(call)
