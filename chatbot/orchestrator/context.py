@@ -197,7 +197,7 @@ class Context:
                 held = self._slots[slot.number]
                 if held is None:
                     self._slots[slot.number] = [item]
-                else:
+                elif held[-1] is not item:  # two sources of the parameter may both take it
                     held.append(item)
         for step, state, source in feed.conditions:
             touched[step.index] = step
