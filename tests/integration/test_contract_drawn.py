@@ -50,7 +50,12 @@ def test_both_orchestrators_do_what_the_model_says(tmp_path: Path) -> None:
         broker, memory = runner.run(open_all(stack))
         try:
 
-            @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+            @settings(
+                max_examples=100,
+                deadline=None,
+                phases=[Phase.reuse, Phase.generate],  # shrinking takes minutes
+                suppress_health_check=[HealthCheck.too_slow],
+            )
             @given(drawn())
             def agree(flow: Drawn) -> None:
                 runner.run(check(broker, memory, flow))
