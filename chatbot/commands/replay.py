@@ -167,7 +167,7 @@ async def _decisions(
             running.popleft()
     finally:
         for context, _ in running:
-            octx.stop(context)
+            await octx.give_up(context)
 
 
 def _run(

@@ -176,11 +176,10 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
 
         `stream` is given the position of a parameter set in the batch, and what it yields.
         """
-        implementation = self._instance(operation)
-        async with implementation(None, None) as context:
-            run_batch = getattr(context, "run_batch", None)
-            if run_batch is not None and len(batch) > 1:
-                return [_as_outputs(each) for each in await run_batch(list(batch))]
+        if len(batch) > 1 and self.batches(operation):
+            async with self._instance(operation)(None, None) as context:
+                given = await cast(Any, context).run_batch(list(batch))
+            return [_as_outputs(each) for each in given]
         return [
             await self._outputs_or_error(operation, inputs, stream and functools.partial(stream, i))
             for i, inputs in enumerate(batch)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from dffml.df.base import BaseInputSetContext, OperationException
-from dffml.df.exceptions import ValidatorMissing
+from dffml.df.exceptions import MultipleAncestorsFoundError, ValidatorMissing
 from dffml.df.types import Input
 
 from chatbot.orchestrator.plan import NOWHERE, Plan, Source, Step, Targets, permutations
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 NOTHING: frozenset[int] = frozenset()
 _numbers = itertools.count(1)
+
+_UNRELATED = "unrelated"
+"""A condition for which its origin gave something, but no value: it is not missing."""
 
 
 class Call:
@@ -128,7 +131,7 @@ class Context:
         self._last = 0
         self._slots: list[list[Any] | None] = [None] * plan.slot_count
         self._marks: list[list[int] | None] = [None] * len(plan.steps)
-        self._conditions: list[bool | None] = [None] * plan.condition_count
+        self._conditions: list[bool | str | None] = [None] * plan.condition_count
         self._completions: dict[int, asyncio.Future[None]] | None = None
 
     def start(self, values: Iterable[Input]) -> None:
@@ -178,6 +181,9 @@ class Context:
         try:
             for each in outputs:
                 self._take(call, each)
+        except MultipleAncestorsFoundError as error:
+            self._end(error)  # the flow's fault, not the operation's
+            return
         except Exception as error:  # noqa: BLE001 - a wrong output is the operation's failure
             self.fail(number, error)
             return
@@ -195,6 +201,8 @@ class Context:
         try:
             for each in outputs:
                 self._take(call, each)
+        except MultipleAncestorsFoundError as error:
+            self._end(error)
         except Exception as error:  # noqa: BLE001 - a wrong output is the operation's failure
             self.fail(number, error)
 
@@ -248,12 +256,15 @@ class Context:
         self._give_up()
 
     def parameter_sets(self, steps: Iterable[Step]) -> Iterable[tuple[Step, dict[str, Any]]]:
-        """Yield what is to be run of CLEANUP or OUTPUT, when nothing is outstanding."""
+        """Yield what is to be run of CLEANUP or OUTPUT, once, when nothing is outstanding."""
         for step in steps:
             if step.alone:
-                for item in self._slots[step.first_slot] or ():
+                held, self._slots[step.first_slot] = self._slots[step.first_slot], None
+                for item in held or ():
                     yield step, {step.names[0]: item.value}
-            elif step.parameters and self._holds(step):
+            elif (step.parameters or step.conditions or not step.operation.inputs) and self._holds(
+                step
+            ):
                 for values in self._permutations(step):
                     yield step, Call(self, 0, step, values).inputs
 
@@ -303,7 +314,7 @@ class Context:
             if counts and (source is None or source.accepts(item, step.name)):
                 self._conditions[state] = bool(item.value)
             elif self._conditions[state] is None:
-                self._conditions[state] = False  # something came from there: not missing
+                self._conditions[state] = _UNRELATED
 
     def _flush(self, step: Step) -> None:
         """Call a step with every permutation that it has not been called with."""
@@ -336,7 +347,9 @@ class Context:
             state += len(sources)
             if None in states:
                 return False
-            if any(states):
+            # Of several origins of one condition, the last that gave a value for it decides.
+            given = [each for each in states if each is not _UNRELATED]
+            if given and given[-1]:
                 return True
         return False
 

@@ -258,7 +258,7 @@ class Intake:
 
     async def _hand_back(self, message_id: str, running: Running) -> None:
         if running.context is not None:
-            self._octx.stop(running.context)
+            await self._octx.give_up(running.context)
         self._forget(message_id)
         await running.taken.nak(HANDED_BACK)
 
@@ -268,7 +268,7 @@ class Intake:
                 await self._idle.wait()
         for message_id, running in list(self._running.items()):
             if running.context is not None:
-                self._octx.stop(running.context)
+                await self._octx.give_up(running.context)
             self._forget(message_id)
 
     def _forget(self, message_id: str) -> None:

@@ -350,20 +350,20 @@ def permutations(
         marks[:] = counts
         yield from itertools.product(*everything)
         return
-    # New: at least one new item. The i-th term has its first new item in slot i. What is old is
-    # taken only for a slot before one with something new: else each item would cost all before it.
+    # New: at least one new item. The i-th term has its first new item in slot i. Only what a
+    # term yields is copied, so that an item costs the same however many came before it.
     terms = [
-        (
-            *(
-                before[:done] if before else default
-                for before, done, default in zip(slots[:i], marks, defaults, strict=False)
-            ),
-            slot[mark:],
-            *everything[i + 1 :],
-        )
+        (*_old(slots[:i], marks, defaults), slot[mark:], *everything[i + 1 :])
         for i, (slot, mark) in enumerate(zip(slots, marks, strict=True))
         if len(slot) > mark
     ]
     marks[:] = counts
     for term in terms:
         yield from itertools.product(*term)
+
+
+def _old(
+    slots: Sequence[Sequence[Any]], marks: Sequence[int], defaults: Sequence[Any]
+) -> Iterator[Sequence[Any]]:
+    for slot, mark, default in zip(slots, marks, defaults, strict=False):
+        yield slot[:mark] if slot else default

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import inspect
 import logging
 import secrets
@@ -139,7 +140,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             self._finish,
             self.parent.dispatcher.forget,
             strict=strict,
-            octx=self,
+            octx=self._forwarding() if self.plan.forwards else self,
         )
         context.ended, context.entry = ended, entry
         entry.running.append(context)
@@ -147,15 +148,28 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         self.parent.dispatcher.turn.run()
         return context
 
-    def stop(self, context: Context) -> None:
-        """Give a context up: nobody is told, and its inputs are freed."""
+    async def give_up(self, context: Context) -> None:
+        """End a context before its time: CLEANUP runs, its inputs are freed, nobody is told.
+
+        What CLEANUP raises is logged.
+        """
         context.cancel()
-        self._free(context)
+        context.ended = None
+        try:
+            async for _ in outputs.run(context, self.plan.cleanup, self.nctx, self):
+                pass
+        except Exception as error:
+            log.error("a cleanup operation failed: %s", type(error).__name__)
+            log.debug("a cleanup operation failed", exc_info=error)
+        finally:
+            self._free(context)
 
     def forward(self, values: list[Input]) -> None:
         """Pass on what the flow says is for a subflow, to those that run and those that will."""
         forward = self.config.dataflow.forward
         for item in values:
+            if not item.validated:
+                continue
             names = forward.get_instances_to_forward(item.definition)
             if not names:
                 continue
@@ -187,6 +201,13 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
 
     def operations_parameter_set_pairs(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("the compiled plan joins inputs (see plan.permutations)")
+
+    def _forwarding(self) -> NatsOrchestratorContext:
+        """Return this, with subflows of its own: one context's values are not another's."""
+        own = copy.copy(self)
+        own.subflows = Subflows(own)
+        own.forwarded = []
+        return own
 
     def definition(self, name: str) -> Definition:
         """Return a definition of the dataflow by its name; `KeyError` if it has none."""
@@ -249,7 +270,7 @@ class _Run:
     """One call of `run`: contexts that are fed in on one side and taken, ended, on the other.
 
     A context has its room until its result is taken: whoever iterates slowly is not run ahead
-    of. Leaving the block gives up what still runs.
+    of. Leaving the block gives up what still runs, and cleans up after it.
     """
 
     def __init__(
@@ -278,7 +299,9 @@ class _Run:
             self._feeding.cancel()
             await asyncio.gather(self._feeding, return_exceptions=True)
         for context in self._running:
-            self._octx.stop(context)
+            context.cancel()
+        for context in self._running:
+            await self._octx.give_up(context)
 
     async def results(
         self, given: tuple[Any, ...], ctx: BaseInputSetContext | None
@@ -312,23 +335,25 @@ class _Run:
         if not given:
             await self._start(ctx or _new_context(), [])
         for each in given:
-            if not inspect.isasyncgen(each):
+            if inspect.isasyncgen(each):
+                async with contextlib.aclosing(each):
+                    async for one in each:
+                        await self._feed_one(one, ctx)
+                        if self._halted:
+                            return
+            else:
                 await self._feed_one(each, ctx)
-                continue
-            async with contextlib.aclosing(each):
-                async for one in each:
-                    await self._feed_one(one, ctx)
-                    if self._halted:
-                        return
+            if self._halted:
+                return
 
     async def _feed_one(self, given: Any, ctx: BaseInputSetContext | None) -> None:
         """Start the contexts of a dict, one context of a list or an input set."""
         if isinstance(given, dict):
             for name, inputs in given.items():
-                if self._halted:
-                    return
                 named = StringInputSetContext(name) if isinstance(name, str) else name
                 await self._start(named, inputs)
+                if self._halted:
+                    return
         elif isinstance(given, BaseInputSet):
             await self._start(given.ctx, [item async for item in given.inputs()])
         else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chatbot.broker import Broker, EmbeddedServer, connect
+from chatbot.settings import NATS_URL
 
 
 @pytest.fixture
@@ -20,3 +21,10 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
 async def broker(nats_server: EmbeddedServer) -> AsyncIterator[Broker]:
     async with connect(nats_server.url, name="test") as broker:
         yield broker
+
+
+@pytest.fixture
+def nats_address(nats_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have orchestrators use the server; its address."""
+    monkeypatch.setenv(NATS_URL, nats_server.url)
+    return nats_server.url

@@ -1,0 +1,258 @@
+"""The contract: flows within flows, and what is forwarded to them. Over both orchestrators."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from dffml import DataFlow, Definition, Input, op
+from dffml.df.base import OperationException, OperationImplementationContext
+from dffml.operation.dataflow import (
+    InvalidCustomRunDataFlowContext,
+    InvalidCustomRunDataFlowOutputs,
+    RunDataFlowConfig,
+    run_dataflow,
+)
+from dffml.operation.output import GetSingle
+
+from tests.integration.orchestrators import (
+    EVERY,
+    HERE,
+    PRIMARY,
+    A,
+    B,
+    C,
+    D,
+    Kind,
+    collecting,
+    given,
+    over,
+)
+
+pytestmark = pytest.mark.usefixtures("nats_address")
+
+WORDS = Definition(name="words", primitive="string")
+PASSED = Definition(name="passed", primitive="string")
+RESULTS = run_dataflow.op.outputs["results"]
+
+
+@op(name="double", inputs={"a": A}, outputs={"b": B})
+async def double(a):  # type: ignore[no-untyped-def]
+    if a == "bad":
+        raise ValueError(a)
+    return {"b": a * 2}
+
+
+def single(name: str, *operations: Any) -> DataFlow:
+    """Return a flow of `operations` that gives one value of the definition `name`."""
+    made = DataFlow(*operations, GetSingle)
+    made.seed.extend(given(GetSingle.op.inputs["spec"], [name]))
+    return made
+
+
+def embedded(inner: DataFlow, takes: dict[str, Definition], gives: dict[str, Definition]) -> Any:
+    """Return a flow that runs `inner` as an operation, under the name `inner`."""
+    made = single(next(iter(gives)), run_dataflow)
+    (own,) = (name for name in made.operations if name == run_dataflow.op.name)
+    operation = made.operations.pop(own)
+    made.operations["inner"] = operation._replace(inputs=takes, outputs=gives, expand=[])
+    made.configs["inner"] = RunDataFlowConfig(inner)
+    made.update(auto_flow=True)
+    return made
+
+
+@EVERY
+async def test_a_subflow_is_an_operation(kind: Kind) -> None:
+    made = embedded(single("b", double), {"a": A}, {"b": B})
+    found = await kind.run(made, {name: given(A, name) for name in "xyz"})
+    assert found == {"x": {"b": "xx"}, "y": {"b": "yy"}, "z": {"b": "zz"}}
+
+
+@EVERY
+async def test_a_subflow_takes_several_inputs(kind: Kind) -> None:
+    @op(name="join", inputs={"a": A, "c": C}, outputs={"b": B})
+    async def join(a, c):
+        return {"b": a + c}
+
+    made = embedded(single("b", join), {"a": A, "c": C}, {"b": B})
+    assert await kind.only(made, given(A, "1") + given(C, "2")) == {"b": "12"}
+
+
+@EVERY
+async def test_subflows_nest(kind: Kind) -> None:
+    inner = embedded(single("b", double), {"a": A}, {"b": B})
+    made = embedded(inner, {"a": A}, {"b": B})
+    outermost = embedded(made, {"a": A}, {"b": B})
+    assert await kind.only(outermost, given(A, "1")) == {"b": "11"}
+
+
+@EVERY
+async def test_a_subflow_s_failure_is_the_operation_s(kind: Kind) -> None:
+    made = embedded(single("b", double), {"a": A}, {"b": B})
+    with pytest.raises(OperationException, match="inner") as raised:
+        await kind.run(made, given(A, "bad"))
+    within = raised.value.__cause__
+    assert isinstance(within, OperationException)
+    assert isinstance(within.__cause__, ValueError)
+
+
+@EVERY
+async def test_a_subflow_must_give_what_the_operation_declares(kind: Kind) -> None:
+    made = embedded(single("b", double), {"a": A}, {"c": C})
+    with pytest.raises(OperationException) as raised:
+        await kind.run(made, given(A, "1"))
+    assert isinstance(raised.value.__cause__, InvalidCustomRunDataFlowOutputs)
+    number = Definition(name="a", primitive="int")
+    made = embedded(single("b", double), {"a": number}, {"b": B})
+    with pytest.raises(OperationException) as raised:
+        await kind.run(made, given(number, 1))
+    assert isinstance(raised.value.__cause__, InvalidCustomRunDataFlowContext)
+
+
+@EVERY
+async def test_a_subflow_may_be_given_contexts_of_its_own(kind: Kind) -> None:
+    inner = single("b", double)
+    made = collecting(run_dataflow, of=[])
+    made.configs[run_dataflow.op.name] = RunDataFlowConfig(inner)
+    seen: list[Any] = []
+
+    @op(name="take", inputs={"results": RESULTS}, outputs={})
+    async def take(results):
+        seen.append(results)
+
+    made = DataFlow(run_dataflow, take)
+    made.configs[run_dataflow.op.name] = RunDataFlowConfig(inner)
+    asked = {
+        "x": [{"value": "1", "definition": "a"}],
+        "y": [{"value": "2", "definition": "a"}, {"value": "3", "definition": "c"}],
+    }
+    inner.definitions["c"] = C
+    await kind.run(made, given(run_dataflow.op.inputs["inputs"], asked))
+    found: dict[str, Any] = {}
+    for each in seen:
+        found |= each
+    assert found == {"x": {"b": "11"}, "y": {"b": "22"}}
+    assert len(seen) == 2, "each context's result is a value of its own"
+
+
+@HERE
+async def test_an_operation_may_run_a_flow_by_itself(kind: Kind) -> None:
+    inner = single("b", double)
+
+    @op(name="within", inputs={"a": A}, outputs={"d": D}, config_cls=RunDataFlowConfig)
+    class Within(OperationImplementationContext):
+        async def run(self, inputs):
+            async with self.subflow(self.config.dataflow) as octx:
+                assert self.octx.subflows["within"] is octx
+                found = [r async for _, r in octx.run({"x": given(A, inputs["a"])})]
+            return {"d": found[0]["b"]}
+
+    made = single("d", Within)
+    made.configs["within"] = RunDataFlowConfig(inner)
+    assert await kind.only(made, given(A, "1")) == {"d": "11"}
+
+
+# Forwarding.
+
+
+def joining(joined: list[Any], started: asyncio.Event, gate: asyncio.Event) -> DataFlow:
+    """Return a flow that ends when `gate` opens, and joins `a` with what is forwarded to it."""
+
+    @op(name="hold", inputs={"a": A}, outputs={"b": B})
+    async def hold(a):
+        started.set()
+        await gate.wait()
+        return {"b": a}
+
+    @op(name="join", inputs={"a": A, "passed": PASSED}, outputs={})
+    async def join(a, passed):
+        joined.append((a, passed))
+        gate.set()
+
+    return single("b", hold, join)
+
+
+@HERE
+@pytest.mark.parametrize("depth", [1, 2])
+async def test_values_that_come_are_forwarded_to_a_subflow_that_runs(
+    kind: Kind, depth: int
+) -> None:
+    joined: list[Any] = []
+    started, gate = asyncio.Event(), asyncio.Event()
+
+    @op(name="late", inputs={"c": C}, outputs={})
+    async def late(self, c):
+        await started.wait()
+        for definition in (D, PASSED):
+            await self.octx.ictx.cadd(self.ctx, Input(value=c, definition=definition))
+
+    made = joining(joined, started, gate)
+    for level in range(depth):
+        made = embedded(made, {"a": A}, {"b": B})
+        made.forward.add("inner", [PASSED])
+        if level == depth - 1:
+            made.operations["late"] = late
+            made.update(auto_flow=True)
+    assert await kind.only(made, given(A, "1") + given(C, "p")) == {"b": "1"}
+    assert joined == [("1", "p")]
+
+
+@over(PRIMARY)  # DFFML's own loses what comes before the subflow has registered
+@pytest.mark.parametrize("depth", [1, 2])
+async def test_values_that_came_before_are_forwarded_when_the_subflow_starts(
+    kind: Kind, depth: int
+) -> None:
+    joined: list[Any] = []
+    made = joining(joined, asyncio.Event(), asyncio.Event())
+    for _ in range(depth):
+        made = embedded(made, {"a": A}, {"b": B})
+        made.forward.add("inner", [PASSED])
+    made.seed.extend(given(PASSED, "seeded"))
+    assert await kind.only(made, given(PASSED, "p") + given(A, "1")) == {"b": "1"}
+    assert sorted(joined) == [("1", "p"), ("1", "seeded")]
+
+
+@over(PRIMARY)
+async def test_what_is_forwarded_stays_within_its_context(kind: Kind) -> None:
+    joined: list[Any] = []
+    started = asyncio.Event()
+
+    @op(name="join", inputs={"a": A, "passed": PASSED}, outputs={"b": B})
+    async def join(a, passed):
+        joined.append((a, passed))
+        started.set()
+        return {"b": a}
+
+    made = embedded(single("b", join), {"a": A}, {"b": B})
+    made.forward.add("inner", [PASSED])
+    inputs = {name: given(A, name) + given(PASSED, name) for name in "xyz"}
+    assert await kind.run(made, inputs) == {name: {"b": name} for name in "xyz"}
+    assert sorted(joined) == [(name, name) for name in "xyz"]
+
+
+@over(PRIMARY)
+async def test_only_what_the_flow_says_is_forwarded_and_only_if_it_is_valid(kind: Kind) -> None:
+    seen: list[Any] = []
+
+    @op(name="look", inputs={"a": A}, outputs={"b": B})
+    async def look(self, a):
+        for definition in (A, C, PASSED, WORDS):
+            async with self.octx.ictx.definitions(self.ctx) as held:
+                seen.extend([item.value async for item in held.inputs(definition)])
+        return {"b": a}
+
+    words = WORDS._replace(validate="check")
+
+    @op(name="check", inputs={"words": words}, outputs={}, validator=True)
+    async def check(words):
+        return None
+
+    made = embedded(single("b", look), {"a": A}, {"b": B})
+    made.operations["check"] = check
+    made.update(auto_flow=True)
+    made.forward.add("inner", [PASSED, words])
+    made.forward.add("other", [C])
+    inputs = given(PASSED, "p") + given(C, "c") + given(words, "w") + given(A, "1")
+    assert await kind.only(made, inputs) == {"b": "1"}
+    assert seen == ["1", "p"]
