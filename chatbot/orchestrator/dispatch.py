@@ -87,6 +87,11 @@ class Dispatcher:
         """Drop the result of `call` when it comes: its context has ended."""
         self._outstanding.pop((call.context.number, call.number), None)
 
+    @property
+    def waits(self) -> bool:
+        """Whether calls are out, whose results have not come."""
+        return bool(self._outstanding)
+
     def spawn(self, coroutine: Any) -> None:
         """Run `coroutine` beside, until the dispatcher closes. What it raises is logged."""
         task = asyncio.ensure_future(coroutine)
