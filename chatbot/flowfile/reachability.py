@@ -69,9 +69,9 @@ def _why(name: str, first: Mapping[str, Need]) -> str:
     if not need.sources:
         return f"{need.what} comes from nowhere"
     circle = _circle(name, first)
-    if circle == [name]:
+    if set(need.sources) == {name}:
         return f"{need.what} comes only from itself"
-    if circle:
+    if len(circle) > 1:
         return f"{need.what} waits for itself, round {' ← '.join([*circle, name])}"
     sources = " and ".join(f"`{source}`" for source in dict.fromkeys(need.sources))
     return f"{need.what} comes only from {sources}, which can never start"
