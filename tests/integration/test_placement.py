@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -288,32 +289,56 @@ async def test_what_no_node_offers_is_said_once_and_again_when_it_changes(
     assert said("") == 3, caplog.text
 
 
-async def test_nothing_is_said_of_what_the_own_node_runs(
+async def test_it_is_not_said_again_at_each_look(
+    broker: Broker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortage, "PATIENCE", 0.0)
+    gate, loud = (placing.record(operation, None) for operation in (Gate.op, shout.op))
+    async with Roster.follow(broker) as roster:
+        looking = shortage.Shortage(roster)
+        looking.look([gate], waits=False)
+        assert not caplog.records, "nothing waits"
+        for _ in range(5):
+            looking.look([gate], waits=True)
+            looking.look([gate], waits=False)
+        assert len(caplog.records) == 1
+        for _ in range(5):
+            looking.look([gate, loud], waits=True)
+        assert len(caplog.records) == 2, "that another is missing is new"
+
+
+@dataclass
+class Wanting:
+    thing: str
+
+
+async def test_nothing_is_said_of_what_only_this_process_has(
     nats_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Its own node runs it, or says itself why it cannot."""
     monkeypatch.setenv(NATS_URL, nats_server.url)
     monkeypatch.setattr(shortage, "PATIENCE", 0.0)
-    looked = asyncio.Event()
+    text = Definition("closure.text", "string")
 
-    @op(name="patient", inputs={"text": Definition("patient.text", "string")}, outputs={})
+    @op(name="unable", inputs={"text": text}, outputs={}, config_cls=Wanting)
+    async def unable(self, text):  # type: ignore[no-untyped-def]
+        return None
+
+    @op(name="patient", inputs={"text": text}, outputs={})
     async def patient(text):  # type: ignore[no-untyped-def]
-        await looked.wait()
+        await asyncio.Event().wait()
 
+    given = [Input(value="x", definition=each) for each in (text, shout.op.inputs["text"])]
     async with asyncio.timeout(20), NatsOrchestrator.withconfig({}) as orchestrator:
-        async with orchestrator(DataFlow(patient, shout)) as octx:
-            watched = asyncio.ensure_future(_looked(caplog, looked))
-            given = Input(value="x", definition=patient.op.inputs["text"])
-            both = [given, Input(value="y", definition=shout.op.inputs["text"])]
-            task = asyncio.ensure_future(_all(octx.run({"x": both})))
-            await watched
-            assert "patient" not in caplog.text
-            async with labelled(orchestrator._broker, ["test_shout"]):
-                await task
-
-
-async def _looked(caplog: pytest.LogCaptureFixture, looked: asyncio.Event) -> None:
-    await until(lambda: "no node runs test_shout" in caplog.text)
-    looked.set()
+        flow = DataFlow(unable, patient, shout)
+        flow.configs["unable"] = {"another": "thing"}
+        async with orchestrator(flow) as octx:
+            task = asyncio.ensure_future(_all(octx.run({"x": given})))
+            await until(lambda: "no node runs test_shout:" in caplog.text)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert "cannot run unable" in caplog.text
+    assert caplog.text.count("no node runs") == 1
 
 
 async def _all(given: AsyncIterator[Any]) -> list[Any]:
