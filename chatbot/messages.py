@@ -186,15 +186,23 @@ class OperationRecord(Record, frozen=True):
     private: bool = False
     """Only the process that says so has it: no other node takes its work."""
 
+    labels: tuple[str, ...] = ()
+    """Only nodes that have all of these take its work (see `chatbot.labels`)."""
 
-class FlowRecord(Record, frozen=True):
-    """A flow as all see it: its revision and the operations that nodes run."""
+
+class FlowRecord(Record, frozen=True, omit_defaults=False):
+    """A flow as all see it: its revision and the operations that nodes run.
+
+    As the other announcements it says its protocol always: left out as a default, it would be
+    read as the reader's own.
+    """
 
     flow: str
     revision: str
     operations: list[OperationRecord] = []
     protocol: int = PROTOCOL
     primary: str = ""
+    version: str = ""
 
 
 class OperationStats(Record, frozen=True):
@@ -207,7 +215,7 @@ class OperationStats(Record, frozen=True):
     rate: float = 0.0
 
 
-class NodeRecord(Record, frozen=True):
+class NodeRecord(Record, frozen=True, omit_defaults=False):
     """A node's announcement; it expires unless it is renewed."""
 
     id: str
@@ -218,10 +226,14 @@ class NodeRecord(Record, frozen=True):
     offers: list[str] = []
     operations: dict[str, OperationStats] = {}
     protocol: int = PROTOCOL
+    labels: list[str] = []
 
 
-class PrimaryRecord(Record, frozen=True):
-    """A primary's announcement; it expires unless it is renewed."""
+class PrimaryRecord(Record, frozen=True, omit_defaults=False):
+    """A primary's announcement; it expires unless it is renewed.
+
+    `dropped` counts the results that came for no call of its own.
+    """
 
     id: str
     flow: str
@@ -234,6 +246,52 @@ class PrimaryRecord(Record, frozen=True):
     rate: float = 0.0
     listeners: list[str] = []
     protocol: int = PROTOCOL
+    dropped: int = 0
+
+
+class Stranger(Record, frozen=True):
+    """A process that we do not talk with: it speaks another protocol, or nothing we understand.
+
+    `kind` is what it announced (`node`, `primary`, `flow`) under `key`; the rest is what can be
+    read of it. `protocol` is 0 where not even that can.
+    """
+
+    kind: str
+    key: str
+    protocol: int = 0
+    version: str = ""
+    host: str = ""
+    pid: int = 0
+    flow: str = ""
+
+
+class _Header(Record, frozen=True):
+    """What an announcement of any protocol is expected to have."""
+
+    protocol: int = 0
+    version: str = ""
+    host: str = ""
+    pid: int = 0
+    flow: str = ""
+
+
+def announced(kind: type[R], name: str, key: str, data: bytes) -> R | Stranger:
+    """Return the announcement in `data`, or as much as can be read of a stranger's.
+
+    `name` and `key` are what a stranger is called by: its `kind` and `key`.
+    """
+    try:
+        header = _Header.decode(data)
+    except msgspec.MsgspecError:
+        return Stranger(name, key)
+    if header.protocol == PROTOCOL:
+        try:
+            return kind.decode(data)
+        except msgspec.MsgspecError:
+            pass  # its protocol notwithstanding
+    return Stranger(
+        name, key, header.protocol, header.version, header.host, header.pid, header.flow
+    )
 
 
 def digest(*parts: str | bytes, length: int = 20) -> str:

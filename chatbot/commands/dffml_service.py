@@ -37,6 +37,7 @@ def dffml_main(arguments: list[str]) -> int:
 class NodeRunConfig:
     operations: list[str] = field("Operations that the node may run")
     nats: str = field("Address of the NATS server", default=None)
+    labels: list[str] = field("What flows may ask of the node: gpu, size=large", default=None)
     quiet: bool = field("Say only what is wrong", default=False)
 
 
@@ -47,7 +48,10 @@ class Run(CMD):
 
     async def run(self) -> None:
         screen = Screen(quiet=self.quiet)
-        await service.until_signal(lambda: run_node(self.operations, self.nats, None, screen))
+        labels = self.labels or ()
+        await service.until_signal(
+            lambda: run_node(self.operations, self.nats, None, screen, labels)
+        )
 
 
 class NodeService(CMD):

@@ -11,18 +11,26 @@ from chatbot.broker import connect
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import existing
 from chatbot.errors import ConnectError
+from chatbot.labels import of_this_machine
 from chatbot.nodes.node import Node, check_names
 
 LOOK = 0.3
 """Seconds between looks for a bot that is about to start."""
 
 
-async def run(names: Sequence[str], nats: str | None, data: Path | None, screen: Screen) -> int:
+async def run(
+    names: Sequence[str],
+    nats: str | None,
+    data: Path | None,
+    screen: Screen,
+    labels: Sequence[str] = (),
+) -> int:
     """Run operations for the flows that need them, until a signal drains it."""
     check_names(frozenset(names))
+    of_this_machine(labels)  # what is wrong with them is told before we wait for a bot
     url = await _address(nats, data, screen)
     async with connect(url, name="chatbot-node") as broker:
-        node = Node(broker, names, progress=screen.say)
+        node = Node(broker, names, labels=labels, progress=screen.say)
         screen.say(f"node {node.id} at {broker.address}")
         await service.unless(broker.closed, node.run())
     return 0

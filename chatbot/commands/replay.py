@@ -23,7 +23,13 @@ from chatbot import service
 from chatbot.broker import connect, streams
 from chatbot.broker.subjects import Lane
 from chatbot.commands import chatlog
-from chatbot.commands.run import local_node, make_ready
+from chatbot.commands.run import (
+    for_this_machine,
+    local_node,
+    make_ready,
+    names_of,
+    say_what_is_missing,
+)
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import serving
 from chatbot.commands.tally import Tally, show
@@ -31,6 +37,7 @@ from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
 from chatbot.messages import ChatMessage, OperationRecord, Outcome
 from chatbot.nodes.roster import Roster
+from chatbot.nodes.shortage import may_run
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.intake import fields_of, in_general_terms, inputs_of, outcome_of, root_of
 from chatbot.orchestrator.primary import orchestrator
@@ -99,7 +106,7 @@ async def _start(
         broker = await stack.enter_async_context(connect(url, name="chatbot-replay"))
         await streams.ensure(broker, streams.account_streams())
         roster = await stack.enter_async_context(Roster.follow(broker))
-        running = await stack.enter_async_context(orchestrator(broker, flow, Lane.BULK))
+        running = await stack.enter_async_context(orchestrator(broker, flow, Lane.BULK, roster))
         octx = await stack.enter_async_context(running(flow.dataflow))
     failure = await _have_nodes(options, url, running.records, roster, screen, stack)
     return octx, failure
@@ -115,19 +122,13 @@ async def _have_nodes(
 ) -> Failure | None:
     """Wait for nodes that run the operations; start one where nobody offers to."""
     failure = None
-    wanted = sorted({record.name for record in records})
-    lacking = set(wanted) - {name for node in roster.nodes for name in node.offers}
-    if lacking and options.node:
-        failure = await stack.enter_async_context(local_node(url, wanted))
-    elif lacking:
-        names = " ".join(sorted(lacking))
-        screen.say(f"waiting for a node; start one with: chatbot node run {names}")
-
-    def missing() -> list[str]:
-        return [record.name for record in records if not roster.offers(record.key)]
-
-    with screen.busy(f"waiting for a node that runs {', '.join(wanted)}"):
-        await service.unless(failure, make_ready(missing, roster))
+    lacking = [r for r in records if not any(may_run(node, r) for node in roster.nodes)]
+    here = for_this_machine(records) if options.node and for_this_machine(lacking) else []
+    if here:
+        failure = await stack.enter_async_context(local_node(url, here))
+    say_what_is_missing([each for each in lacking if each not in here], roster, screen)
+    with screen.busy(f"waiting for a node that runs {', '.join(names_of(records))}"):
+        await service.unless(failure, make_ready(records, roster))
     return failure
 
 

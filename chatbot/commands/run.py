@@ -8,7 +8,7 @@ import os
 import secrets
 import shlex
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -23,8 +23,11 @@ from chatbot.commands.server import serving
 from chatbot.errors import UsageError
 from chatbot.flowfile.flow import Flow, ListenerSection
 from chatbot.flowfile.load import load
+from chatbot.labels import fits, of_this_machine
 from chatbot.listeners.bridge import Listener, NatsBridge
+from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
+from chatbot.nodes.shortage import may_run, start_commands
 from chatbot.orchestrator.primary import primary
 
 LISTENERS = "chatbot.listener"
@@ -63,14 +66,17 @@ async def run(options: RunOptions, screen: Screen) -> int:
             intake = await stack.enter_async_context(
                 primary(broker, flow, roster, listeners=lambda: names)
             )
-            operations = sorted({record.name for record in intake.records})
+            here = for_this_machine(intake.records) if options.node else []
             failure = None
-            if options.node and operations:
-                failure = await stack.enter_async_context(local_node(url, operations))
-        _say_how_to_join(screen, server, operations)
-        if options.node and operations:
-            with screen.busy(f"starting {', '.join(operations)} on a node"):
-                await service.unless(failure, make_ready(lambda: intake.missing, roster))
+            if here:
+                failure = await stack.enter_async_context(local_node(url, here))
+        _say_how_to_join(screen, server, intake.records)
+        if here:
+            with screen.busy(f"starting {', '.join(names_of(here))} on a node"):
+                await service.unless(failure, make_ready(here, roster))
+        elsewhere = [each for each in intake.records if each not in here]
+        if options.node:
+            say_what_is_missing(elsewhere, roster, screen)
         for name in names:
             screen.say(f"{flow.name} listens: {name}")
         await service.unless(
@@ -107,24 +113,42 @@ def _make(section: ListenerSection) -> Listener:
     return made
 
 
+def for_this_machine(records: Sequence[OperationRecord]) -> list[OperationRecord]:
+    """Return the operations that a node on this machine may run, as it has no other labels."""
+    labels = of_this_machine(())
+    return [record for record in records if fits(record.labels, labels)]
+
+
+def names_of(records: Sequence[OperationRecord]) -> list[str]:
+    return sorted({record.name for record in records})
+
+
 @asynccontextmanager
 async def local_node(
-    url: str, operations: Sequence[str]
+    url: str, records: Sequence[OperationRecord]
 ) -> AsyncIterator[asyncio.Future[NoReturn]]:
     """Run a node as a process of its own; the credential goes by its environment.
 
     Yields a future that fails when the node says that it cannot run here.
     """
     environment = settings.child_environment(**{settings.NATS_URL: url})
-    async with service.child(["node", "run", "--quiet", *operations], environment) as failure:
+    arguments = ["node", "run", "--quiet", *names_of(records)]
+    async with service.child(arguments, environment) as failure:
         yield failure
 
 
-async def make_ready(missing: Callable[[], Sequence[Any]], roster: Roster) -> None:
-    """Wait until nothing is missing: nodes offer what the flow needs."""
-    while missing():
+async def make_ready(records: Sequence[OperationRecord], roster: Roster) -> None:
+    """Wait until nodes offer all of these operations."""
+    while not {record.key for record in records} <= roster.offered:
         roster.changed.clear()
         await roster.changed.wait()
+
+
+def say_what_is_missing(records: Sequence[OperationRecord], roster: Roster, screen: Screen) -> None:
+    """Tell people which nodes to start, where none will run an operation."""
+    lacking = [r for r in records if not any(may_run(node, r) for node in roster.nodes)]
+    for command in start_commands(lacking):
+        screen.say(f"waiting for a node; start one with: {command}")
 
 
 async def _listen(broker: Broker, flow: Flow, listeners: Sequence[Any]) -> None:
@@ -159,10 +183,10 @@ async def _run_one(broker: Broker, flow: Flow, listener: Any) -> None:
 
 
 def _say_how_to_join(
-    screen: Screen, server: EmbeddedServer | None, operations: Sequence[str]
+    screen: Screen, server: EmbeddedServer | None, records: Sequence[OperationRecord]
 ) -> None:
-    if server is None or server.remote_url is None or not operations:
+    if server is None or server.remote_url is None or not records:
         return
-    command = f"chatbot node run {' '.join(operations)}"
     screen.say("To start a node on another machine, run this there (it holds the credential):")
-    screen.say(f"  {settings.NATS_URL}={shlex.quote(server.remote_url)} {command}")
+    for command in start_commands(records):
+        screen.say(f"  {settings.NATS_URL}={shlex.quote(server.remote_url)} {command}")

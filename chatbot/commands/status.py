@@ -11,27 +11,40 @@ from typing import Any
 
 import msgspec
 
+import chatbot
 from chatbot.broker import Broker, subjects
 from chatbot.broker.buckets import open_bucket
 from chatbot.broker.gauge import Queue, queues
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
 from chatbot.errors import BrokerError
-from chatbot.messages import PROTOCOL, FlowRecord, NodeRecord, PrimaryRecord
+from chatbot.labels import HOST, shown
+from chatbot.messages import (
+    PROTOCOL,
+    FlowRecord,
+    NodeRecord,
+    OperationRecord,
+    PrimaryRecord,
+    Stranger,
+    announced,
+)
 from chatbot.nodes.roster import Roster
+from chatbot.nodes.shortage import start_commands
+from chatbot.nodes.strangers import remedy
 
 REVISION = 12
 """Characters of a revision that are shown in the table; JSON has all."""
 
 
 class Status(msgspec.Struct, frozen=True):
-    """All that there is to see."""
+    """All that there is to see; `strangers` are of another version, and not talked with."""
 
     server: str
     flows: list[FlowRecord]
     primaries: list[PrimaryRecord]
     nodes: list[NodeRecord]
     queues: list[Queue]
+    strangers: list[Stranger]
 
 
 async def status(nats: str | None, data: Path | None) -> Status:
@@ -41,8 +54,8 @@ async def status(nats: str | None, data: Path | None) -> Status:
     """
     async with connected(nats, data, "chatbot-status") as broker:
         try:
-            async with Roster.follow(broker) as roster:
-                records, waiting = await asyncio.gather(_flows(broker), queues(broker))
+            async with Roster.follow(broker, tell=lambda _: None) as roster:
+                flows, waiting = await asyncio.gather(_flows(broker), queues(broker))
         except broker.errors as error:
             raise BrokerError(
                 f"the NATS server at {broker.address} does not tell ({type(error).__name__})",
@@ -50,10 +63,11 @@ async def status(nats: str | None, data: Path | None) -> Status:
             ) from error
     return Status(
         server=broker.address,
-        flows=records,
+        flows=[each for each in flows if isinstance(each, FlowRecord)],
         primaries=sorted(roster.primaries, key=lambda record: (record.flow, record.started)),
         nodes=sorted(roster.nodes, key=lambda record: record.started),
         queues=waiting,
+        strangers=[*roster.strangers, *(each for each in flows if isinstance(each, Stranger))],
     )
 
 
@@ -66,24 +80,25 @@ def as_json(seen: Status) -> dict[str, Any]:
 def show(seen: Status, screen: Screen) -> None:
     """Show it as tables, in the terminal's width."""
     screen.out.print(f"NATS {seen.server}", markup=False)
-    if not seen.flows and not seen.nodes and not seen.primaries:
+    if not seen.flows and not seen.nodes and not seen.primaries and not seen.strangers:
         screen.out.print("Nothing runs. Start a bot with: chatbot run support")
     _flows_table(seen, screen)
     _primaries_table(seen, screen)
     _nodes_table(seen, screen)
+    _strangers_table(seen, screen)
     _queues_table(seen, screen)
 
 
-async def _flows(broker: Broker) -> list[FlowRecord]:
+async def _flows(broker: Broker) -> list[FlowRecord | Stranger]:
+    """Return each flow, once for each revision, and those of another protocol."""
     bucket = await open_bucket(broker, subjects.FLOWS)
-    found: dict[tuple[str, str], FlowRecord] = {}
-    for value in (await bucket.all()).values():
-        try:
-            record = FlowRecord.decode(value)
-        except msgspec.MsgspecError:  # another version's
-            continue
-        if record.protocol == PROTOCOL:
+    found: dict[tuple[str, str], FlowRecord | Stranger] = {}
+    for key, value in (await bucket.all()).items():
+        record = announced(FlowRecord, "flow", key, value)
+        if isinstance(record, FlowRecord):
             found[record.flow, record.revision] = record
+        else:
+            found[record.flow, key] = record
     return [found[key] for key in sorted(found)]
 
 
@@ -99,22 +114,24 @@ def _whole(value: Any) -> Any:
 
 def _flows_table(seen: Status, screen: Screen) -> None:
     offered = Counter(key for node in seen.nodes for key in node.operations)
+    operations = [(flow, each) for flow in seen.flows for each in flow.operations]
+    labelled = any(each.labels for _, each in operations)
     rows = [
         [
             flow.flow,
             flow.revision[:REVISION],
             each.instance if each.instance == each.name else f"{each.instance} ({each.name})",
+            *([shown(each.labels)] if labelled else []),
             str(offered[each.key]) if offered[each.key] else "none: its work waits",
         ]
-        for flow in seen.flows
-        for each in flow.operations
+        for flow, each in operations
     ]
-    _table(screen, "Flows", ["flow", "revision", "operation", "nodes"], rows, figures=1)
-    lacking = sorted(
-        {each.name for flow in seen.flows for each in flow.operations if not offered[each.key]}
-    )
-    if lacking:
-        command = f"chatbot node run {' '.join(lacking)}"
+    columns = ["flow", "revision", "operation", *(["on"] if labelled else []), "nodes"]
+    _table(screen, "Flows", columns, rows, figures=1)
+    lacking: list[OperationRecord] = [
+        each for _, each in operations if not offered[each.key] and not each.private
+    ]
+    for command in start_commands(lacking):
         screen.out.print(f"start a node with: {command}", markup=False, style="yellow")
 
 
@@ -127,11 +144,12 @@ def _primaries_table(seen: Status, screen: Screen) -> None:
             str(each.contexts),
             str(each.done),
             f"{each.rate:.1f}",
+            str(each.dropped),
         ]
         for each in seen.primaries
     ]
-    columns = ["flow", "where", "since", "in flight", "done", "per s"]
-    _table(screen, "Primaries", columns, rows, figures=4)
+    columns = ["flow", "where", "since", "in flight", "done", "per s", "dropped"]
+    _table(screen, "Primaries", columns, rows, figures=5)
     rows = [
         [each.flow, listener, f"{each.host}:{each.pid}"]
         for each in seen.primaries
@@ -142,8 +160,10 @@ def _primaries_table(seen: Status, screen: Screen) -> None:
 
 def _nodes_table(seen: Status, screen: Screen) -> None:
     rows = []
+    labelled = any(_labels(node) for node in seen.nodes)
     for node in seen.nodes:
-        about = [f"{node.host}:{node.pid}", _since(node.started)]
+        about = [f"{node.host}:{node.pid}", *([_labels(node)] if labelled else [])]
+        about.append(_since(node.started))
         rows += [
             [
                 *about,
@@ -157,8 +177,31 @@ def _nodes_table(seen: Status, screen: Screen) -> None:
         ]
         if not node.operations:
             rows.append([*about, ", ".join(node.offers), "(none wants it)", "-", "-", "-"])
-    columns = ["where", "since", "operation", "flow", "done", "per s", "ms each"]
+    columns = ["where", *(["labels"] if labelled else [])]
+    columns += ["since", "operation", "flow", "done", "per s", "ms each"]
     _table(screen, "Nodes", columns, rows, figures=3)
+
+
+def _labels(node: NodeRecord) -> str:
+    """Return the labels that say more than where the node is."""
+    return shown(label for label in node.labels if label != f"{HOST}={node.host}")
+
+
+def _strangers_table(seen: Status, screen: Screen) -> None:
+    rows = [
+        [
+            each.kind,
+            each.flow or each.key,
+            f"{each.host}:{each.pid}" if each.host else "-",
+            each.version or "unknown",
+            str(each.protocol or "unknown"),
+            remedy(each),
+        ]
+        for each in seen.strangers
+    ]
+    title = f"Not understood: this is chatbot {chatbot.__version__}, protocol {PROTOCOL}"
+    columns = ["kind", "name", "where", "version", "protocol", "what to do"]
+    _table(screen, title, columns, rows)
 
 
 def _queues_table(seen: Status, screen: Screen) -> None:

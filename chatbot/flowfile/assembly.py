@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from chatbot.flowfile import completeness
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.document import read
@@ -150,6 +151,10 @@ class Assembler:
             message = f"`{section.run}` makes a flow's result; a flow file has `outputs` for that"
             self._report.add(section.run_mark, message)
             return False
+        if loaded.operation.stage is Stage.CLEANUP and _elsewhere(section):
+            message = f"`{section.run}` cleans up after a context: it runs on the primary"
+            where = section.on_mark or section.mark
+            self._report.add(where, message, "leave out `on`")
         return True
 
     def _inner(
@@ -174,6 +179,7 @@ class Assembler:
     ) -> Assembled:
         scope = Scope(kind, seeds, found.parts, self._report)
         wired = self._wired(found, scope)
+        completeness.check(found.parts, self._report)
         outputs = {name: scope.definition(source) for name, source in file.outputs.items()}
         replies = {(n, key) for n, part in found.parts.items() for key in part.replies}
         configurations = {name: part.configuration for name, part in found.parts.items()}
@@ -208,6 +214,10 @@ def _ended(
     else:
         ending = {endings.RESULTS: endings.results(outputs, seeds)}
     return endings.dataflow({**wired, **ending}, seeds)
+
+
+def _elsewhere(section: Section) -> bool:
+    return section.on is not None and not section.on.primary
 
 
 def _instance_of(section: Section, inner: Assembled | None, *, collected: bool) -> Part:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chatbot.labels import Placement
+
 
 @dataclass(frozen=True, slots=True)
 class ListenerSection:
@@ -35,7 +37,7 @@ class Instance:
 
     name: str
     operation: str
-    on: str | None = None
+    on: Placement | None = None
     config: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     retry: int = 0

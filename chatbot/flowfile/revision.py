@@ -42,7 +42,7 @@ def _operation(section: Section, configuration: Configuration | None) -> list[An
         {key: _sources(wire.sources) for key, wire in section.inputs.items()},
         _sources(section.when),
         {} if configuration is None else _config(configuration),
-        [section.on, section.retry, section.batch, section.concurrency],
+        [section.on and str(section.on), section.retry, section.batch, section.concurrency],
     ]
 
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chatbot import labels
+from chatbot.errors import UsageError
 from chatbot.flowfile.document import Node
 from chatbot.flowfile.problems import Mark, Report, suggest
+from chatbot.labels import Placement
 
 VERSION = 1
 MESSAGE = "message"
 INPUT = "input"
-PLACEMENTS = ("primary", "nodes")
 PRIMITIVES = {
     "string": "string",
     "number": "float",
@@ -75,7 +77,8 @@ class Section:
     inputs: dict[str, Wire] = field(default_factory=dict)
     when: tuple[Source, ...] = ()
     config: Node | None = None
-    on: str | None = None
+    on: Placement | None = None
+    on_mark: Mark | None = None
     retry: int = 0
     batch: int = 32
     concurrency: int = 1
@@ -209,6 +212,7 @@ class _Sections:
             when=self._conditions(entries.get("when")),
             config=entries.get("config"),
             on=self._placement(entries.get("on")),
+            on_mark=entries["on"].mark if "on" in entries else None,
             retry=self._whole(entries.get("retry"), "`retry`", 0, 0),
             batch=self._whole(entries.get("batch"), "`batch`", 1, 32),
             concurrency=self._whole(entries.get("concurrency"), "`concurrency`", 1, 1),
@@ -220,20 +224,40 @@ class _Sections:
         for key in [key for key in given if key in _OPERATION_KEYS]:
             if key not in _SUBFLOW_INSTANCE_KEYS:
                 hint = "take one of them" if key == "run" else "set it inside the subflow"
-                message = f"`{key}` does not go with `flow`"
+                why = ": a subflow itself runs on the primary" if key == "on" else ""
+                message = f"`{key}` does not go with `flow`{why}"
                 self._report.add(given.pop(key).key, message, hint)
         return keys(
             Node(node.mark, given, node.key), _SUBFLOW_INSTANCE_KEYS, f"`{name}`", self._report
         )
 
-    def _placement(self, node: Node | None) -> str | None:
+    def _placement(self, node: Node | None) -> Placement | None:
         if node is None or node.value is None:
             return None
-        if node.value in PLACEMENTS:
-            return str(node.value)
-        hint = suggest(str(node.plain()), PLACEMENTS)
-        self._report.add(node.mark, "`on` must be primary or nodes", hint)
-        return None
+        listed = node.value if isinstance(node.value, list) else None
+        single = isinstance(node.value, str)
+        words = [self._word(each, single=single) for each in ([node] if listed is None else listed)]
+        if not all(words):
+            return None  # was reported
+        try:
+            return labels.placement([str(word) for word in words])
+        except UsageError as error:
+            self._report.add(node.mark, f"`on`: {error.message}", error.hint)
+            return None
+
+    def _word(self, node: Node, *, single: bool) -> str:
+        """Return a label, or where it stands alone a place; "" for what was reported."""
+        if not isinstance(node.value, str):
+            hint = "primary, nodes, or labels of nodes: gpu, host=db1, [gpu, size=large]"
+            self._report.add(node.mark, f"`on` takes a label, not {node.kind}", hint)
+            return ""
+        if single and node.value in (labels.PRIMARY, labels.NODES):
+            return node.value
+        try:
+            return labels.checked(node.value)
+        except UsageError as error:
+            self._report.add(node.mark, f"`on`: {error.message}", error.hint)
+            return ""
 
     def _whole(self, node: Node | None, what: str, least: int, default: int) -> int:
         if node is None:

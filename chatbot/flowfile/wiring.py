@@ -227,6 +227,11 @@ def _flow_source(source: Source, definition: Any) -> dict[str, Any]:
     return {source.origin: source.key}
 
 
+def has_usable_default(definition: Any) -> bool:
+    """Whether an input that is given in the file has a default where nothing comes."""
+    return _has_default(definition) and _is_hashable(definition.default)
+
+
 def _has_default(definition: Any) -> bool:
     from dffml.df.types import NO_DEFAULT
 

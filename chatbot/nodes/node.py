@@ -11,21 +11,20 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Container, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 import chatbot
 from chatbot import settings
 from chatbot.broker import Broker, files, streams, subjects
 from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.errors import ChatbotError, OperationError
-from chatbot.messages import PROTOCOL, FlowRecord, NodeRecord, OperationRecord
+from chatbot.labels import fits, of_this_machine, shown
+from chatbot.messages import FlowRecord, NodeRecord, OperationRecord, Stranger, announced
 from chatbot.nodes.implementations import Implementation, find, installed
 from chatbot.nodes.networks import (
     NatsNodeInputNetwork,
@@ -34,6 +33,7 @@ from chatbot.nodes.networks import (
     NatsNodeOperationImplementationNetworkConfig,
 )
 from chatbot.nodes.roster import announce
+from chatbot.nodes.strangers import Strangers, remedy
 from chatbot.nodes.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,9 @@ class Node:
     """Runs operations for the flows that need them, until it is cancelled.
 
     `names` are the operations that it may run, beside those that this process has by itself
-    (see `offer`). `progress` is told what happens, for people. Raises `OperationError` at once
-    for a name that is not installed.
+    (see `offer`), `labels` what flows may ask of its nodes; its host is one unless given.
+    `progress` is told what happens, for people. Raises `OperationError` at once for a name that
+    is not installed, `UsageError` for what cannot be a label.
     """
 
     def __init__(
@@ -68,13 +69,17 @@ class Node:
         broker: Broker,
         names: Sequence[str],
         *,
+        labels: Sequence[str] = (),
         progress: Progress = lambda _: None,
     ) -> None:
         self.id = secrets.token_hex(6)
+        self.labels = of_this_machine(labels)
         self._broker = broker
         self._names = frozenset(names)
         self._given: dict[str, Given] = {}
         check_names(self._names)
+        self._strangers = Strangers()
+        self._told: set[object] = set()
         self._progress = progress
         self._started = datetime.now(UTC)
         self._workers: dict[tuple[str, str], Worker] = {}
@@ -92,7 +97,8 @@ class Node:
             announce(self._broker, f"node.{self.id}", self.record) as self._announce,
             bucket.watch(lambda *_: self._look.set()),
         ):
-            self._progress(f"ready to run {', '.join(sorted(self._names))}")
+            about = f"ready to run {', '.join(sorted(self._names))}"
+            self._progress(f"{about} ({shown(self.labels)})")
             try:
                 async with asyncio.TaskGroup() as group:
                     await self._follow(bucket, group, nctx, ictx)
@@ -114,6 +120,7 @@ class Node:
             started=self._started,
             offers=sorted(self._names),
             operations={worker.record.key: worker.stats() for worker in self._workers.values()},
+            labels=list(self.labels),
         )
 
     @asynccontextmanager
@@ -129,8 +136,7 @@ class Node:
     async def _follow(self, bucket: Bucket, group: asyncio.TaskGroup, nctx: Any, ictx: Any) -> None:
         while True:
             try:
-                wanted = _wanted(await bucket.all(), self._names, self._given)
-                self._adjust(wanted, group, nctx, ictx)
+                self._adjust(self._wanted(await bucket.all()), group, nctx, ictx)
             except self._broker.errors as error:
                 log.debug("cannot look at the flows: %r", error)
             self._look.clear()
@@ -139,6 +145,42 @@ class Node:
                     await self._look.wait()
             except TimeoutError:
                 pass
+
+    def _wanted(self, flows: dict[str, bytes]) -> dict[tuple[str, str], OperationRecord]:
+        """Return what the flows want of this node, by flow and key; say what they cannot have."""
+        seen = [announced(FlowRecord, "flow", key, value) for key, value in flows.items()]
+        strangers = [each for each in seen if isinstance(each, Stranger)]
+        for stranger in strangers:
+            self._strangers.tell(stranger)
+        if strangers and len(strangers) == len(seen):
+            self._say("strangers", f"waiting: no bot there can be talked with; {remedy(stranger)}")
+        else:
+            self._told.discard("strangers")
+        return {
+            (flow.flow, operation.key): operation
+            for flow in seen
+            if isinstance(flow, FlowRecord)
+            for operation in flow.operations
+            if self._may_run(flow.flow, operation)
+        }
+
+    def _may_run(self, flow: str, operation: OperationRecord) -> bool:
+        if operation.private:
+            return operation.key in self._given
+        if operation.name not in self._names:
+            return False
+        if fits(operation.labels, self.labels):
+            return True
+        wanted = shown(operation.labels)
+        about = f"{operation.name} for {flow} is for nodes with {wanted}"
+        self._say((flow, operation.key), f"{about}; this one has {shown(self.labels)}")
+        return False
+
+    def _say(self, about: object, text: str) -> None:
+        """Tell people, once."""
+        if about not in self._told:
+            self._told.add(about)
+            self._progress(text)
 
     def _adjust(
         self,
@@ -226,22 +268,3 @@ def check_names(names: frozenset[str]) -> None:
                 if near
                 else "installed are: " + ", ".join(sorted(known)),
             )
-
-
-def _wanted(
-    flows: dict[str, bytes], names: frozenset[str], given: Container[str]
-) -> dict[tuple[str, str], OperationRecord]:
-    wanted: dict[tuple[str, str], OperationRecord] = {}
-    for key, value in flows.items():
-        try:
-            record = FlowRecord.decode(value)
-        except msgspec.MsgspecError:
-            log.warning("ignore the flow %s: another version of this program?", key)
-            continue
-        if record.protocol != PROTOCOL:
-            log.warning("ignore the flow %s: protocol %d, not %d", key, record.protocol, PROTOCOL)
-            continue
-        for operation in record.operations:
-            if operation.key in given if operation.private else operation.name in names:
-                wanted[record.flow, operation.key] = operation
-    return wanted

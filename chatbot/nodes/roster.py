@@ -13,12 +13,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import msgspec
-
 from chatbot.broker import Broker, subjects
 from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.errors import BrokerError
-from chatbot.messages import PROTOCOL, NodeRecord, PrimaryRecord, Record
+from chatbot.messages import NodeRecord, PrimaryRecord, Record, Stranger, announced
+from chatbot.nodes.strangers import Strangers
 
 log = logging.getLogger(__name__)
 
@@ -71,15 +70,22 @@ async def _renew(
 class Roster:
     """Which nodes and primaries there are, as last announced. Made by `follow`."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[Stranger], None]) -> None:
         self._seen: dict[str, tuple[float, Record]] = {}
+        self._tell = tell
         self.changed = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
-    async def follow(cls, broker: Broker) -> AsyncIterator[Roster]:
-        """Follow the roster for the block's duration; it is complete from the start."""
-        roster = cls()
+    async def follow(
+        cls, broker: Broker, *, tell: Callable[[Stranger], None] | None = None
+    ) -> AsyncIterator[Roster]:
+        """Follow the roster for the block's duration; it is complete from the start.
+
+        `tell` is called at each announcement of a process that we cannot talk with; without it
+        that is logged, once for each.
+        """
+        roster = cls(tell or Strangers().tell)
         bucket = await open_bucket(broker, subjects.ROSTER)
         async with bucket.watch(roster._change):
             for key, value in (await bucket.all()).items():
@@ -93,6 +99,16 @@ class Roster:
     @property
     def primaries(self) -> list[PrimaryRecord]:
         return self._living(PrimaryRecord)
+
+    @property
+    def strangers(self) -> list[Stranger]:
+        """Those that we cannot talk with; they are neither nodes nor primaries to us."""
+        return self._living(Stranger)
+
+    @property
+    def offered(self) -> set[str]:
+        """The keys of the operations that nodes run."""
+        return {key for node in self.nodes for key in node.operations}
 
     def offers(self, key: str) -> bool:
         """Whether any node runs the operation with this key."""
@@ -111,21 +127,17 @@ class Roster:
         ]
 
     def _change(self, key: str, value: bytes) -> None:
-        if not value:
-            self._seen.pop(key, None)
-        elif (record := _decode(key, value)) is not None:
+        if value:
+            record = _decode(key, value)
+            if isinstance(record, Stranger):
+                self._tell(record)
             self._seen[key] = (time.monotonic(), record)
+        else:
+            self._seen.pop(key, None)
         self.changed.set()
 
 
-def _decode(key: str, value: bytes) -> NodeRecord | PrimaryRecord | None:
-    kind = NodeRecord if key.startswith("node.") else PrimaryRecord
-    try:
-        record = kind.decode(value)
-    except msgspec.MsgspecError:
-        log.warning("ignore %s on the roster: another version of this program?", key)
-        return None
-    if record.protocol != PROTOCOL:
-        log.warning("ignore %s: it speaks protocol %d, we %d", key, record.protocol, PROTOCOL)
-        return None
-    return record
+def _decode(key: str, value: bytes) -> Record:
+    if key.startswith("node."):
+        return announced(NodeRecord, "node", key, value)
+    return announced(PrimaryRecord, "primary", key, value)

@@ -118,6 +118,11 @@ class Dispatcher:
         self._outstanding.pop(key, None)
         self._parts.pop(key, None)
 
+    @property
+    def waits(self) -> bool:
+        """Whether calls are out, whose results have not come."""
+        return bool(self._outstanding)
+
     def spawn(self, coroutine: Any) -> None:
         """Run `coroutine` beside, until the dispatcher closes. What it raises is logged."""
         task = self._loop.create_task(coroutine)

@@ -89,7 +89,6 @@ class Intake:
         self._started = datetime.now(UTC)
         self._done = 0
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
-        self._told_missing: frozenset[str] = frozenset()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -165,6 +164,7 @@ class Intake:
             done=self._done,
             rate=round((self._done - before) / (now - since), 1) if now > since else 0.0,
             listeners=self._listeners(),
+            dropped=self._orchestrator.dispatcher.dropped,
         )
 
     def _receive(self, taken: Taken) -> None:
@@ -231,10 +231,9 @@ class Intake:
         return Outcome(message.id, message.network, message.room, message.sender, error=what)
 
     async def _watch(self) -> None:
-        """Give up what takes too long, and say once what is missing."""
+        """Give up what takes too long."""
         while True:
             await asyncio.sleep(1.0)
-            self._tell_missing()
             oldest = time.monotonic() - DEADLINE
             late = [
                 (message_id, running)
@@ -245,16 +244,6 @@ class Intake:
                 await self._hand_back(message_id, running)
             if late:
                 log.warning("hand back %d messages that took %.0f s", len(late), DEADLINE)
-
-    def _tell_missing(self) -> None:
-        missing = frozenset(self.missing) if self._running else frozenset()
-        if missing - self._told_missing:
-            log.warning(
-                "messages wait: no node runs %s; start one with: chatbot node run %s",
-                ", ".join(sorted(missing)),
-                " ".join(sorted({r.name for r in self._orchestrator.records})),
-            )
-        self._told_missing = missing
 
     async def _hand_back(self, message_id: str, running: Running) -> None:
         if running.context is not None:

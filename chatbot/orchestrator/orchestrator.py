@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,15 +30,19 @@ from dffml.df.types import DataFlow
 from dffml.operation.dataflow import RunDataFlowConfig
 from dffml.util.entrypoint import entrypoint
 
+import chatbot
 from chatbot import settings
 from chatbot.broker import Broker, EmbeddedServer, connect, files, subjects
 from chatbot.broker.buckets import FLOW_KEPT, Bucket, open_bucket
 from chatbot.broker.subjects import Lane
 from chatbot.errors import BrokerError, OperationError
+from chatbot.labels import Placement, shown
 from chatbot.messages import FlowRecord, OperationRecord, digest
 from chatbot.nodes.implementations import ContextMaker, Implementation, find, installed
 from chatbot.nodes.node import Given, Node
-from chatbot.orchestrator import placement
+from chatbot.nodes.roster import Roster
+from chatbot.nodes.shortage import Shortage
+from chatbot.orchestrator import placement, reachability
 from chatbot.orchestrator.dispatch import (
     Dispatcher,
     NatsPrimaryOperationImplementationNetwork,
@@ -56,7 +60,7 @@ class InstanceSettings(Protocol):
     """What a flow file says of one operation instance, beside its configuration."""
 
     @property
-    def on(self) -> str | None: ...
+    def on(self) -> Placement | None: ...
     @property
     def batch(self) -> int: ...
     @property
@@ -71,6 +75,10 @@ class NatsOrchestratorConfig:
     flow: str = field("Name under which nodes know the flow; one of its own", default=None)
     lane: str = field("people or bulk: whose work goes first", default="people")
     max_ctxs: int = field("Maximum number of contexts to run concurrently", default=None)
+    placement: dict = field(  # type: ignore[type-arg]
+        "Where operations run, by their paths: primary, nodes, or the labels of nodes",
+        default_factory=dict,
+    )
     input_network: NatsMasterInputNetwork = field(
         "Input network to use", default_factory=lambda: NatsMasterInputNetwork.withconfig({})
     )
@@ -103,6 +111,10 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         self.dispatcher: Dispatcher
         self._broker: Broker | None = None
         self._settings: Mapping[str, InstanceSettings] = {}
+        self._placed = placement.placements(config.placement)
+        self._paths: list[str] = []
+        self._roster: Roster | None = None
+        self._watching = False
         self._revision = ""
         self._stack = AsyncExitStack()
         self._prepared: dict[
@@ -125,14 +137,19 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         instances: Mapping[str, InstanceSettings] | None = None,
         lane: Lane = Lane.PEOPLE,
         max_ctxs: int | None = None,
+        placement: Mapping[str, str | Sequence[str]] | None = None,
+        roster: Roster | None = None,
     ) -> NatsOrchestrator:
         """Return an orchestrator over a connection that the caller closes.
 
         `instances` has what the flow file says of each operation, by its path in the flow
-        (`understand/classify`).
+        (`understand/classify`). `placement` is for a dataflow that no file describes: paths to
+        `primary`, `nodes`, or the labels that a node must have (one, or a list). `roster` is
+        one that the caller follows; without it the orchestrator follows one of its own.
         """
         own: Any = NatsOrchestratorConfig
-        made = cls(own(flow=flow, lane=str(lane), max_ctxs=max_ctxs))
+        made = cls(own(flow=flow, lane=str(lane), max_ctxs=max_ctxs, placement=placement or {}))
+        made._roster = roster
         made._broker = broker
         made._settings = instances or {}
         made._revision = revision
@@ -191,8 +208,13 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         nctx = await self._stack.enter_async_context(self.config.opimp_network())
         for name, operation in dataflow.operations.items():
             await self._prepare_operation(dataflow, nctx, name, operation, path)
+            self._paths.append(path + name)
+        if not path:
+            placement.warn_of_unknown(self._placed, self._paths)
         await self._tell_nodes()
-        prepared = self._prepared[id(dataflow)] = (compile_flow(dataflow), nctx)
+        plan = compile_flow(dataflow)
+        reachability.warn(plan)
+        prepared = self._prepared[id(dataflow)] = (plan, nctx)
         return prepared
 
     @property
@@ -228,12 +250,19 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         own = dataflow.implementations.get(operation.name)
         implementation = own or _load(operation.name)
         told = self._settings.get(path + name)
-        if placement.runs_on_primary(operation, implementation, told.on if told else None):
+        placed = self._placed.get(path + name) or (told.on if told else None)
+        if placement.runs_on_primary(operation, implementation, placed):
             await nctx.instantiate(operation, given, opimp=implementation)
             if getattr(implementation, "cheap", False):
                 nctx.cheap.add(name)
             return
         private = self._alone or not placement.is_installed(operation)
+        labels = placed.labels if placed else ()
+        if labels and private and not self._alone:
+            raise OperationError(
+                f"{path}{name} is for nodes with {shown(labels)}, and only this process has it",
+                hint="install it as an entry point of dffml.operation, there and here",
+            )
         contents = {} if private else await self._store_files(placement.as_plain(given))
         record = placement.record(
             operation,
@@ -241,6 +270,7 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             private_to=f"{self.id}/{id(dataflow)}/{name}" if private else "",
             batch=told.batch if told else 32,
             concurrency=told.concurrency if told else 1,
+            labels=labels,
             contents=contents,
         )
         nctx.remote[name] = self._records[record.key] = record
@@ -267,6 +297,9 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
 
     async def _tell_nodes(self) -> None:
         if set(self._records) != self._told:
+            if not self._watching and not all(record.private for record in self.records):
+                self._watching = True
+                self._tasks.append(asyncio.ensure_future(self._watch()))
             self._told = set(self._records)
             await self._bucket.put(self._key, self._record().encode())
 
@@ -276,7 +309,20 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             revision=self._revision or digest(*sorted(self._records)),
             operations=self.records,
             primary=self.dispatcher.id,
+            version=chatbot.__version__,
         )
+
+    async def _watch(self) -> None:
+        """Say once what no node offers."""
+        async with AsyncExitStack() as stack:
+            if self._roster is None:
+                follow = Roster.follow(self._connected)
+                self._roster = await stack.enter_async_context(follow)
+            shortage = Shortage(self._roster)
+            while True:
+                await asyncio.sleep(1.0)
+                public = [record for record in self.records if not record.private]
+                shortage.look(public, waits=self.dispatcher.waits)
 
     async def _renew(self) -> None:
         while True:

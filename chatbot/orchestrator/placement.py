@@ -1,4 +1,4 @@
-"""Where an operation runs: on the primary, or on nodes. And how nodes are told of it.
+"""Where an operation runs: on the primary, or on (some) nodes. And how nodes are told of it.
 
 On the primary: what the flow puts there, what is declared cheap, what looks into a context
 (CLEANUP and OUTPUT operations, subflows). Everything else is work for nodes.
@@ -7,15 +7,21 @@ On the primary: what the flow puts there, what is declared cheap, what looks int
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from dffml.df.types import Operation, Stage
 
-from chatbot.errors import OperationError
-from chatbot.messages import OperationRecord, digest
+from chatbot.errors import OperationError, UsageError
+from chatbot.labels import Placement, placement
+from chatbot.messages import PROTOCOL, OperationRecord, digest
 from chatbot.nodes.implementations import Implementation, installed
+
+log = logging.getLogger(__name__)
 
 ON_PRIMARY = frozenset(
     {
@@ -30,17 +36,47 @@ ON_PRIMARY = frozenset(
 )
 """Those of DFFML's own operations that are cheap, or need the primary's terminal or context."""
 
-PRIMARY, NODES = "primary", "nodes"
+
+def placements(given: Mapping[str, str | Sequence[str]]) -> dict[str, Placement]:
+    """Return what is asked of instances, by their paths; raises `OperationError`.
+
+    Each is `primary`, `nodes`, or the labels that a node must have: one, or a list.
+    """
+    found = {}
+    for path, where in given.items():
+        try:
+            found[path] = placement(where)
+        except UsageError as error:
+            raise OperationError(
+                f"the placement of {path}: {error.message}", hint=error.hint
+            ) from error
+    return found
+
+
+def warn_of_unknown(placed: Collection[str], paths: Collection[str]) -> None:
+    """Log what is placed and is in no dataflow."""
+    for path in sorted(set(placed) - set(paths)):
+        near = difflib.get_close_matches(path, paths, n=1)
+        hint = f"did you mean {near[0]}?" if near else "there are " + ", ".join(sorted(paths))
+        log.warning("a placement is for %s, which the dataflow does not have: %s", path, hint)
 
 
 def runs_on_primary(
-    operation: Operation, implementation: Implementation | None, placed: str | None
+    operation: Operation, implementation: Implementation | None, placed: Placement | None
 ) -> bool:
-    """Whether `operation` runs on the primary; `placed` is what the flow says, if anything."""
+    """Whether `operation` runs on the primary; `placed` is what the flow says, if anything.
+
+    What looks into a context runs there, whatever is said; that it is not heeded is logged.
+    """
     if operation.stage is not Stage.PROCESSING or operation.name == "dffml.dataflow.run":
+        if placed is not None and not placed.primary:
+            why = "a subflow"
+            if operation.stage is not Stage.PROCESSING:
+                why = f"an operation of the stage {operation.stage.name}"
+            log.warning("%s runs on the primary, as %s does", operation.instance_name, why)
         return True
     if placed is not None:
-        return placed == PRIMARY
+        return placed.primary
     return operation.name in ON_PRIMARY or bool(getattr(implementation, "cheap", False))
 
 
@@ -51,14 +87,17 @@ def record(
     private_to: str = "",
     batch: int = 32,
     concurrency: int = 1,
+    labels: tuple[str, ...] = (),
     contents: dict[str, tuple[str, str]] | None = None,
 ) -> OperationRecord:
     """Return what nodes are told of `operation`; `contents` maps file keys to (name, hash).
 
     Its key is derived from what it does, so that two instances with the same configuration
-    share a model, and another configuration is another key. With `private_to`, an id of its
-    own, it is for the node in this process, which is given the configuration itself. Raises
-    `OperationError` where the configuration cannot cross the wire, and would have to.
+    share a model, and another configuration, other labels of its nodes or another protocol are
+    another key: no node takes work that is not for it. With `private_to`, an id of its own, it
+    is for the node in this process, which is given the configuration itself, and `labels` are
+    of no account. Raises `OperationError` where the configuration cannot cross the wire, and
+    would have to.
     """
     readable = "".join(c if c.isalnum() else "_" for c in operation.name)[-24:]
     if private_to:
@@ -83,7 +122,8 @@ def record(
             f"the configuration of {operation.instance_name} cannot be sent to a node: {error}",
             hint="use strings, numbers, lists, maps and file names; or place it on the primary",
         ) from error
-    identity = digest(operation.name, encoded, str(operation.retry), length=16)
+    about = (str(PROTOCOL), operation.name, encoded, str(operation.retry), *labels)
+    identity = digest(*about, length=16)
     return OperationRecord(
         key=f"{readable}-{identity}",
         name=operation.name,
@@ -93,6 +133,7 @@ def record(
         retry=operation.retry,
         batch=batch,
         concurrency=concurrency,
+        labels=labels,
     )
 
 

@@ -259,7 +259,7 @@ def _sources(given: Any, own_name: str, dataflow: DataFlow) -> Iterator[Source]:
         origin, alternates = _origin(each)
         if alternates:
             names = frozenset(alternates)
-        elif isinstance(origin, tuple):
+        elif isinstance(origin, tuple) and origin[0] in dataflow.operations:
             names = frozenset({dataflow.operations[origin[0]].outputs[origin[1]].name})
         else:
             names = frozenset({own_name})

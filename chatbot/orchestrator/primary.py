@@ -20,15 +20,20 @@ async def primary(
     """Run `flow` for every message that is published to its IN, for the block's duration."""
     await streams.ensure(broker, streams.account_streams() + streams.flow_streams(flow.name))
     async with (
-        orchestrator(broker, flow, Lane.PEOPLE) as running,
+        orchestrator(broker, flow, Lane.PEOPLE, roster) as running,
         running(flow.dataflow) as octx,
         Intake.open(broker, running, octx, roster, listeners=listeners) as intake,
     ):
         yield intake
 
 
-def orchestrator(broker: Broker, flow: Flow, lane: Lane) -> NatsOrchestrator:
+def orchestrator(broker: Broker, flow: Flow, lane: Lane, roster: Roster) -> NatsOrchestrator:
     """Return the orchestrator that runs `flow` as its file says."""
     return NatsOrchestrator.over(
-        broker, flow.name, revision=flow.revision, instances=flow.instances, lane=lane
+        broker,
+        flow.name,
+        revision=flow.revision,
+        instances=flow.instances,
+        lane=lane,
+        roster=roster,
     )

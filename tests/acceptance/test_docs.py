@@ -22,6 +22,7 @@ IRC = (
 )
 PIPE = "printf 'how do I install this?\\nthanks!\\n' | make run"
 NODE = "chatbot node run classify_text"
+LABELLED = "chatbot node run classify_text --label gpu --label size=large"
 LISTEN = "chatbot run support --listen 192.0.2.7"
 ELSEWHERE = "chatbot run support --no-node"
 ONCE = [
@@ -42,7 +43,7 @@ def arguments(command: str) -> list[str]:
 
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
-    run = {IRC, PIPE, NODE, LISTEN, ELSEWHERE, *ONCE, *WHILE_IT_RUNS, *MAKE}
+    run = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, *ONCE, *WHILE_IT_RUNS, *MAKE}
     assert commands() == run
 
 
@@ -66,6 +67,12 @@ async def test_a_bot_on_irc_gets_another_node_and_shows_its_status(
                 code, out, err = await program.run(*arguments(command))
                 assert code == 0, err
                 assert out.count("classify_text") >= 3
+
+
+async def test_a_node_has_labels(program: Program, nats_server: object) -> None:
+    url = str(getattr(nats_server, "url", ""))
+    async with program.start(*arguments(LABELLED), CHATBOT_NATS_URL=url) as node:
+        await node.wait_for("ready to run classify_text (gpu, host=")
 
 
 async def test_a_bot_opens_its_server_to_other_machines(program: Program) -> None:

@@ -82,6 +82,9 @@ def test_every_command_says_what_it_does_with_examples(path: tuple[str, ...]) ->
         (["replay", "support", "nosuch.txt"], "'nosuch.txt' does not exist"),
         (["replay", "support", ".", "--limit", "0"], "0"),
         (["run", "support", "--nats", "nats://a", "--listen", "::1"], "--listen"),
+        (["node", "run", "clean_text", "--label", "Node"], "did you mean nodes?"),
+        (["node", "run", "clean_text", "--label", "a b"], "`a b` is not a label"),
+        (["node", "run", "clean_tex"], "did you mean 'clean_text'?"),
     ],
 )
 def test_a_wrong_command_line_is_refused(tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -130,3 +133,36 @@ def test_shells_can_complete_it(tmp_path: Path, shell: str) -> None:
         check=False,
     )
     assert completed.stdout.split() == ["plain,replay"]
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("chatbot node run cl", "classify_text clean_text"),
+        ("chatbot node run clean_text cl", "classify_text"),
+        ("chatbot node run --label gpu clea", "clean_text"),
+        ("chatbot node run clean_text --la", "--label"),
+    ],
+)
+def test_shells_complete_the_names_of_operations(
+    tmp_path: Path, words: str, completed: str
+) -> None:
+    script = Path(sys.executable).with_name("chatbot")
+    at = str(len(words.split()) - 1)
+    shown = subprocess.run(
+        [script],
+        env=environment(
+            tmp_path, _CHATBOT_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=at
+        ),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert [line.removeprefix("plain,") for line in shown.stdout.split()] == completed.split()
+
+
+def test_the_help_of_a_node_has_labels_and_what_is_installed(tmp_path: Path) -> None:
+    shown = run(tmp_path, "node", "run", "--help").stdout
+    assert "chatbot node run classify_text --label gpu --label size=large" in shown
+    assert "classify_text, clean_text" in shown.partition("Operations installed here:")[2]

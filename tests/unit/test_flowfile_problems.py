@@ -49,7 +49,21 @@ WRONG = [
     ("{top}  a: {run: sample_plain, ^wen: message.private, inputs: {text: message.text}}",
      "`a` has no key `wen`", "did you mean when?"),
     ("{top}  a: {run: sample_plain, inputs: {text: message.text}, on: ^node}",
-     "`on` must be primary or nodes", "did you mean nodes?"),
+     "`on`: `node` is too like `nodes`", "did you mean nodes?"),
+    ("{on}^Primary}", "`Primary` is too like `primary`", "did you mean primary?"),
+    ("{on}[gpu, ^primry]}", "`primry` is too like `primary`", "did you mean primary?"),
+    ("{on}[gpu, ^nodes]}", "`nodes` is a place of its own", "leave it out"),
+    ("{on}^true}", "`on` takes a label, not true or false", "host=db1"),
+    ("{on}^{host: db1}}", "`on` takes a label, not a map", "host=db1"),
+    ("{on}[gpu, ^[x]]}", "`on` takes a label, not a list"),
+    ("{on}^[]}", "`on`: there is no label", "write nodes"),
+    ("{on}^gpu size=large}", "`gpu size=large` is not a label", "[gpu, size=large]"),
+    ("{on}^'size='}", "`size=` is not a label", "NAME=VALUE"),
+    ("{on}^[size=large, size=small]}", "`size` is given two values, large and small"),
+    ("{top}  a: {run: sample_tidy, inputs: {text: message.text}, on: ^gpu}",
+     "`sample_tidy` cleans up after a context: it runs on the primary", "leave out `on`"),
+    ("{top}  a: {flow: inner.yaml, inputs: {text: message.text}, ^on: nodes}",
+     "`on` does not go with `flow`: a subflow itself runs on the primary", "inside the subflow"),
     ("{top}  a: {run: sample_plain, inputs: {text: message.text}, retry: ^-1}",
      "`retry` must be a whole number from 0"),
     ("{top}  a: {run: sample_plain, inputs: {text: message.text}, batch: ^0}",
@@ -80,6 +94,26 @@ WRONG = [
     ("{top}  a: {run: sample_plain, inputs: {text: ^input.x}}", "only a subflow has inputs"),
     ("{top}  a: {run: sample_plain, inputs: {text: message.text}}\noutputs: {x: ^a.y}",
      "`a` has no output `y`", "outputs: result"),
+    # what never starts
+    ("{top}  a: {run: sample_plain, inputs: {text: ^a.result}}",
+     "`a` can never start: its input `text` comes only from itself", "[message.text, ...]"),
+    ("{top}  a: {run: sample_plain, inputs: {text: ^b.result}}\n"
+     "  b: {run: sample_plain, inputs: {text: a.result}}",
+     "`a` can never start: its input `text` waits for itself, round a ← b ← a"),
+    ("{top}  a: {run: sample_plain, inputs: {text: b.result}}\n"
+     "  b: {run: sample_plain, inputs: {text: ^a.result}}",
+     "`b` can never start: its input `text` waits for itself, round b ← a ← b"),
+    ("{top}  a: {run: sample_plain, inputs: {text: a.result}}\n"
+     "  b: {run: sample_plain, inputs: {text: ^a.result}}",
+     "`b` can never start: its input `text` comes only from `a`, which can never start", "mend"),
+    ("{top}  a: {run: sample_plain, inputs: {text: message.text}, when: ^a.result}",
+     "`a` can never start: its condition comes only from itself", "a condition that comes"),
+    ("{top}  a: {flow: inner.yaml, inputs: {text: ^b.result}}\n"
+     "  b: {run: sample_plain, inputs: {text: a.loud}}",
+     "`a` can never start: its input `text` waits for itself, round a ← b ← a"),
+    ("{top}  a: {run: sample_tags, inputs: {text: message.text, tags: [^a.text, b.text]}}\n"
+     "  b: {run: sample_plain, inputs: {text: a.text}}",
+     "`a` can never start: its input `tags` comes only from `a` and `b`, which can never"),
     # configuration
     ("{top}  ^a: {run: sample_label, inputs: {text: message.text}}",
      "the configuration of `sample_label` needs `words`"),
@@ -147,8 +181,14 @@ def marked(text: str) -> tuple[str, int, int]:
 def expanded(text: str) -> str:
     top = "version: 1\noperations:\n"
     label = f"{top}  a:\n    run: sample_label\n    inputs: {{text: message.text}}\n    config: "
+    on = f"{top}  a: {{run: sample_plain, inputs: {{text: message.text}}, on: "
     up = "up: {run: sample_plain, inputs: {text: text}}"
-    return text.replace("{top}", top).replace("{label}", label).replace("{up}", up, 1)
+    return (
+        text.replace("{top}", top)
+        .replace("{label}", label)
+        .replace("{on}", on)
+        .replace("{up}", up, 1)
+    )
 
 
 @pytest.mark.parametrize("case", WRONG, ids=lambda case: case[1])
@@ -215,6 +255,61 @@ outputs: {x: a.q, y: gone.label}
 """
     found = problems_of(write(tmp_path, flow=flow))
     assert [p.line for p in found] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        "a: {run: sample_plain, inputs: {text: [message.text, b.result]}}\n"
+        "  b: {run: sample_plain, inputs: {text: a.result}}",
+        "a: {run: sample_plain, inputs: {text: [b.result, {value: x}]}}\n"
+        "  b: {run: sample_plain, inputs: {text: a.result}}",
+        "a: {run: sample_join, inputs: {left: message.text, right: a.text}}",  # it has a default
+        "a: {run: sample_plain, inputs: {text: message.text}, when: [message.private, a.result]}",
+    ],
+)
+def test_a_circle_that_something_starts_is_right(tmp_path: Path, operations: str) -> None:
+    assert problems_of(write(tmp_path, flow=f"version: 1\noperations:\n  {operations}\n")) == []
+
+
+def test_all_that_never_starts_is_told_and_what_follows_from_another_problem_is_not(
+    tmp_path: Path,
+) -> None:
+    flow = """\
+version: 1
+operations:
+  a: {run: sample_plain, inputs: {text: b.result}}
+  b: {run: sample_plain, inputs: {text: a.result}}
+  c: {run: sample_plain, inputs: {text: message.text}, when: b.result}
+  wrong: {run: sample_plain}
+  after: {run: sample_plain, inputs: {text: wrong.result}}
+outputs: {x: c.result}
+"""
+    found = problems_of(write(tmp_path, flow=flow))
+    assert [(p.line, "never start" in p.message) for p in found] == [
+        (3, True),
+        (4, True),
+        (5, True),
+        (6, False),
+    ]
+
+
+def test_what_never_starts_in_a_subflow_is_told_there_and_once(tmp_path: Path) -> None:
+    inner = """\
+version: 1
+inputs: {text: string}
+operations:
+  up: {run: sample_plain, inputs: {text: up.result}}
+outputs: {loud: up.result}
+"""
+    flow = """\
+version: 1
+operations:
+  a: {flow: inner.yaml, inputs: {text: message.text}}
+  b: {flow: inner.yaml, inputs: {text: a.loud}}
+"""
+    (problem,) = problems_of(write(tmp_path, flow=flow, inner=inner))
+    assert (Path(problem.file).name, problem.line, problem.column) == ("inner.yaml", 4, 42)
 
 
 def test_a_problem_prints_as_editors_expect(tmp_path: Path) -> None:

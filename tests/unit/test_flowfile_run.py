@@ -8,6 +8,7 @@ import pytest
 
 from chatbot.flowfile.flow import dataflows
 from chatbot.flowfile.load import load
+from chatbot.labels import Placement
 from tests.unit.flowfiles import installed, run, write
 
 __all__ = ["installed"]
@@ -243,7 +244,7 @@ def test_the_instances_say_what_a_node_must_know(support: Path) -> None:
     examples.write_text("x")
     overrides = [
         "operations.understand.operations.classify.config.examples=examples.txt",
-        "operations.understand.operations.classify.on=nodes",
+        "operations.understand.operations.classify.on=[size=large, gpu]",
         "operations.understand.operations.classify.batch=8",
         "operations.understand.operations.classify.retry=2",
     ]
@@ -252,7 +253,8 @@ def test_the_instances_say_what_a_node_must_know(support: Path) -> None:
         flow = load(support, overrides=overrides)
     classify = flow.instances["understand/classify"]
     assert classify.operation == "sample_label"
-    assert (classify.on, classify.batch, classify.concurrency, classify.retry) == ("nodes", 8, 1, 2)
+    assert classify.on == Placement(labels=("gpu", "size=large"))
+    assert (classify.batch, classify.concurrency, classify.retry) == (8, 1, 2)
     assert classify.files == {"examples": examples}
     assert classify.config == {"words": {"hi": "greeting"}, "examples": str(examples)}
     assert flow.instances["understand"].operation == "dffml.dataflow.run"
@@ -269,6 +271,12 @@ def test_the_revision_follows_what_the_flow_does(support: Path) -> None:
     assert len({first, changed, load(support, overrides=[inside]).revision}) == 3
     support.write_text(support.read_text() + "listeners: {sample_chat: {password: secret}}\n")
     assert load(support).revision == first
+
+
+def test_the_revision_follows_where_it_runs(support: Path) -> None:
+    where = "operations.understand.operations.classify.on="
+    places = ["primary", "nodes", "gpu", "[gpu, size=large]"]
+    assert len({load(support, overrides=[where + place]).revision for place in places}) == 4
 
 
 def test_the_revision_follows_the_content_of_files(support: Path) -> None:

@@ -13,13 +13,17 @@ from chatbot.messages import (
     Call,
     ChatMessage,
     FlowRecord,
+    NodeRecord,
     OperationRecord,
     Outcome,
+    PrimaryRecord,
     Raised,
     Reply,
     Result,
     Results,
+    Stranger,
     Work,
+    announced,
     digest,
 )
 
@@ -52,6 +56,32 @@ def test_a_record_survives_the_wire(record: object) -> None:
 def test_a_field_of_a_later_version_is_passed_over() -> None:
     later = {**msgspec.to_builtins(SAID), "mood": "new"}
     assert ChatMessage.decode(msgspec.msgpack.encode(later)) == SAID
+
+
+@pytest.mark.parametrize("kind", [FlowRecord, NodeRecord, PrimaryRecord])
+def test_an_announcement_says_its_protocol_also_where_it_is_the_default(kind: type) -> None:
+    """Else a process of protocol 2 would leave out its 2, and be read as of protocol 1."""
+    (field,) = (each for each in msgspec.structs.fields(kind) if each.name == "protocol")
+    required = {
+        each.name: datetime.now(UTC) if each.name == "started" else 1 if each.name == "pid" else "x"
+        for each in msgspec.structs.fields(kind)
+        if each.required
+    }
+    told = msgspec.msgpack.decode(kind(**required).encode())
+    assert told["protocol"] == field.default
+
+
+def test_of_a_stranger_as_much_is_read_as_can_be() -> None:
+    future = {"protocol": 99, "version": "9.9", "flow": "f", "revision": ["new"], "host": "h"}
+    data = msgspec.msgpack.encode(future)
+    assert announced(FlowRecord, "flow", "k", data) == Stranger("flow", "k", 99, "9.9", "h", 0, "f")
+    odd = msgspec.msgpack.encode({**future, "pid": "seven"})
+    for unreadable in (odd, b"\xc1", b""):
+        assert announced(FlowRecord, "flow", "k", unreadable) == Stranger("flow", "k")
+    same = msgspec.msgpack.encode({**future, "protocol": 1})
+    assert announced(FlowRecord, "flow", "k", same) == Stranger("flow", "k", 1, "9.9", "h", 0, "f")
+    ours = FlowRecord("f", "r")
+    assert announced(FlowRecord, "flow", "k", ours.encode()) == ours
 
 
 def test_what_is_no_record_is_refused() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from dffml import Definition, OperationImplementationContext, op
+from dffml import Definition, OperationImplementationContext, Stage, op
 
 NUMBER = 5
 
@@ -127,3 +127,13 @@ def sample_greet(person: Person) -> dict:
 
 def sample_plain(text: str) -> str:
     return text.upper()
+
+
+@op(
+    name="sample_tidy",
+    inputs={"text": Definition(name="tidy.text", primitive="string")},
+    outputs={},
+    stage=Stage.CLEANUP,
+)
+def sample_tidy(text: str) -> None:
+    return None

@@ -1,0 +1,45 @@
+"""Refuses what can never start in a flow file, at the source that never comes.
+
+A problem that was reported already, and what merely follows from it, is not reported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from chatbot.flowfile.problems import Mark, Report
+from chatbot.flowfile.reachability import Need, Stuck, never_starting
+from chatbot.flowfile.sections import Literal, Source
+from chatbot.flowfile.wiring import Part, has_usable_default
+
+
+def check(parts: Mapping[str, Part], report: Report) -> None:
+    """Report each of `parts`, the instances of one file, that can never start."""
+    for stuck in never_starting({name: list(_needs(part, parts)) for name, part in parts.items()}):
+        report.add(stuck.need.place, str(stuck), _hint(stuck))
+
+
+def _needs(part: Part, parts: Mapping[str, Part]) -> Iterator[Need]:
+    if part.operation is None:
+        return
+    for key, definition in part.operation.inputs.items():
+        wire = part.section.inputs.get(key)
+        if wire is not None and wire.sources and not has_usable_default(definition):
+            yield _need(f"its input `{key}`", wire.sources, parts)
+    # The first condition is enough where it holds; where it never comes, it blocks the others.
+    if part.section.when:
+        yield _need("its condition", part.section.when[:1], parts)
+
+
+def _need(what: str, sources: Sequence[Source | Literal], parts: Mapping[str, Part]) -> Need:
+    inside = [s for s in sources if isinstance(s, Source) and s.origin in parts]
+    place: Mark = sources[0].mark
+    return Need(what, tuple(s.origin for s in inside), len(inside) < len(sources), place)
+
+
+def _hint(stuck: Stuck) -> str:
+    if not stuck.circular:
+        return "mend that one, or take it from elsewhere"
+    if stuck.need.what == "its condition":
+        return "take a condition that comes before it"
+    return "name a source that comes first, too: [message.text, ...], or {value: ...}"
