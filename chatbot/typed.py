@@ -15,7 +15,7 @@ import re
 import struct
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeVar
@@ -191,24 +191,27 @@ def _write_enum(value: Enum, depth: int) -> Ext:
 
 
 def _write_datetime(value: datetime) -> Ext:
-    return Ext(DATETIME, _encode([_moment(value), value.fold, _zone(value.tzinfo)]))
+    return Ext(DATETIME, _encode(_moment(value)))
 
 
 def _write_time(value: time) -> Ext:
-    return Ext(TIME, _encode([_moment(value), value.fold, _zone(value.tzinfo)]))
+    return Ext(TIME, _encode(_moment(value)))
 
 
-def _moment(value: datetime | time) -> str:
-    """Return it in ISO 8601, with its offset unless its zone has a name."""
-    if _zone(value.tzinfo):
-        value = value.replace(tzinfo=None)
-    elif value.tzinfo is not None and value.utcoffset() is None:
-        raise EncodingError(f"has a {type(value.tzinfo).__name__}, which gives no offset here")
-    return value.isoformat()
+def _moment(value: datetime | time) -> tuple[str, int, str | int | None]:
+    """Return its reading in ISO 8601, its fold, and its zone's name or offset (microseconds).
 
-
-def _zone(zone: tzinfo | None) -> str:
-    return (zone.key or "") if isinstance(zone, ZoneInfo) else ""
+    The offset is not in the text: `fromisoformat` loses one of less than a second.
+    """
+    reading = value.replace(tzinfo=None).isoformat()
+    if value.tzinfo is None:
+        return reading, value.fold, None
+    if isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key:
+        return reading, value.fold, value.tzinfo.key
+    offset = value.utcoffset()
+    if offset is None:
+        raise EncodingError(f"has {_a(type(value.tzinfo).__name__)}, which gives no offset here")
+    return reading, value.fold, offset // timedelta(microseconds=1)
 
 
 _WRITERS: dict[type, Callable[[Any], Any]] = {
@@ -306,11 +309,14 @@ def _read_time(content: Any) -> time:
     return _in_zone(time.fromisoformat(text), fold, zone)
 
 
-def _in_zone(value: Moment, fold: int, zone: str) -> Moment:
-    # zoneinfo looks the name up in its own data, and nowhere else; it must look like one.
-    if zone and not _ZONE.fullmatch(zone):
-        raise ValueError("not a time zone's name")
-    return value.replace(fold=fold, tzinfo=ZoneInfo(zone) if zone else value.tzinfo)
+def _in_zone(value: Moment, fold: int, zone: str | int | None) -> Moment:
+    # zoneinfo looks a name up in its own data, and nowhere else; it must look like one.
+    if isinstance(zone, str):
+        if not _ZONE.fullmatch(zone):
+            raise ValueError("not a time zone's name")
+        return value.replace(fold=fold, tzinfo=ZoneInfo(zone))
+    offset = None if zone is None else timezone(timedelta(microseconds=zone))
+    return value.replace(fold=fold, tzinfo=offset)
 
 
 _COLLECTIONS: dict[int, Callable[[Any], Any]] = {

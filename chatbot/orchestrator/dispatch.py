@@ -7,7 +7,6 @@ count; every result is matched to its context and call, and a second one is drop
 from __future__ import annotations
 
 import asyncio
-import builtins
 import contextlib
 import functools
 import logging
@@ -25,16 +24,17 @@ from chatbot import eager
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.encoding import MESSAGE, is_packed, is_plain, limit_for, owner_of, shrink
-from chatbot.errors import BrokerError, EncodingError, RemoteError
+from chatbot.errors import BrokerError, EncodingError
 from chatbot.messages import Call as WireCall
-from chatbot.messages import OperationRecord, Part, Raised, Result, Results, Work
+from chatbot.messages import OperationRecord, Part, Result, Results, Work
 from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
 from chatbot.nodes.parts import UNWANTED, WANTED
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.large import HeldValues, unpack_outputs
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
-from chatbot.orchestrator.parts import Parts, Preview
+from chatbot.orchestrator.parts import Yielding
 from chatbot.orchestrator.plan import Step
+from chatbot.orchestrator.raised import exception
 from chatbot.orchestrator.turn import Turn
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Dispatcher:
         self._seconds: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._values = HeldValues(broker, self.id, self.spawn)
-        self._parts: dict[tuple[int, int], Parts] = {}
+        self._yielding = Yielding(self._values, self.spawn, self._end)
 
     @classmethod
     @asynccontextmanager
@@ -114,9 +114,8 @@ class Dispatcher:
 
     def forget(self, call: Call) -> None:
         """Drop the result of `call` when it comes: its context has ended."""
-        key = call.context.number, call.number
-        self._outstanding.pop(key, None)
-        self._parts.pop(key, None)
+        self._outstanding.pop((call.context.number, call.number), None)
+        self._yielding.forget(call)
 
     @property
     def waits(self) -> bool:
@@ -226,6 +225,14 @@ class Dispatcher:
         if call is not None:
             self._fail(call, error)
 
+    def _end(self, call: Call, error: Exception | None) -> None:
+        """End a call that yielded; all that it gave was taken."""
+        self.forget(call)
+        if error is None:
+            call.context.complete(call.number, ())
+        else:
+            call.context.fail(call.number, error)
+
     def _fail(self, call: Call, error: Exception) -> None:
         self.forget(call)
         call.context.fail(call.number, error)
@@ -261,7 +268,7 @@ class Dispatcher:
             self._values.drop(result)
             log.debug("drop a result of %s that nobody waits for", operation)
         elif result.error is not None:
-            call.context.fail(call.number, _exception(call.step.name, result.error))
+            call.context.fail(call.number, exception(call.step.name, result.error))
         else:
             call.context.complete(call.number, result.outputs)
 
@@ -296,38 +303,12 @@ class Dispatcher:
         self._take(operation, Result(result.context, result.number, outputs))
 
     def _take_part(self, part: Part) -> None:
-        key = part.context, part.number
-        call = self._outstanding.get(key)
+        call = self._outstanding.get((part.context, part.number))
         if call is None:
             self.dropped += 1
             self._values.drop(part)
-            return
-        parts = self._parts.setdefault(key, Parts())
-        parts.put(part)
-        if not parts.taking:
-            parts.taking = True
-            self.spawn(self._take_parts(call, parts))
-
-    async def _take_parts(self, call: Call, parts: Parts) -> None:
-        """Add what has come of a call that yields to its context, in order."""
-        context = call.context
-        preview = parts.preview or Preview(call)
-        parts.preview = preview
-        try:
-            while (part := parts.ready()) is not None and call.number in context.calls:
-                names = self._values.references(part.outputs)
-                contents = await self._values.fetch(context, names) if names else {}
-                for outputs in unpack_outputs(call, part.outputs, contents):
-                    await preview.show(outputs)
-                    context.extend(call.number, [outputs])
-                if part.last:
-                    self._take("", Result(part.context, part.number, [], part.error))
-        except (EncodingError, BrokerError) as error:
-            self._fail(call, error)
-        finally:
-            parts.taking = False
-        if call.number not in context.calls:
-            self.forget(call)
+        else:
+            self._yielding.take(call, part)
 
     def _is_wanted(self, question: bytes) -> bytes:
         """Answer a node that asks whether a call is waited for."""
@@ -347,26 +328,6 @@ class Dispatcher:
 def _log_failure(error: BaseException) -> None:
     log.error("a task of the primary failed: %s", type(error).__name__)
     log.debug("a task of the primary failed", exc_info=error)
-
-
-def _exception(operation: str, raised: Raised) -> Exception:
-    """Return what an operation raised on a node, as whoever ran it here would have had it.
-
-    An exception of Python's own is made again, with the `RemoteError` as its cause; for any
-    other class, whose name would have to be imported, it is the `RemoteError` itself.
-    """
-    if raised.kind == EncodingError.__name__:
-        return EncodingError(raised.message)
-    remote = RemoteError(operation, raised.kind, raised.message, raised.trace)
-    kind = getattr(builtins, raised.kind, None)
-    if not (isinstance(kind, type) and issubclass(kind, Exception)):
-        return remote
-    try:
-        again = kind(raised.message)
-    except TypeError:  # it wants more than a message
-        return remote
-    again.__cause__ = remote
-    return again
 
 
 @config

@@ -7,14 +7,17 @@ dropped, and a part that overtook another waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from chatbot.broker import Broker
+from chatbot.errors import BrokerError, EncodingError
 from chatbot.messages import Part, Partial
 from chatbot.nodes.partial import preview, show
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.inputs import handle_of
+from chatbot.orchestrator.large import HeldValues, Spawn, unpack_outputs
+from chatbot.orchestrator.raised import exception
 
 AHEAD = 256
 """Calls that a context may have outstanding before what yields on the primary waits."""
@@ -25,7 +28,6 @@ class Parts:
 
     def __init__(self) -> None:
         self.taking = False
-        self.preview: Preview | None = None
         self._next = 0
         self._held: list[Part] = []
 
@@ -68,6 +70,56 @@ class Preview:
     def _to(self) -> tuple[Broker, str, str]:
         orchestrator = self._call.context.octx.parent
         return orchestrator.dispatcher.broker, orchestrator.flow, self._name
+
+
+class Yielding:
+    """The calls that yield on nodes. `end` is told when a call has ended (again does nothing).
+
+    A part is the context's as soon as it has come, in order; `spawn` runs what waits for NATS.
+    """
+
+    def __init__(
+        self, values: HeldValues, spawn: Spawn, end: Callable[[Call, Exception | None], None]
+    ) -> None:
+        self._values = values
+        self._spawn = spawn
+        self._end = end
+        self._parts: dict[tuple[int, int], tuple[Parts, Preview]] = {}
+
+    def take(self, call: Call, part: Part) -> None:
+        """Take a part of a call that is outstanding."""
+        key = call.context.number, call.number
+        if key not in self._parts:
+            self._parts[key] = Parts(), Preview(call)
+        parts, preview = self._parts[key]
+        parts.put(part)
+        if not parts.taking:
+            parts.taking = True
+            self._spawn(self._take(call, parts, preview))
+
+    def forget(self, call: Call) -> None:
+        """Drop what has come of a call that has ended."""
+        self._parts.pop((call.context.number, call.number), None)
+
+    async def _take(self, call: Call, parts: Parts, preview: Preview) -> None:
+        """Add what is ready to the context, in order."""
+        context = call.context
+        try:
+            while (part := parts.ready()) is not None and call.number in context.calls:
+                names = self._values.references(part.outputs)
+                contents = await self._values.fetch(context, names) if names else {}
+                for outputs in unpack_outputs(call, part.outputs, contents):
+                    await preview.show(outputs)
+                    context.extend(call.number, [outputs])
+                if part.last:
+                    error = part.error
+                    self._end(call, None if error is None else exception(call.step.name, error))
+        except (EncodingError, BrokerError) as failure:
+            self._end(call, failure)
+        finally:
+            parts.taking = False
+        if call.number not in context.calls:
+            self._end(call, None)
 
 
 async def take_yields(call: Call, yields: AsyncIterator[Any]) -> None:

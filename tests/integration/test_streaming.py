@@ -67,7 +67,7 @@ async def dripping(
         async with NatsOrchestrator.over(broker, "drip", instances=instances) as orchestrator:
             async with orchestrator(flow) as octx:
                 (result,) = [r async for _, r in octx.run(given)]
-                assert orchestrator.dispatcher._parts == {}
+                assert orchestrator.dispatcher._yielding._parts == {}
                 assert orchestrator.dispatcher._outstanding == {}
                 return dict(result)
 

@@ -87,11 +87,11 @@ async def test_what_a_parent_flow_sends_goes_to_every_context(ictx: Any) -> None
 
 async def test_a_context_that_runs_takes_what_comes_by_itself(ictx: Any) -> None:
     ctx = await ictx.sadd("x", *given(A, "1"))
-    entry, new = ictx.open("x", ctx)
-    assert not new
+    entry = ictx.open("x", ctx)
+    assert entry.kept
     running = Running(DataFlow(operation("one", "a")), inputs=[])
     running.context.inputs = entry.inputs
-    entry.running = running.context
+    entry.running.append(running.context)
     running.context.start([])
     await ictx.sadd("x", *given(A, "2"))
     assert running.called("one") == [{"a": "1"}, {"a": "2"}]
