@@ -124,15 +124,18 @@ async def test_cancelled_it_says_nothing_more() -> None:
     assert done.done()
     running.complete(0, {"b": "late"})
     running.fail(1, ValueError("late"))
+    running.context.add(given(A, "late"))
     assert running.ended == []
     assert running.values == {"a": ["1", "2"]}
+    assert len(running.calls) == 2
+    assert running.context.calls == {}, "nothing is outstanding"
 
 
 @pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize("ends", ["complete", "fail", "another fails"])
 async def test_a_call_s_completion_can_be_waited_for(ends: str, strict: bool) -> None:
     running = Running(chain(), strict=strict)
-    running.context.start(given(A, "1", "2"))
+    running.context.start(given(A, "1", "2", "and one that goes on"))
     done = running.context.completion(running.calls[0].number)
     assert not done.done()
     if ends == "complete":
