@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -30,6 +31,12 @@ async def test_it_ends_when_nothing_is_outstanding_and_says_so_once() -> None:
     assert running.context.error is None
     assert running.values == {"a": ["1"], "b": ["2"], "c": ["3"]}
     assert running.abandoned == []
+
+
+async def test_it_knows_when_it_was_made() -> None:
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    assert before <= Running(chain()).context.started <= loop.time()
 
 
 async def test_it_ends_at_once_where_there_is_nothing_to_do() -> None:
@@ -117,14 +124,18 @@ async def test_cancelled_it_says_nothing_more() -> None:
     assert done.done()
     running.complete(0, {"b": "late"})
     running.fail(1, ValueError("late"))
+    running.context.add(given(A, "late"))
     assert running.ended == []
     assert running.values == {"a": ["1", "2"]}
+    assert len(running.calls) == 2
+    assert running.context.calls == {}, "nothing is outstanding"
 
 
+@pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize("ends", ["complete", "fail", "another fails"])
-async def test_a_call_s_completion_can_be_waited_for(ends: str) -> None:
-    running = Running(chain())
-    running.context.start(given(A, "1", "2"))
+async def test_a_call_s_completion_can_be_waited_for(ends: str, strict: bool) -> None:
+    running = Running(chain(), strict=strict)
+    running.context.start(given(A, "1", "2", "and one that goes on"))
     done = running.context.completion(running.calls[0].number)
     assert not done.done()
     if ends == "complete":
@@ -135,6 +146,9 @@ async def test_a_call_s_completion_can_be_waited_for(ends: str) -> None:
         running.fail(0, ValueError())
     else:
         running.fail(1, ValueError())
+        if not strict:
+            assert not done.done()
+            running.complete(0)
     assert done.done()
     await done
 
