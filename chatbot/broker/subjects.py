@@ -5,6 +5,7 @@
     chatbot.work.<flow>.<lane>.<operation key>                  shared by all nodes
     chatbot.done.<primary>                                      one primary's results
     chatbot.dead.<flow>                                         what can never succeed
+    chatbot.wanted.<key of a lock>                              said, not kept: let go of it soon
 
 IN and OUT are streams of each flow, so that the backlog of one does not fill another's;
 WORK, DONE and DEAD are shared by all flows of an account.
@@ -24,6 +25,7 @@ DEAD = "CHATBOT_DEAD"
 FLOWS = "chatbot-flows"
 ROSTER = "chatbot-roster"
 LEASES = "chatbot-leases"
+LOCKS = "chatbot-locks"
 FILES = "chatbot-files"
 
 
@@ -72,6 +74,10 @@ def work_subject(flow: str, lane: Lane, key: str) -> str:
 
 def done_subject(primary: str) -> str:
     return f"chatbot.done.{primary}"
+
+
+def wanted_subject(key: str) -> str:
+    return f"chatbot.wanted.{key}"
 
 
 def dead_subject(flow: str) -> str:

@@ -24,6 +24,11 @@ log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
+def next_number() -> int:
+    """Return a number that no context of this process has."""
+    return next(_numbers)
+
+
 class Call:
     """One parameter set of one step. `values` has DFFML's inputs, a default's own value."""
 

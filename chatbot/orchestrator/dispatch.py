@@ -29,6 +29,7 @@ from chatbot.errors import BrokerError, RemoteError
 from chatbot.messages import Call as WireCall
 from chatbot.messages import OperationRecord, Raised, Result, Results, Work
 from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
+from chatbot.orchestrator import locked
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
 
@@ -263,31 +264,19 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
         call: Call,
     ) -> None:
         """Have `call` run, here or on a node, under its locks; its context gets the result."""
+        send = functools.partial(self._send_now, dispatcher, flow, lane)
         if call.context.plan.locks and any(True for _ in call.parents):
-            dispatcher.spawn(self._send_locked(dispatcher, flow, lane, lctx, call))
-        elif (record := self.remote.get(call.step.name)) is not None:
+            dispatcher.spawn(locked.run(lctx, send, dispatcher.forget, call))
+        else:
+            send(call)
+
+    def _send_now(self, dispatcher: Dispatcher, flow: str, lane: Lane, call: Call) -> None:
+        if (record := self.remote.get(call.step.name)) is not None:
             dispatcher.send(flow, lane, record.key, call)
         elif call.step.name in self.cheap:
             dispatcher.run_soon(self._run_here(call))
         else:
             dispatcher.spawn(self._run_here(call))
-
-    async def _send_locked(
-        self,
-        dispatcher: Dispatcher,
-        flow: str,
-        lane: Lane,
-        lctx: NatsPrimaryLockNetworkContext,
-        call: Call,
-    ) -> None:
-        async with lctx.hold(call.parents):
-            record = self.remote.get(call.step.name)
-            if record is None:
-                await self._run_here(call)
-                return
-            done = call.context.completion(call.number)
-            dispatcher.send(flow, lane, record.key, call)
-            await done
 
     async def _run_here(self, call: Call) -> None:
         context = call.context
