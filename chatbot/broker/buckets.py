@@ -115,7 +115,7 @@ class Bucket:
         """Call `change(key, value)` at each change; an empty value says that it was deleted.
 
         `keys` may narrow it down, with NATS's wildcards. A change made while the connection is
-        down is not told: look with `all` now and then.
+        down is not told: look with `all` now and then. One that the server refused is told, too.
         """
 
         async def receive(msg: Msg) -> None:

@@ -119,22 +119,25 @@ class SharedLocks:
         lock.forget(f"{self.id}.{secrets.token_hex(4)}".encode())
         if lock.gives_way:
             lock.gives_way = False
-            lock.changed.clear()
-            await lock.wait(_GIVE_WAY)
+            await _wait(lock.others, _GIVE_WAY)
+        looked = False
         while True:
-            lock.changed.clear()
+            lock.freed.clear()
             try:
-                if await self._claim(lock):
+                if await self._claim(lock, look=looked):
                     return
+                looked = True
                 await self._broker.nc.publish(subjects.wanted_subject(lock.key), self.id.encode())
             except _TROUBLE as error:
                 log.debug("cannot ask for a lock: %r", error)
-            await lock.wait(_LOOK * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+            await _wait(lock.freed, _LOOK * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
 
-    async def _claim(self, lock: _Lock) -> bool:
-        """Take `lock` if it is free; whether it is ours now."""
+    async def _claim(self, lock: _Lock, *, look: bool) -> bool:
+        """Take `lock` if it is free; whether it is ours now. `look`: it was held a while ago."""
+        revision = None
         asked = asyncio.get_running_loop().time()
-        revision = await self._bucket.update(lock.key, _HELD + lock.nonce, lock.revision)
+        if not look:
+            revision = await self._bucket.update(lock.key, _HELD + lock.nonce, lock.revision)
         while revision is None:
             found = await self._bucket.get(lock.key)
             if found is not None and found.value[:1] == _HELD and found.value[1:] != lock.nonce:
@@ -152,6 +155,7 @@ class SharedLocks:
         """
         leave = well and lock.users > 1 and not lock.asked_for
         lock.gives_way, lock.asked_for = lock.asked_for and lock.users > 1, False
+        lock.others.clear()
         while lock.held:
             asked = asyncio.get_running_loop().time()
             try:
@@ -203,9 +207,10 @@ class SharedLocks:
             log.debug("cannot renew a lock: %r", error)
 
     def _changed(self, key: str, value: bytes) -> None:
+        # Also told of what the server refused: that wakes us in vain, and no more.
         lock = self._locks.get(key)
-        if lock is not None and value[1:] != lock.nonce:
-            lock.changed.set()
+        if lock is not None and not value[1:].startswith(self.id.encode()):
+            (lock.freed if value[:1] == _FREE else lock.others).set()
 
     async def _asked(self, msg: Msg) -> None:
         lock = self._locks.get(msg.subject.removeprefix(subjects.wanted_subject("")))
@@ -217,14 +222,16 @@ class _Lock:
     """What this process knows of one lock.
 
     `turn` is for its own calls, first come, first served; `limit` is there while one of them
-    has the lock. `nonce` names one taking of it, so that we know our own in the bucket.
+    has the lock. `nonce` names one taking of it, so that we know our own in the bucket. `freed`
+    and `others` are set when another process frees it, or takes it.
     """
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.turn = asyncio.Lock()
         self.talking = asyncio.Lock()
-        self.changed = asyncio.Event()
+        self.freed = asyncio.Event()
+        self.others = asyncio.Event()
         self.users = 0
         self.held = False
         self.asked_for = False
@@ -248,12 +255,6 @@ class _Lock:
         """It is not ours; it will be taken as `nonce`."""
         self.held, self.nonce = False, nonce
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until another process took or freed it, but not for longer than `seconds`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.changed.wait()
-
     @asynccontextmanager
     async def limited(self) -> AsyncIterator[None]:
         """Cancel the block when another may have the lock."""
@@ -266,3 +267,10 @@ class _Lock:
             raise LockLostError(LOST) from error
         finally:
             self.limit = None
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for `event`, but not for longer than `seconds`."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
