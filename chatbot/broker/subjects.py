@@ -2,6 +2,7 @@
 
     chatbot.in.<flow>.<lane>.<network>.<hash of message id>     one message each, for ever
     chatbot.out.<flow>.<network>.<hash of message id>           one outcome each, for ever
+    chatbot.out.<flow>.<network>.bulk.<hash of message id>      where it does not hurry
     chatbot.work.<flow>.<lane>.<operation key>                  shared by all nodes
     chatbot.done.<primary>                                      one primary's results
     chatbot.dead.<flow>                                         what can never succeed
@@ -9,6 +10,9 @@
 
 IN and OUT are streams of each flow, so that the backlog of one does not fill another's;
 WORK, DONE and DEAD are shared by all flows of an account.
+
+A message has one outcome whatever lane it came in, so the one subject decides: the outcome of
+a bulk message is published after an empty message was taken there in its place.
 """
 
 from __future__ import annotations
@@ -60,12 +64,15 @@ def in_filter(flow: str, lane: Lane | None = None) -> str:
     return f"chatbot.in.{token(flow)}.{lane or '*'}.>"
 
 
-def out_subject(flow: str, network: str, message_id: str) -> str:
-    return f"chatbot.out.{token(flow)}.{token(network)}.{digest(message_id)}"
+def out_subject(flow: str, network: str, message_id: str, lane: Lane = Lane.PEOPLE) -> str:
+    within = "bulk." if lane is Lane.BULK else ""
+    return f"chatbot.out.{token(flow)}.{token(network)}.{within}{digest(message_id)}"
 
 
-def out_filter(flow: str, network: str | None = None) -> str:
-    return f"chatbot.out.{token(flow)}.{token(network) if network else '*'}.*"
+def out_filter(flow: str, network: str | None = None, lane: Lane = Lane.PEOPLE) -> str:
+    if network is None:
+        return f"chatbot.out.{token(flow)}.>"
+    return f"chatbot.out.{token(flow)}.{token(network)}.{'bulk.' if lane is Lane.BULK else ''}*"
 
 
 def work_subject(flow: str, lane: Lane, key: str) -> str:
@@ -74,6 +81,11 @@ def work_subject(flow: str, lane: Lane, key: str) -> str:
 
 def done_subject(primary: str) -> str:
     return f"chatbot.done.{primary}"
+
+
+def done_address(primary: str, lane: Lane) -> str:
+    """Return where a primary wants the results of a lane, as `Work.primary` says it."""
+    return f"{primary}-bulk" if lane is Lane.BULK else primary
 
 
 def wanted_subject(key: str) -> str:

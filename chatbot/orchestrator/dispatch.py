@@ -16,6 +16,7 @@ import types
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Generator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -34,6 +35,9 @@ from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
 
 log = logging.getLogger(__name__)
+
+caller_lane: ContextVar[Lane | None] = ContextVar("caller_lane", default=None)
+"""The lane of the call that runs here: a subflow's contexts are of the lane of their caller."""
 
 SECONDS_A_MESSAGE = 0.025
 MOST_CALLS = 256
@@ -65,16 +69,24 @@ class Dispatcher:
         """Take results for the block's duration."""
         dispatcher = cls(broker)
         await streams.ensure(broker, streams.account_streams())
-        consumer = streams.done_consumer(dispatcher.id)
-        async with Pull.open(
-            broker, subjects.DONE, consumer, dispatcher._receive, limit=RESULTS_HELD
-        ):
+        # One for each lane: people's results do not wait behind bulk ones.
+        consumers = [
+            streams.done_consumer(subjects.done_address(dispatcher.id, lane)) for lane in Lane
+        ]
+        async with contextlib.AsyncExitStack() as stack:
+            for consumer in consumers:
+                pull = Pull.open(
+                    broker, subjects.DONE, consumer, dispatcher._receive, limit=RESULTS_HELD
+                )
+                await stack.enter_async_context(pull)
             try:
                 yield dispatcher
             finally:
                 await dispatcher._close()
                 with contextlib.suppress(*broker.errors):
-                    await streams.drop_consumer(broker, subjects.DONE, str(consumer.durable_name))
+                    for consumer in consumers:
+                        name = str(consumer.durable_name)
+                        await streams.drop_consumer(broker, subjects.DONE, name)
 
     def send(self, flow: str, lane: Lane, key: str, call: Call) -> None:
         """Have `call` run on a node; its context gets the result."""
@@ -128,9 +140,10 @@ class Dispatcher:
         waiting, self._waiting = self._waiting, {}
         for (flow, lane, key), calls in waiting.items():
             subject = subjects.work_subject(flow, lane, key)
+            address = subjects.done_address(self.id, lane)
             size = self._calls_a_message(key)
             for start in range(0, len(calls), size):
-                self.spawn(self._publish(subject, calls[start : start + size]))
+                self.spawn(self._publish(subject, address, calls[start : start + size]))
 
     def _calls_a_message(self, key: str) -> int:
         seconds = self._seconds.get(key)
@@ -138,11 +151,11 @@ class Dispatcher:
             return 1  # the duration is unknown: spread them
         return max(1, min(MOST_CALLS, int(SECONDS_A_MESSAGE / max(seconds, 1e-6))))
 
-    async def _publish(self, subject: str, calls: list[Call]) -> None:
+    async def _publish(self, subject: str, address: str, calls: list[Call]) -> None:
         """Publish `calls`, in parts if they are large. A call that cannot cross fails alone."""
         try:
             data = Work(
-                self.id,
+                address,
                 [WireCall(call.context.number, call.number, call.inputs) for call in calls],
             ).encode()
             most = min(MOST_BYTES, self.broker.max_payload) if len(calls) > 1 else None
@@ -152,8 +165,8 @@ class Dispatcher:
         except (TypeError, ValueError, OverflowError, BrokerError) as error:
             if len(calls) > 1:
                 middle = len(calls) // 2
-                await self._publish(subject, calls[:middle])
-                await self._publish(subject, calls[middle:])
+                await self._publish(subject, address, calls[:middle])
+                await self._publish(subject, address, calls[middle:])
             else:
                 self._fail(calls[0], error)
 
@@ -276,7 +289,11 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
         elif call.step.name in self.cheap:
             dispatcher.run_soon(self._run_here(call))
         else:
-            dispatcher.spawn(self._run_here(call))
+            dispatcher.spawn(self._run_in_lane(lane, call))
+
+    async def _run_in_lane(self, lane: Lane, call: Call) -> None:
+        caller_lane.set(lane)
+        await self._run_here(call)
 
     async def _run_here(self, call: Call) -> None:
         context = call.context

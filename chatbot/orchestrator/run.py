@@ -24,7 +24,9 @@ from dffml.df.base import (
 )
 from dffml.df.types import DataFlow, Definition, Input
 
+from chatbot.broker.subjects import Lane
 from chatbot.orchestrator.context import Context
+from chatbot.orchestrator.dispatch import caller_lane
 from chatbot.orchestrator.inputs import handle_of
 from chatbot.orchestrator.plan import Plan, Step
 
@@ -102,13 +104,15 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         ended: Ended,
         *,
         strict: bool = True,
+        lane: Lane | None = None,
     ) -> Context:
-        """Start a context with `inputs` and the flow's seed.
+        """Start a context with `inputs` and the flow's seed; `lane`: its caller's, else ours.
 
         When nothing is outstanding, `ended` is awaited with it (and its inputs still there);
         then its inputs are freed.
         """
         entry, new = self.ictx.open(handle, ctx)
+        own = lane or caller_lane.get() or self.parent.lane
         before = entry.running
 
         async def finish(context: Context) -> None:
@@ -124,7 +128,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             ctx,
             entry.inputs,
             lambda call: self.nctx.send(
-                self.parent.dispatcher, self.parent.flow, self.parent.lane, self.lctx, call
+                self.parent.dispatcher, self.parent.flow, own, self.lctx, call
             ),
             lambda context: self.parent.dispatcher.spawn(finish(context)),
             self.parent.dispatcher.forget,

@@ -73,6 +73,25 @@ def write_line(path, line):
         file.write(f"{line}\n".encode())
 
 
+@dataclass
+class WaitConfig:
+    seconds: float = 0.02
+
+
+@op(
+    name="test_wait",
+    config_cls=WaitConfig,
+    inputs={"text": Definition(name="wait.text", primitive="string")},
+    outputs={"text": Definition(name="wait.passed", primitive="string")},
+)
+class Wait(OperationImplementationContext):
+    """Take a while, as a model does."""
+
+    async def run(self, inputs):
+        await asyncio.sleep(self.parent.config.seconds)
+        return {"text": inputs["text"]}
+
+
 @op(
     name="test_shout",
     inputs={"text": Definition(name="shout.text", primitive="string")},
