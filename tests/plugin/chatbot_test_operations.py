@@ -93,6 +93,23 @@ class Wait(OperationImplementationContext):
 
 
 @op(
+    name="test_wait_together",
+    config_cls=WaitConfig,
+    inputs={"text": Definition(name="wait.text", primitive="string")},
+    outputs={"text": Definition(name="wait.passed", primitive="string")},
+)
+class WaitTogether(OperationImplementationContext):
+    """The same for a batch, in one go."""
+
+    async def run(self, inputs):
+        return (await self.run_batch([inputs]))[0]
+
+    async def run_batch(self, batch):
+        await asyncio.sleep(self.parent.config.seconds * len(batch))
+        return [{"text": inputs["text"]} for inputs in batch]
+
+
+@op(
     name="test_shout",
     inputs={"text": Definition(name="shout.text", primitive="string")},
     outputs={"text": Definition(name="shout.loud", primitive="string")},
