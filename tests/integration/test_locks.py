@@ -24,6 +24,7 @@ from chatbot.errors import LockLostError
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.settings import NATS_URL
+from tests.integration import contract
 from tests.integration.test_intake import (
     hear,
     message,
@@ -230,6 +231,23 @@ async def test_two_orchestrators_of_one_flow_share_the_locks_of_its_seed(
     lines = used(tmp_path)
     never_two(lines)
     assert len(lines) == 60
+
+
+async def test_two_seeds_taken_in_opposite_orders_by_two_primaries_do_not_block(
+    nats_server: EmbeddedServer,
+) -> None:
+    async with AsyncExitStack() as stack:
+        brokers = [
+            await stack.enter_async_context(connect(nats_server.url, name=name)) for name in "ab"
+        ]
+        flows = [contract.locked_flow() for _ in brokers]
+        for flow in flows:
+            flow.seed += contract.locked_inputs()
+        inputs: dict[str, list[Input]] = {str(number): [] for number in range(5)}
+        async with asyncio.timeout(30):
+            found = await asyncio.gather(*map(run, brokers, flows, [inputs] * 2))
+    assert sum(map(len, found)) == 10
+    assert contract.TOGETHER == [1] * 20, "never two at a time"
 
 
 async def test_what_descends_from_a_locked_seed_is_locked_in_all_primaries(
