@@ -133,8 +133,11 @@ def limit_for(packed: Iterable[Mapping[str, Any]]) -> int:
 
 
 def owner_of(primary: str, context: int) -> str:
-    """Return what the names of a context's large values begin with."""
-    return f"{primary}.{context:x}"
+    """Return what the names of a context's large values begin with.
+
+    `primary` is its id, or one of the addresses that it has for results.
+    """
+    return f"{primary.partition('-')[0]}.{context:x}"
 
 
 def is_packed(values: dict[str, Any]) -> bool:

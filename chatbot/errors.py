@@ -6,6 +6,7 @@
     ├── BrokerError               NATS
     │   ├── ConnectError          no server there, or it does not let us in        (exit 2)
     │   ├── ServerError           the embedded server cannot start                 (exit 2)
+    │   ├── LockLostError         a lock may have been another's while we had it
     │   └── AlreadyPublished      the stream has this id already: the first one stands
     ├── OperationError            an operation cannot be had or configured         (exit 2)
     ├── ChildError                a process of ours says that it cannot run        (exit 2)
@@ -71,6 +72,10 @@ class ServerError(BrokerError):
 
 class AlreadyPublished(BrokerError):  # noqa: N818 - not a failure: the id is taken
     """The stream has a message under this id already; the first one stands."""
+
+
+class LockLostError(BrokerError):
+    """A lock may have been another's while we had it: what was done under it must not count."""
 
 
 class OperationError(ChatbotError):

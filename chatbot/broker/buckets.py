@@ -5,6 +5,7 @@
 | `chatbot-flows` | `<flow>.<primary>` → its `FlowRecord` | 60 s unless renewed |
 | `chatbot-roster` | `node.<id>`, `primary.<id>` → what it announces | 10 s unless renewed |
 | `chatbot-leases` | what only one process may do → who does it | 5 s unless renewed |
+| `chatbot-locks` | `<flow>.<hash of a name>` → who holds it, or did | 5 s unless renewed |
 """
 
 from __future__ import annotations
@@ -33,8 +34,14 @@ from chatbot.broker.connection import Broker
 FLOW_KEPT = 60.0
 ROSTER_KEPT = 10.0
 LEASE_KEPT = 5.0
+LOCK_KEPT = 5.0
 
-_TTL = {subjects.FLOWS: FLOW_KEPT, subjects.ROSTER: ROSTER_KEPT, subjects.LEASES: LEASE_KEPT}
+_TTL = {
+    subjects.FLOWS: FLOW_KEPT,
+    subjects.ROSTER: ROSTER_KEPT,
+    subjects.LEASES: LEASE_KEPT,
+    subjects.LOCKS: LOCK_KEPT,
+}
 
 _ANOTHER_REVISION = {10071, 10164}
 """The server's error codes where a key is not at the revision that was named."""
@@ -104,16 +111,17 @@ class Bucket:
         return {key: entry.value for key, entry in zip(keys, entries, strict=True) if entry}
 
     @asynccontextmanager
-    async def watch(self, change: Change) -> AsyncIterator[None]:
+    async def watch(self, change: Change, keys: str = ">") -> AsyncIterator[None]:
         """Call `change(key, value)` at each change; an empty value says that it was deleted.
 
-        A change made while the connection is down is not told: look with `all` now and then.
+        `keys` may narrow it down, with NATS's wildcards. A change made while the connection is
+        down is not told: look with `all` now and then. One that the server refused is told, too.
         """
 
         async def receive(msg: Msg) -> None:
             change(msg.subject.removeprefix(self._prefix), msg.data)
 
-        sub = await self._broker.nc.subscribe(self._prefix + ">", cb=receive)
+        sub = await self._broker.nc.subscribe(self._prefix + keys, cb=receive)
         try:
             yield
         finally:

@@ -7,6 +7,8 @@ produced a second outcome, the server says no.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from nats.js.api import (
@@ -24,6 +26,8 @@ from chatbot.broker.subjects import Lane
 
 if TYPE_CHECKING:
     from chatbot.broker.connection import Broker
+
+log = logging.getLogger(__name__)
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -44,6 +48,9 @@ OUT_ACK_WAIT = 10.0
 DONE_ACK_WAIT = 5.0
 IN_PENDING = {Lane.PEOPLE: 2048, Lane.BULK: 2048}
 """The most contexts in flight, over all primaries of a flow."""
+
+AGAIN = 0.5
+"""Seconds until the server is asked again, where it did not answer."""
 
 STREAM_NAME_IN_USE = 10058
 MIB = 1024 * 1024
@@ -134,11 +141,14 @@ def done_consumer(primary: str) -> ConsumerConfig:
     )
 
 
-def out_consumer(flow: str, network: str, *, transient: bool = False) -> ConsumerConfig:
+def out_consumer(
+    flow: str, network: str, lane: Lane = Lane.PEOPLE, *, transient: bool = False
+) -> ConsumerConfig:
     """Return the consumer of one network's outcomes; `transient` ones go with their listener."""
+    kind = "bulk" if lane is Lane.BULK else "listener"
     return ConsumerConfig(
-        durable_name=f"listener-{subjects.token(network)}",
-        filter_subject=subjects.out_filter(flow, network),
+        durable_name=f"{kind}-{subjects.token(network)}",
+        filter_subject=subjects.out_filter(flow, network, lane),
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=OUT_ACK_WAIT,
         max_ack_pending=1024,
@@ -156,6 +166,21 @@ async def ensure(broker: Broker, streams: list[StreamConfig]) -> None:
             if error.err_code != STREAM_NAME_IN_USE:
                 raise
             await broker.js.update_stream(config)
+
+
+async def last(broker: Broker, stream: str, subject: str) -> bytes | None:
+    """Return what was last stored under `subject`; `None` for nothing.
+
+    While the server is away it asks again, until it is cancelled.
+    """
+    while True:
+        try:
+            return (await broker.js.get_last_msg(stream, subject, direct=True)).data or b""
+        except NotFoundError:
+            return None
+        except broker.errors as error:
+            log.debug("asking again for the last of %s: %r", stream, error)
+            await asyncio.sleep(AGAIN)
 
 
 async def drop_consumer(broker: Broker, stream: str, consumer: str) -> None:

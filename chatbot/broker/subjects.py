@@ -2,9 +2,11 @@
 
     chatbot.in.<flow>.<lane>.<network>.<hash of message id>     one message each, for ever
     chatbot.out.<flow>.<network>.<hash of message id>           one outcome each, for ever
+    chatbot.out.<flow>.<network>.bulk.<hash of message id>      where it does not hurry
     chatbot.work.<flow>.<lane>.<operation key>                  shared by all nodes
     chatbot.done.<primary>                                      one primary's results
     chatbot.dead.<flow>                                         what can never succeed
+    chatbot.claim.<key of a lock>                               said, not kept: let go of it soon
 
 Two are plain subjects, without a stream:
 
@@ -13,6 +15,9 @@ Two are plain subjects, without a stream:
 
 IN and OUT are streams of each flow, so that the backlog of one does not fill another's;
 WORK, DONE and DEAD are shared by all flows of an account.
+
+A message has one outcome whatever lane it came in, so the one subject decides: the outcome of
+a bulk message is published after an empty message was taken there in its place.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ DEAD = "CHATBOT_DEAD"
 FLOWS = "chatbot-flows"
 ROSTER = "chatbot-roster"
 LEASES = "chatbot-leases"
+LOCKS = "chatbot-locks"
 FILES = "chatbot-files"
 VALUES = "chatbot-values"
 
@@ -66,12 +72,15 @@ def in_filter(flow: str, lane: Lane | None = None) -> str:
     return f"chatbot.in.{token(flow)}.{lane or '*'}.>"
 
 
-def out_subject(flow: str, network: str, message_id: str) -> str:
-    return f"chatbot.out.{token(flow)}.{token(network)}.{digest(message_id)}"
+def out_subject(flow: str, network: str, message_id: str, lane: Lane = Lane.PEOPLE) -> str:
+    within = "bulk." if lane is Lane.BULK else ""
+    return f"chatbot.out.{token(flow)}.{token(network)}.{within}{digest(message_id)}"
 
 
-def out_filter(flow: str, network: str | None = None) -> str:
-    return f"chatbot.out.{token(flow)}.{token(network) if network else '*'}.*"
+def out_filter(flow: str, network: str | None = None, lane: Lane = Lane.PEOPLE) -> str:
+    if network is None:
+        return f"chatbot.out.{token(flow)}.>"
+    return f"chatbot.out.{token(flow)}.{token(network)}.{'bulk.' if lane is Lane.BULK else ''}*"
 
 
 def work_subject(flow: str, lane: Lane, key: str) -> str:
@@ -80,6 +89,15 @@ def work_subject(flow: str, lane: Lane, key: str) -> str:
 
 def done_subject(primary: str) -> str:
     return f"chatbot.done.{primary}"
+
+
+def done_address(primary: str, lane: Lane) -> str:
+    """Return where a primary wants the results of a lane, as `Work.primary` says it."""
+    return f"{primary}-bulk" if lane is Lane.BULK else primary
+
+
+def claim_subject(key: str) -> str:
+    return f"chatbot.claim.{key}"
 
 
 def dead_subject(flow: str) -> str:
@@ -91,4 +109,5 @@ def partial_subject(flow: str, context: str) -> str:
 
 
 def wanted_subject(primary: str) -> str:
-    return f"chatbot.wanted.{primary}"
+    """Return where a primary is asked, by its id or by one of its addresses."""
+    return f"chatbot.wanted.{primary.partition('-')[0]}"

@@ -168,10 +168,12 @@ async def _listen(broker: Broker, flow: Flow, listeners: Sequence[Any]) -> None:
 
 async def _run_one(broker: Broker, flow: Flow, listener: Any) -> None:
     transient = getattr(listener, "transient", False)
+    section = flow.listeners.get(listener.network)
+    bulk = section is not None and section.priority == "bulk"
 
     async def body() -> None:
         async with NatsBridge.open(
-            broker, flow.name, listener.network, transient=transient
+            broker, flow.name, listener.network, transient=transient, bulk=bulk
         ) as bridge:
             await listener.run(bridge)
 

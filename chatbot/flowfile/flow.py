@@ -16,7 +16,8 @@ class ListenerSection:
 
     `settings` has what the file sets, environment filled in and converted to the types of the
     listener's `settings_type`, and may hold secrets. While required settings are empty the
-    listener is not `on`; `missing` names them.
+    listener is not `on`; `missing` names them. With the `priority` "bulk" only what addresses
+    the bot overtakes the backlog; with "interactive" all that is heard does.
     """
 
     name: str
@@ -24,6 +25,7 @@ class ListenerSection:
     settings: dict[str, Any] = field(repr=False)
     on: bool = True
     missing: tuple[str, ...] = ()
+    priority: str = "interactive"
 
 
 @dataclass(frozen=True, slots=True)

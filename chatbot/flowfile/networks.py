@@ -26,6 +26,8 @@ from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.sections import mapping
 from chatbot.flowfile.values import INVALID, Values, fields_of
 
+PRIORITIES = ("interactive", "bulk")
+
 
 @dataclass(frozen=True, slots=True)
 class Networks:
@@ -39,6 +41,7 @@ class Networks:
     def section(self, name: str, node: Node) -> ListenerSection | None:
         """Return the checked section of the network `name`; `None` when it cannot be known."""
         entries = mapping(node, f"`{name}`", self.report)
+        priority = self._priority(entries.pop("priority", None))
         kind_node = entries.pop("kind", None)
         kind = name if kind_node is None else kind_node.value
         where = node.key if kind_node is None else kind_node.mark
@@ -51,7 +54,15 @@ class Networks:
         except NotLoadedError as error:
             self.report.add(where, str(error))
             return None
-        return self._checked(name, kind, dataclasses.replace(node, value=entries), settings_type)
+        rest = dataclasses.replace(node, value=entries)
+        found = self._checked(name, kind, rest, settings_type)
+        return dataclasses.replace(found, priority=priority)
+
+    def _priority(self, node: Node | None) -> str:
+        if node is not None and node.value not in PRIORITIES:
+            hint = suggest(str(node.plain()), PRIORITIES)
+            self.report.add(node.mark, "`priority` must be interactive or bulk", hint)
+        return PRIORITIES[0] if node is None else str(node.value)
 
     def _checked(self, name: str, kind: str, node: Node, settings_type: Any) -> ListenerSection:
         entries = mapping(node, f"`{name}`", self.report)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from chatbot.messages import ChatMessage, Outcome
 log = logging.getLogger(__name__)
 
 OUTBOX = 256
-"""Outcomes that a listener holds at once; what is beyond waits in OUT."""
+"""Outcomes of a lane that a listener holds at once; what is beyond waits in OUT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,13 @@ class Delivery:
     """An outcome to perform. Call `done` when it has been: it does not come again after that.
 
     `attempt` is 1 at the first delivery and may be larger without the outcome having been
-    performed (it may have waited in a process that died).
+    performed (it may have waited in a process that died). Those of `Lane.PEOPLE` go first.
     """
 
     outcome: Outcome
     attempt: int
     done: Callable[[], Awaitable[None]]
+    lane: Lane = Lane.PEOPLE
 
 
 class Bridge(Protocol):
@@ -51,7 +54,10 @@ class Bridge(Protocol):
         """
 
     def outcomes(self) -> AsyncIterator[Delivery]:
-        """Yield what the flow decided for messages of this network, in no certain order."""
+        """Yield what the flow decided for messages of this network, people's first.
+
+        Otherwise in no certain order.
+        """
 
 
 class Listener(Protocol):
@@ -75,33 +81,56 @@ class Listener(Protocol):
 class NatsBridge:
     """The bridge of one network over the flow's streams. Made by `open`."""
 
-    def __init__(self, broker: Broker, flow: str, network: str) -> None:
+    def __init__(self, broker: Broker, flow: str, network: str, *, bulk: bool = False) -> None:
         self._broker = broker
         self._flow = flow
         self._network = network
-        self._arrived: asyncio.Queue[Taken] = asyncio.Queue()
+        self._bulk = bulk
+        self._arrived: dict[Lane, deque[Taken]] = {lane: deque() for lane in Lane}
+        self._news = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, broker: Broker, flow: str, network: str, *, transient: bool = False
+        cls,
+        broker: Broker,
+        flow: str,
+        network: str,
+        *,
+        transient: bool = False,
+        bulk: bool = False,
     ) -> AsyncIterator[NatsBridge]:
         """Take the network's outcomes for the block's duration.
 
         What is not performed by its end comes again to who opens the network next; a
-        `transient` network (a terminal) is never opened again.
+        `transient` network (a terminal) is never opened again. On a `bulk` network only those
+        who speak to the bot itself overtake the backlog.
         """
-        bridge = cls(broker, flow, network)
-        config = streams.out_consumer(flow, network, transient=transient)
+        bridge = cls(broker, flow, network, bulk=bulk)
         stream = subjects.out_stream(flow)
-        async with Pull.open(broker, stream, config, bridge._arrived.put_nowait, limit=OUTBOX):
+        configs = {
+            lane: streams.out_consumer(flow, network, lane, transient=transient) for lane in Lane
+        }
+        async with contextlib.AsyncExitStack() as stack:
+            for lane, config in configs.items():
+                take = functools.partial(bridge._take, lane)
+                pull = Pull.open(broker, stream, config, take, limit=OUTBOX)
+                await stack.enter_async_context(pull)
             yield bridge
         if transient:
             with contextlib.suppress(*broker.errors):
-                await streams.drop_consumer(broker, stream, str(config.durable_name))
+                for config in configs.values():
+                    await streams.drop_consumer(broker, stream, str(config.durable_name))
+
+    def lane_of(self, message: ChatMessage) -> Lane:
+        """Return the lane of `message`: who speaks to the bot never waits for those who do not."""
+        if self._bulk and not message.addressed and not message.private:
+            return Lane.BULK
+        return Lane.PEOPLE
 
     async def hear(self, message: ChatMessage) -> None:
-        subject = subjects.in_subject(self._flow, Lane.PEOPLE, self._network, message.id)
+        lane = self.lane_of(message)
+        subject = subjects.in_subject(self._flow, lane, self._network, message.id)
         try:
             await self._broker.publish(subject, message.encode())
         except AlreadyPublished:
@@ -109,11 +138,26 @@ class NatsBridge:
 
     async def outcomes(self) -> AsyncIterator[Delivery]:
         while True:
-            taken = await self._arrived.get()
+            taken, lane = await self._next()
+            if not taken.data:  # stands for one in the other lane
+                await taken.ack()
+                continue
             try:
                 outcome = Outcome.decode(taken.data)
             except msgspec.MsgspecError:
                 log.error("drop an outcome that is not understood, on %s", taken.subject)
                 await taken.term()
                 continue
-            yield Delivery(outcome, taken.attempt, taken.ack)
+            yield Delivery(outcome, taken.attempt, taken.ack, lane)
+
+    def _take(self, lane: Lane, taken: Taken) -> None:
+        self._arrived[lane].append(taken)
+        self._news.set()
+
+    async def _next(self) -> tuple[Taken, Lane]:
+        while True:
+            for lane in Lane:
+                if self._arrived[lane]:
+                    return self._arrived[lane].popleft(), lane
+            self._news.clear()
+            await self._news.wait()

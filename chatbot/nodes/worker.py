@@ -39,6 +39,9 @@ BATCHES_AHEAD = 2.0
 
 MOST_AHEAD = 64
 
+BULK_SECONDS = 0.2
+"""The longest that one batch of bulk work is to take: people's work waits for its end."""
+
 DRAIN = 5.0
 """Seconds that what runs has to end when the worker is cancelled; then it is handed back."""
 
@@ -153,22 +156,34 @@ class Worker:
         await asyncio.gather(*serving, return_exceptions=True)
 
     async def _next_batch(self) -> list[Held]:
-        """Take what is there, people's first, up to a batch; wait if nothing is."""
+        """Take what is there of one lane, people's first, up to a batch; wait if nothing is.
+
+        The lanes are not mixed: people's results would wait for those of bulk work.
+        """
         while not self._draining:
-            batch: list[Held] = []
-            calls = 0
             for lane in Lane:
-                queue = self._queues[lane]
-                while queue and (
-                    not batch or calls + len(queue[0].work.calls) <= self.record.batch
-                ):
-                    calls += len(queue[0].work.calls)
-                    batch.append(queue.popleft())
-            if batch:
-                return batch
+                if queue := self._queues[lane]:
+                    return self._batch_of(queue, self._most(lane))
             self._arrived.clear()
             await self._arrived.wait()
         return []
+
+    def _most(self, lane: Lane) -> int:
+        """Return how many calls may be in a batch: for bulk work only as many as are quick."""
+        if lane is Lane.PEOPLE:
+            return self.record.batch
+        if not self._seconds:
+            return 1  # nobody knows yet how long it takes
+        return max(1, min(self.record.batch, int(BULK_SECONDS / self._seconds)))
+
+    @staticmethod
+    def _batch_of(queue: deque[Held], most: int) -> list[Held]:
+        batch = [queue.popleft()]
+        calls = len(batch[0].work.calls)
+        while queue and calls + len(queue[0].work.calls) <= most:
+            calls += len(queue[0].work.calls)
+            batch.append(queue.popleft())
+        return batch
 
     async def _work(self, held: list[Held]) -> None:
         fresh = [each for each in held if each.taken.attempt == 1]

@@ -28,6 +28,11 @@ _UNRELATED = "unrelated"
 """A condition for which its origin gave something, but no value: it is not missing."""
 
 
+def next_number() -> int:
+    """Return a number that no context of this process has."""
+    return next(_numbers)
+
+
 class Call:
     """One parameter set of one step. `values` has DFFML's inputs, a default's own value."""
 

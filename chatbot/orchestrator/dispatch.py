@@ -29,6 +29,7 @@ from chatbot.messages import Call as WireCall
 from chatbot.messages import OperationRecord, Part, Result, Results, Work
 from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
 from chatbot.nodes.parts import UNWANTED, WANTED
+from chatbot.orchestrator import locked
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.large import HeldValues, unpack_outputs
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
@@ -50,11 +51,13 @@ Route = Callable[[Call], None]
 class Queue:
     """Calls of one operation that leave together, and where they go."""
 
-    __slots__ = ("calls", "key", "subject")
+    __slots__ = ("address", "calls", "key", "subject")
 
-    def __init__(self, key: str, subject: str) -> None:
+    def __init__(self, key: str, subject: str, address: str) -> None:
         self.key = key
         self.subject = subject
+        self.address = address
+        """Where their results come back to."""
         self.calls: list[Call] = []
 
 
@@ -84,23 +87,34 @@ class Dispatcher:
         """Take results for the block's duration."""
         dispatcher = cls(broker)
         await streams.ensure(broker, streams.account_streams())
-        consumer = streams.done_consumer(dispatcher.id)
-        async with (
-            Pull.open(broker, subjects.DONE, consumer, dispatcher._receive, limit=RESULTS_HELD),
-            broker.answer(subjects.wanted_subject(dispatcher.id), dispatcher._is_wanted),
-        ):
+        # One for each lane: people's results do not wait behind bulk ones.
+        consumers = [
+            streams.done_consumer(subjects.done_address(dispatcher.id, lane)) for lane in Lane
+        ]
+        async with contextlib.AsyncExitStack() as stack:
+            for consumer in consumers:
+                pull = Pull.open(
+                    broker, subjects.DONE, consumer, dispatcher._receive, limit=RESULTS_HELD
+                )
+                await stack.enter_async_context(pull)
+            wanted = subjects.wanted_subject(dispatcher.id)
+            await stack.enter_async_context(broker.answer(wanted, dispatcher._is_wanted))
             try:
                 yield dispatcher
             finally:
                 await dispatcher._close()
                 with contextlib.suppress(*broker.errors):
-                    await streams.drop_consumer(broker, subjects.DONE, str(consumer.durable_name))
+                    for consumer in consumers:
+                        name = str(consumer.durable_name)
+                        await streams.drop_consumer(broker, subjects.DONE, name)
 
     def queue(self, flow: str, lane: Lane, key: str) -> Queue:
         """Return the queue of an operation's calls, for `send`."""
         name = (flow, lane, key)
         if name not in self._queues:
-            self._queues[name] = Queue(key, subjects.work_subject(flow, lane, key))
+            self._queues[name] = Queue(
+                key, subjects.work_subject(flow, lane, key), subjects.done_address(self.id, lane)
+            )
         return self._queues[name]
 
     def send(self, queue: Queue, call: Call) -> None:
@@ -145,7 +159,7 @@ class Dispatcher:
             calls, queue.calls = queue.calls, []
             size = self._calls_a_message(queue.key)
             for start in range(0, len(calls), size):
-                self.begin(self._publish(queue.subject, calls[start : start + size]))
+                self.begin(self._publish(queue, calls[start : start + size]))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -158,7 +172,7 @@ class Dispatcher:
             return 1  # the duration is unknown: spread them
         return max(1, min(MOST_CALLS, int(SECONDS_A_MESSAGE / max(seconds, 1e-6))))
 
-    async def _publish(self, subject: str, calls: list[Call]) -> None:
+    async def _publish(self, queue: Queue, calls: list[Call]) -> None:
         """Publish `calls`. One that cannot cross fails alone; large ones leave by themselves."""
         wire: list[WireCall] = []
         packed = False
@@ -166,30 +180,30 @@ class Dispatcher:
             inputs = call.inputs
             if is_plain(inputs):
                 wire.append(WireCall(call.context.number, call.number, inputs))
-            elif (own := self._pack(subject, call, inputs)) is not None:
+            elif (own := self._pack(queue, call, inputs)) is not None:
                 wire.append(own)
                 packed = True
         if wire:
-            await self._publish_work(subject, Work(self.id, wire, packed))
+            await self._publish_work(queue, Work(queue.address, wire, packed))
 
-    async def _publish_work(self, subject: str, work: Work) -> None:
+    async def _publish_work(self, queue: Queue, work: Work) -> None:
         """Publish `work`, in parts if it is large."""
         data = work.encode()
         if len(data) > MESSAGE and len(work.calls) > 1:
             middle = len(work.calls) // 2
             for part in (work.calls[:middle], work.calls[middle:]):
-                await self._publish_work(subject, Work(self.id, part, work.packed))
+                await self._publish_work(queue, Work(queue.address, part, work.packed))
             return
         if len(data) > MESSAGE:
-            self._shrink(subject, work.calls[0])
+            self._shrink(queue, work.calls[0])
             return
         try:
-            await self.broker.publish(subject, data)
+            await self.broker.publish(queue.subject, data)
         except BrokerError as error:
             for each in work.calls:
                 self._fail_wire(each, error)
 
-    def _pack(self, subject: str, call: Call, inputs: dict[str, Any]) -> WireCall | None:
+    def _pack(self, queue: Queue, call: Call, inputs: dict[str, Any]) -> WireCall | None:
         """Return `call` as it can leave with others; `None` where it cannot."""
         try:
             packed = self._values.pack(call, inputs)
@@ -199,24 +213,25 @@ class Dispatcher:
         own = WireCall(call.context.number, call.number, packed.values)
         if not packed.large:
             return own
-        self.spawn(self._publish_large(subject, own, packed.large))
+        self.spawn(self._publish_large(queue, own, packed.large))
         return None
 
-    def _shrink(self, subject: str, wire: WireCall) -> None:
+    def _shrink(self, queue: Queue, wire: WireCall) -> None:
         """Publish a call whose inputs are too large together, though none is by itself."""
         owner = owner_of(self.id, wire.context)
         packed = shrink(wire.inputs, owner, limit_for([wire.inputs]))
         own = WireCall(wire.context, wire.number, packed.values)
-        self.spawn(self._publish_large(subject, own, packed.large))
+        self.spawn(self._publish_large(queue, own, packed.large))
 
-    async def _publish_large(self, subject: str, wire: WireCall, large: dict[str, bytes]) -> None:
+    async def _publish_large(self, queue: Queue, wire: WireCall, large: dict[str, bytes]) -> None:
         call = self._outstanding.get((wire.context, wire.number))
         if call is None:
             return  # its context has ended
         try:
             await self._values.store(call.context, large)
             if not call.context.over:
-                await self.broker.publish(subject, Work(self.id, [wire], packed=True).encode())
+                work = Work(queue.address, [wire], packed=True)
+                await self.broker.publish(queue.subject, work.encode())
         except BrokerError as error:
             self._fail(call, error)
 
@@ -378,7 +393,7 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
         elif step.name in self.cheap:
             send = functools.partial(dispatcher.turn.add, self.begin(step.operation))
         else:
-            send = functools.partial(dispatcher.turn.beside, self.begin(step.operation))
+            send = functools.partial(dispatcher.turn.beside, self.begin(step.operation), lane)
         if locks and step.parameters:
             return functools.partial(self._lock_first, dispatcher, lctx, send)
         return send
@@ -390,16 +405,7 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
         send: Route,
         call: Call,
     ) -> None:
-        dispatcher.spawn(_run_locked(lctx, send, call))
-
-
-async def _run_locked(lctx: NatsPrimaryLockNetworkContext, send: Route, call: Call) -> None:
-    async with lctx.hold(call.parents):
-        if call.number not in call.context.calls:
-            return  # its context has ended meanwhile
-        done = call.context.completion(call.number)
-        send(call)
-        await done
+        dispatcher.spawn(locked.run(lctx, send, dispatcher.forget, call))
 
 
 @entrypoint("nats_primary")

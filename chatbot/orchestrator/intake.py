@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import socket
@@ -63,6 +64,7 @@ class Running:
 
     taken: Taken
     message: ChatMessage
+    lane: Lane
     started: float
     context: Context | None = None
 
@@ -118,7 +120,7 @@ class Intake:
                         broker,
                         subjects.in_stream(intake.flow),
                         streams.in_consumer(intake.flow, lane),
-                        intake._receive,
+                        functools.partial(intake._receive, lane),
                         limit=IN_FLIGHT[lane],
                     )
                 )
@@ -167,7 +169,7 @@ class Intake:
             dropped=self._orchestrator.dispatcher.dropped,
         )
 
-    def _receive(self, taken: Taken) -> None:
+    def _receive(self, lane: Lane, taken: Taken) -> None:
         try:
             message = ChatMessage.decode(taken.data)
         except msgspec.MsgspecError:
@@ -180,10 +182,10 @@ class Intake:
         elif len(self._running) >= PARKED and self.missing:
             self._spawn(taken.nak(HANDED_BACK))
         else:
-            self._start(taken, message)
+            self._start(lane, taken, message)
 
-    def _start(self, taken: Taken, message: ChatMessage) -> None:
-        running = self._running[message.id] = Running(taken, message, time.monotonic())
+    def _start(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+        running = self._running[message.id] = Running(taken, message, lane, time.monotonic())
         self._idle.clear()
 
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
@@ -194,6 +196,7 @@ class Intake:
             message.id,
             inputs_of(message, self._fields),
             ended,
+            lane=lane,
         )
 
     async def _settle(self, running: Running, results: Any, error: BaseException | None) -> None:
@@ -201,19 +204,33 @@ class Intake:
         try:
             if error is not None:
                 raise error
-            await self._publish(outcome_of(message, results))
+            await self._publish(outcome_of(message, results), running.lane)
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
-            await self._publish(await self._bury(message, failure))
+            await self._publish(await self._bury(message, failure), running.lane)
         await running.taken.ack()
         self._done += 1
         self._forget(message.id)
 
-    async def _publish(self, outcome: Outcome) -> None:
+    async def _publish(self, outcome: Outcome, lane: Lane) -> None:
         subject = subjects.out_subject(self.flow, outcome.network, outcome.id)
         try:
+            if lane is Lane.BULK:
+                await self._reserve(subject)
+                subject = subjects.out_subject(self.flow, outcome.network, outcome.id, lane)
             await self._broker.publish(subject, outcome.encode())
         except AlreadyPublished:
             log.debug("the outcome of %s stands already", outcome.id)
+
+    async def _reserve(self, subject: str) -> None:
+        """Have the one subject of a message say that its outcome is in the bulk lane.
+
+        Raises `AlreadyPublished` if it has an outcome; having it reserved already is no harm.
+        """
+        try:
+            await self._broker.publish(subject, b"")
+        except AlreadyPublished:
+            if await streams.last(self._broker, subjects.out_stream(self.flow), subject):
+                raise
 
     async def _bury(self, message: ChatMessage, error: Exception) -> Outcome:
         """Keep what failed, with its reason, in the dead-letter stream."""

@@ -34,6 +34,7 @@ import chatbot
 from chatbot import settings
 from chatbot.broker import Broker, EmbeddedServer, connect, files, subjects
 from chatbot.broker.buckets import FLOW_KEPT, Bucket, open_bucket
+from chatbot.broker.locks import SharedLocks
 from chatbot.broker.subjects import Lane
 from chatbot.errors import BrokerError, OperationError
 from chatbot.labels import Placement, shown
@@ -202,6 +203,7 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
 
         Done once for each dataflow object. Raises `OperationError` for what cannot be had.
         """
+        await self._share_seeds(dataflow, path)
         known = self._prepared.get(id(dataflow))
         if known is not None:
             return known
@@ -238,6 +240,15 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             folder = Path(self._stack.enter_context(_temporary_folder()))
             url = (await self._stack.enter_async_context(EmbeddedServer.start(folder))).url
         return await self._stack.enter_async_context(connect(url, name=f"orchestrator-{self.id}"))
+
+    async def _share_seeds(self, dataflow: DataFlow, path: str) -> None:
+        """Share the locks of the flow's seeds, where another primary may run the flow."""
+        network = self.config.lock_network
+        locked = network.seeds.learn(dataflow, path)
+        if locked and self.config.flow and network.shared is None:
+            network.shared = await self._stack.enter_async_context(
+                SharedLocks.open(self._connected, self.flow)
+            )
 
     async def _prepare_operation(
         self, dataflow: DataFlow, nctx: Any, name: str, operation: Any, path: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import functools
 import inspect
 import logging
 import secrets
@@ -26,11 +27,13 @@ from dffml.df.base import (
 from dffml.df.types import DataFlow, Definition, Input, Stage
 
 from chatbot import eager
+from chatbot.broker.subjects import Lane
 from chatbot.orchestrator import outputs, subflow
 from chatbot.orchestrator.context import Call, Context
 from chatbot.orchestrator.dispatch import Route
 from chatbot.orchestrator.inputs import handle_of
 from chatbot.orchestrator.plan import Plan, Step
+from chatbot.orchestrator.turn import caller_lane
 
 if TYPE_CHECKING:
     from chatbot.orchestrator.orchestrator import NatsOrchestrator
@@ -79,7 +82,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         self.forwarded: list[tuple[Input, list[str]]] = []
         self.early: list[Input] = []
         self.plan: Plan
-        self._routes: list[Route] = []
+        self._routes: dict[Lane, list[Route]] = {}
+        self._flows: dict[str, NatsOrchestratorContext] = {}
         self._readers: list[tuple[Step, outputs.Reader]] | None = None
         self._stack = contextlib.AsyncExitStack()
 
@@ -93,7 +97,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             ):
                 reused = self.config.reuse.get(name)
                 setattr(self, name, reused or await self._stack.enter_async_context(network()))
-            self._routes = [await self._route(step) for step in self.plan.steps]
+            await self._enter_subflows()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -103,18 +107,28 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
     async def __aexit__(self, *exc_info: Any) -> None:
         await self._stack.aclose()
 
-    async def _route(self, step: Step) -> Route:
-        """Return what has a call of `step` run."""
+    async def _enter_subflows(self) -> None:
+        for step in self.plan.steps:
+            implementation: Any = self.nctx.operations.get(step.name)
+            if subflow.runs_here(step, self.plan, implementation):
+                octx = self.parent(implementation.config.dataflow)
+                self.subflows[step.name] = await self._stack.enter_async_context(octx)
+                self._flows[step.name] = octx
+
+    def _routes_of(self, lane: Lane) -> list[Route]:
+        """Return who is given the calls of a context in `lane`, by their steps."""
+        if lane not in self._routes:
+            self._routes[lane] = [self._route(step, lane) for step in self.plan.steps]
+        return self._routes[lane]
+
+    def _route(self, step: Step, lane: Lane) -> Route:
         if step.operation.stage is not Stage.PROCESSING:
             return _unreachable
-        nctx, parent = self.nctx, self.parent
-        implementation: Any = nctx.operations.get(step.name)
-        if not self.plan.locks and subflow.runs_here(step, self.plan, implementation):
-            octx = parent(implementation.config.dataflow)
-            self.subflows[step.name] = await self._stack.enter_async_context(octx)
-            return subflow.Subflow(step, octx.start)
-        return nctx.route(
-            parent.dispatcher, parent.flow, parent.lane, self.lctx, step, locks=self.plan.locks
+        if (octx := self._flows.get(step.name)) is not None:
+            return subflow.Subflow(step, functools.partial(octx.start, lane=lane))
+        parent = self.parent
+        return self.nctx.route(
+            parent.dispatcher, parent.flow, lane, self.lctx, step, locks=self.plan.locks
         )
 
     def start(
@@ -125,8 +139,9 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         ended: Ended,
         *,
         strict: bool = True,
+        lane: Lane | None = None,
     ) -> Context:
-        """Start a context with `inputs` and the flow's seed.
+        """Start a context with `inputs` and the flow's seed; `lane`: its caller's, else ours.
 
         When nothing is outstanding, CLEANUP and (if it did not fail) OUTPUT operations run;
         then its inputs are freed, and `ended` is told.
@@ -136,7 +151,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             self.plan,
             ctx,
             entry.inputs,
-            self._routes,
+            self._routes_of(lane or caller_lane.get() or self.parent.lane),
             self._finish,
             self.parent.dispatcher.forget,
             strict=strict,

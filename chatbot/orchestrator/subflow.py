@@ -67,6 +67,7 @@ def runs_here(step: Step, plan: Plan, implementation: Any) -> bool:
     return (
         getattr(implementation, "CONTEXT", None) is run_dataflow
         and not plan.forwards
+        and not plan.locks
         and not operation.retry
         and operation.inputs != DEFAULT_INPUTS
         and bool(operation.inputs)

@@ -11,12 +11,17 @@ import inspect
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any
 
+from chatbot.broker.subjects import Lane
 from chatbot.eager import rest_of
 from chatbot.nodes.implementations import Begin
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.parts import take_yields
+
+caller_lane: ContextVar[Lane | None] = ContextVar("caller_lane", default=None)
+"""The lane of the call that runs here: a subflow's contexts are of the lane of their caller."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -42,9 +47,9 @@ class Turn:
             self._scheduled = True
             self._loop.call_soon(self._run_scheduled)
 
-    def beside(self, begin: Begin, call: Call) -> None:
+    def beside(self, begin: Begin, lane: Lane, call: Call) -> None:
         """Run `call` in a task of its own: it may take its time."""
-        self._spawn(_run(begin, call))
+        self._spawn(_run(begin, lane, call))
 
     def run(self) -> None:
         """Run what is ready, and what that makes ready."""
@@ -88,8 +93,9 @@ class Turn:
             context.complete(call.number, (given,))
 
 
-async def _run(begin: Begin, call: Call) -> None:
+async def _run(begin: Begin, lane: Lane, call: Call) -> None:
     context = call.context
+    caller_lane.set(lane)
     try:
         given = begin(context.ctx, context.octx, call.inputs)
     except Exception as error:  # noqa: BLE001 - it is the result of this call

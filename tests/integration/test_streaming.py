@@ -8,7 +8,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ from tests.integration.test_values import emptied, stored_messages
 from tests.servers.processes import Program, until
 
 SEEN = Definition(name="seen", primitive="generic")
-ON_PRIMARY = {"test_drip": SimpleNamespace(on="primary", batch=32, concurrency=1)}
+ON_PRIMARY = {"test_drip": "primary"}
 PLACES = pytest.mark.parametrize("place", ["node", "primary"])
 
 

@@ -44,6 +44,76 @@ class Gate(OperationImplementationContext):
         return {"text": inputs["text"]}
 
 
+@dataclass
+class ExclusiveConfig:
+    """`folder`: where `used` is written; `seconds`: how long it is used each time."""
+
+    folder: str
+    seconds: float = 0.02
+
+
+@op(
+    name="test_exclusive",
+    config_cls=ExclusiveConfig,
+    inputs={
+        "text": Definition(name="exclusive.text", primitive="string"),
+        "thing": Definition(name="exclusive.thing", primitive="string", lock=True),
+    },
+    outputs={"text": Definition(name="exclusive.passed", primitive="string")},
+)
+class Exclusive(OperationImplementationContext):
+    """Use the thing, which only one call may use at a time, and write down when."""
+
+    async def run(self, inputs):
+        path = Path(self.parent.config.folder) / "used"
+        write_line(path, f"begin {os.getpid()} {inputs['text']}")
+        await asyncio.sleep(self.parent.config.seconds)
+        write_line(path, f"end {os.getpid()} {inputs['text']}")
+        return {"text": inputs["text"]}
+
+
+def write_line(path, line):
+    """Append a line at once, whatever other processes append."""
+    with path.open("ab", buffering=0) as file:
+        file.write(f"{line}\n".encode())
+
+
+@dataclass
+class WaitConfig:
+    seconds: float = 0.02
+
+
+@op(
+    name="test_wait",
+    config_cls=WaitConfig,
+    inputs={"text": Definition(name="wait.text", primitive="string")},
+    outputs={"text": Definition(name="wait.passed", primitive="string")},
+)
+class Wait(OperationImplementationContext):
+    """Take a while, as a model does."""
+
+    async def run(self, inputs):
+        await asyncio.sleep(self.parent.config.seconds)
+        return {"text": inputs["text"]}
+
+
+@op(
+    name="test_wait_together",
+    config_cls=WaitConfig,
+    inputs={"text": Definition(name="wait.text", primitive="string")},
+    outputs={"text": Definition(name="wait.passed", primitive="string")},
+)
+class WaitTogether(OperationImplementationContext):
+    """The same for a batch, in one go."""
+
+    async def run(self, inputs):
+        return (await self.run_batch([inputs]))[0]
+
+    async def run_batch(self, batch):
+        await asyncio.sleep(self.parent.config.seconds * len(batch))
+        return [{"text": inputs["text"]} for inputs in batch]
+
+
 @op(
     name="test_shout",
     inputs={"text": Definition(name="shout.text", primitive="string")},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -31,12 +30,6 @@ async def test_it_ends_when_nothing_is_outstanding_and_says_so_once() -> None:
     assert running.context.error is None
     assert running.values == {"a": ["1"], "b": ["2"], "c": ["3"]}
     assert running.abandoned == []
-
-
-async def test_it_knows_when_it_was_made() -> None:
-    loop = asyncio.get_running_loop()
-    before = loop.time()
-    assert before <= Running(chain()).context.started <= loop.time()
 
 
 async def test_it_ends_at_once_where_there_is_nothing_to_do() -> None:

@@ -45,6 +45,16 @@ def test_settings_get_the_types_that_the_listener_declares(tmp_path: Path) -> No
     assert found == {"server": "x", "channels": ("#a",), "ca_file": tmp_path / "ca.pem"}
 
 
+def test_a_listener_says_whether_what_it_hears_can_wait(tmp_path: Path) -> None:
+    assert section(tmp_path, "  sample_pipe: {priority: bulk}").priority == "bulk"
+    assert section(tmp_path, "  sample_pipe: {}").priority == "interactive"
+
+
+def test_a_priority_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    (problem,) = problems_of(flow_with(tmp_path, "  sample_pipe: {priority: bulky}"))
+    assert "`priority` must be interactive or bulk" in str(problem)
+
+
 def test_the_environment_fills_in_and_is_typed(tmp_path: Path) -> None:
     text = """\
   sample_chat:

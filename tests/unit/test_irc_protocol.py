@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 
 import pytest
 
+from chatbot.broker.subjects import Lane
 from chatbot.listeners.bridge import Delivery
 from chatbot.listeners.irc.capabilities import Negotiation
 from chatbot.listeners.irc.channels import Channels, Standing
@@ -148,6 +150,21 @@ async def test_a_room_that_waits_holds_up_no_other_and_keeps_its_order() -> None
     first = box.next(lambda room: True)
     assert first is not None
     assert first.delivery.outcome.id == "1"
+
+
+async def test_people_go_first_but_what_was_begun_is_finished() -> None:
+    bulk, people = outcome("1", "#a", "x", "y"), outcome("2", "#a", "x")
+    bridge = Deliveries(bulk, outcome("3", "#a", "x"), people)
+    box = Outbox()
+    await box.fill(bridge)
+    for pending in box._waiting[:2]:
+        pending.delivery = dataclasses.replace(pending.delivery, lane=Lane.BULK)
+    order = []
+    box._waiting[0].sent = 1
+    while (pending := box.next(lambda room: True)) is not None:
+        order.append(pending.delivery.outcome.id)
+        box.remove(pending)
+    assert order == ["1", "2", "3"]
 
 
 async def test_silence_is_acknowledged_at_once() -> None:

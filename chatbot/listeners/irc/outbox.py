@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chatbot.listeners.bridge import Bridge, Delivery
+from chatbot.broker.subjects import Lane
+from chatbot.listeners.bridge import OUTBOX, Bridge, Delivery
 from chatbot.messages import Reply
 
-LIMIT = 256
-"""Deliveries that wait here; more stay with the bridge."""
+LIMIT = 2 * OUTBOX
+"""Deliveries that wait here, of both lanes; more stay with the bridge."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,16 +85,22 @@ class Outbox:
             self._acknowledge.task_done()
 
     def next(self, is_open: Callable[[str], bool]) -> Pending | None:
-        """Return the oldest delivery that can go on now, with each room's in their order."""
-        blocked: set[str] = set()
-        for pending in self._waiting:
-            if not pending.replies:
-                return pending
-            if pending.said:
-                continue  # waits for its receipt
-            if pending.room not in blocked and is_open(pending.room):
-                return pending
-            blocked.add(pending.room)
+        """Return the oldest delivery that can go on now: one that was begun, else people's first.
+
+        Of each lane, those of a room keep their order.
+        """
+        for chosen in (_begun, _of_people, _of_bulk):
+            blocked: set[str] = set()
+            for pending in self._waiting:
+                if not chosen(pending):
+                    continue
+                if not pending.replies:
+                    return pending
+                if pending.said:
+                    continue  # waits for its receipt
+                if pending.room not in blocked and is_open(pending.room):
+                    return pending
+                blocked.add(pending.room)
         return None
 
     def hand_over(self, pending: Pending) -> None:
@@ -135,3 +142,15 @@ class Outbox:
     async def flushed(self) -> None:
         """Wait until all that was handed over is acknowledged."""
         await self._acknowledge.join()
+
+
+def _begun(pending: Pending) -> bool:
+    return pending.sent > 0
+
+
+def _of_people(pending: Pending) -> bool:
+    return pending.delivery.lane is Lane.PEOPLE
+
+
+def _of_bulk(pending: Pending) -> bool:
+    return pending.delivery.lane is Lane.BULK
