@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -121,6 +122,7 @@ class NatsNodeInputNetworkContext(BaseInputNetworkContext):
         return Call(call.context, call.number, inputs)
 
     async def _store(self, result: Result, large: dict[str, bytes]) -> Result:
+        await asyncio.sleep(0)  # what begins eagerly has a task from here on; storing asks for it
         try:
             await self._large.put(large)
         except BrokerError as error:

@@ -12,12 +12,14 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from dffml.df.types import Operation
 
+from chatbot import eager
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.encoding import Place
@@ -51,6 +53,9 @@ PrimaryOf = Callable[[int], str]
 """Whose the call at a position of a batch is."""
 
 
+Rest = Coroutine[Any, Any, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """Work that we hold, with the message to settle."""
@@ -82,6 +87,7 @@ class Worker:
         self._queues: dict[Lane, deque[Held]] = {lane: deque() for lane in Lane}
         self._arrived = asyncio.Event()
         self._draining = False
+        self._failure: BaseException | None = None
         self._pulls: list[Pull] = []
         self.ready = asyncio.Event()
         self._seconds = 0.0
@@ -141,8 +147,27 @@ class Worker:
         self._arrived.set()
 
     async def _serve(self) -> None:
-        while not self._draining:
-            await self._work(await self._next_batch())
+        """Run batch after batch. The next one runs while the results of the last are stored."""
+        sending: asyncio.Task[None] | None = None
+        try:
+            while not self._draining:
+                rest = await self._work(await self._next_batch())
+                if sending is not None:
+                    await sending
+                    sending = None
+                if rest is not None:
+                    sending = asyncio.ensure_future(rest)
+                    sending.add_done_callback(self._sent)
+            if sending is not None:
+                await sending
+        finally:
+            if sending is not None:
+                sending.cancel()
+
+    def _sent(self, sending: asyncio.Task[None]) -> None:
+        if not sending.cancelled() and (error := sending.exception()) is not None:
+            self._failure = error
+            self._arrived.set()
 
     async def _drain(self, serving: Sequence[asyncio.Future[None]]) -> None:
         """Take no more, and let what runs end: it is nearly done. But do not wait for ever."""
@@ -161,6 +186,8 @@ class Worker:
         The lanes are not mixed: people's results would wait for those of bulk work.
         """
         while not self._draining:
+            if self._failure is not None:
+                raise self._failure
             for lane in Lane:
                 if queue := self._queues[lane]:
                     return self._batch_of(queue, self._most(lane))
@@ -185,23 +212,30 @@ class Worker:
             batch.append(queue.popleft())
         return batch
 
-    async def _work(self, held: list[Held]) -> None:
+    async def _work(self, held: list[Held]) -> Rest | None:
+        """Run what is held; return what is left to be done of sending its results, if anything."""
         fresh = [each for each in held if each.taken.attempt == 1]
         # After a redelivery a parameter set may be what killed a node: it runs by itself.
         suspects = [each for each in held if each.taken.attempt > 1]
+        rest = None
         if fresh:
-            await self._run(fresh, [call for each in fresh for call in each.work.calls])
+            rest = await self._run(fresh, [call for each in fresh for call in each.work.calls])
         for each in suspects:
             for call in each.work.calls:
                 await self._run_calls([call], each.work)
             await each.taken.ack()
+        return rest
 
-    async def _run(self, held: list[Held], calls: list[Call]) -> None:
+    async def _run(self, held: list[Held], calls: list[Call]) -> Rest | None:
         started = time.monotonic()
         packed = any(each.work.packed for each in held)
         run = self._results_of_packed if packed else self._results
         results = await run(calls, functools.partial(_primary_of, held))
         self._measure(time.monotonic() - started, calls, held)
+        return eager.begin(self._deliver(held, results))
+
+    async def _deliver(self, held: list[Held], results: list[Result]) -> None:
+        """Send the results; when they are stored, say that the work is done."""
         by_primary: dict[str, list[Result]] = {}
         position = 0
         for each in held:
