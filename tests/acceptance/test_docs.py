@@ -31,6 +31,12 @@ ONCE = [
 ]
 WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
 MAKE = ["make run", "make test"]
+# What they do is tested in test_benchmarks.py.
+BENCH = [
+    "make bench                          # all of it; about ten minutes",
+    "make bench ARGS='--only w1,w4'      # parts: w1 w2 w3 w4 inputs memory others",
+    "make bench ARGS='--json FILE --markdown FILE'",
+]
 
 
 def commands() -> set[str]:
@@ -43,7 +49,7 @@ def arguments(command: str) -> list[str]:
 
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
-    run = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, *ONCE, *WHILE_IT_RUNS, *MAKE}
+    run = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, *ONCE, *WHILE_IT_RUNS, *MAKE, *BENCH}
     assert commands() == run
 
 

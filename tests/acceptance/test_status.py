@@ -189,7 +189,7 @@ async def test_processes_of_another_version_are_refused_clearly_and_once(
     program: Program, nats_server: EmbeddedServer, broker: Broker
 ) -> None:
     url = {"CHATBOT_NATS_URL": nats_server.url}
-    told = "it speaks protocol 99 (chatbot 9.9.9), this program speaks protocol 1 (chatbot "
+    told = "it speaks protocol 99 (chatbot 9.9.9), this program speaks protocol "
     roster, flows = [await open_bucket(broker, name) for name in (ROSTER, FLOWS)]
     future = {"id": "n", "offers": {"another": "shape"}, **FUTURE, "flow": ""}
 

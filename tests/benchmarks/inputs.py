@@ -14,7 +14,6 @@ from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.values import Value
 from tests.benchmarks.figures import Ask, Figure, Scale, Tell
 from tests.benchmarks.site import Site
-from tests.benchmarks.w1 import OnPrimary
 
 COUNT, BEARABLE = 10_000, 300
 DEPTH = 30
@@ -66,8 +65,8 @@ async def measure(scale: Scale, tell: Tell) -> list[Figure]:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         site = await enter(Site.open())
-        places = {"bench_hold": OnPrimary(), "bench_see": OnPrimary()}
-        nats = await enter(NatsOrchestrator.over(site.broker, "inputs", instances=places))
+        places = {"bench_hold": "primary", "bench_see": "primary"}
+        nats = await enter(NatsOrchestrator.over(site.broker, "inputs", placement=places))
         memory = await enter(MemoryOrchestrator.withconfig({}))
         tell(f"{count} inputs")
         ours = await _costs(nats, count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any
 
 from dffml import MemoryOrchestrator
@@ -34,15 +33,6 @@ RAW = "raw nats-py, one by one"
 RAW_TOGETHER = "raw nats-py, 16 in a message"
 
 MEMORY_COUNT, COUNT, WARM = 2_000, 30_000, 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class OnPrimary:
-    """What a flow file says with `on: primary`."""
-
-    on: str | None = "primary"
-    batch: int = 32
-    concurrency: int = 1
 
 
 async def run(octx: Any, count: int) -> Sample:
@@ -90,9 +80,7 @@ async def on_node(stack: AsyncExitStack, site: Site) -> Any:
 
 async def on_primary(stack: AsyncExitStack, site: Site) -> Any:
     orchestrator = await stack.enter_async_context(
-        NatsOrchestrator.over(
-            site.broker, f"{FLOW}-whole", instances={"bench_classify": OnPrimary()}
-        )
+        NatsOrchestrator.over(site.broker, f"{FLOW}-whole", placement={"bench_classify": "primary"})
     )
     return await stack.enter_async_context(orchestrator(flows.dataflow()))
 

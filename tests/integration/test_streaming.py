@@ -62,8 +62,8 @@ async def dripping(
     """Run a context; the task gives its result."""
 
     async def run() -> dict[str, Any]:
-        instances: Any = ON_PRIMARY if place == "primary" else None
-        async with NatsOrchestrator.over(broker, "drip", instances=instances) as orchestrator:
+        placed = ON_PRIMARY if place == "primary" else None
+        async with NatsOrchestrator.over(broker, "drip", placement=placed) as orchestrator:
             async with orchestrator(flow) as octx:
                 (result,) = [r async for _, r in octx.run(given)]
                 assert orchestrator.dispatcher._yielding._parts == {}
