@@ -139,11 +139,14 @@ class Context:
         self._conditions: list[bool | str | None] = [None] * plan.condition_count
         self._completions: dict[int, asyncio.Future[None]] | None = None
 
-    def start(self, values: Iterable[Input]) -> None:
+    def start(self, values: Sequence[Input]) -> None:
         """Begin with `values` (and the inputs that were there); also with none."""
         self.calls[0] = None  # the start itself is outstanding, so that nothing ends before it
         try:
-            self.add([*self.inputs, *values], known=len(self.inputs))
+            if self.inputs:
+                self.add([*self.inputs, *values], known=len(self.inputs))
+            else:
+                self.add(values)
             for step in self.plan.starting:
                 self._flush(step)
         except Exception as error:  # noqa: BLE001 - the flow does not fit what it was given

@@ -72,7 +72,7 @@ class Dispatcher:
         self.broker = broker
         self.dropped = 0
         self._loop = asyncio.get_running_loop()  # asking each time is a system call (3.11)
-        self.turn = Turn(self.spawn)
+        self.turn = Turn(self.spawn, self._adopt)
         self._queues: dict[tuple[str, Lane, str], Queue] = {}
         self._waiting: list[Queue] = []
         self._outstanding: dict[tuple[int, int], Call] = {}
@@ -138,9 +138,7 @@ class Dispatcher:
 
     def spawn(self, coroutine: Any) -> None:
         """Run `coroutine` beside, until the dispatcher closes. What it raises is logged."""
-        task = self._loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        self._adopt(self._loop.create_task(coroutine))
 
     def begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """As `spawn`, for one that needs no task until it waits (see `chatbot.eager`)."""
@@ -160,6 +158,10 @@ class Dispatcher:
             size = self._calls_a_message(queue.key)
             for start in range(0, len(calls), size):
                 self.begin(self._publish(queue, calls[start : start + size]))
+
+    def _adopt(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -354,14 +356,12 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
     """Runs what runs here, and sends the rest to nodes.
 
     `remote` maps instance names to what nodes were told of them; an operation that is not in
-    it is instantiated here. Those in `cheap` are declared to be short, and to await nothing but
-    what they call.
+    it is instantiated here.
     """
 
     def __init__(self, config: Any, parent: Any) -> None:
         super().__init__(config, parent)
         self.remote: dict[str, OperationRecord] = {}
-        self.cheap: set[str] = set()
 
     async def contains(self, operation: Any) -> bool:
         return operation.instance_name in self.remote or await super().contains(operation)
@@ -390,10 +390,8 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
         if record is not None:
             queue = dispatcher.queue(flow, lane, record.key)
             send: Route = functools.partial(dispatcher.send, queue)
-        elif step.name in self.cheap:
-            send = functools.partial(dispatcher.turn.add, self.begin(step.operation))
         else:
-            send = functools.partial(dispatcher.turn.beside, self.begin(step.operation), lane)
+            send = dispatcher.turn.route(self.begin(step.operation), lane)
         if locks and step.parameters:
             return functools.partial(self._lock_first, dispatcher, lctx, send)
         return send

@@ -264,8 +264,6 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         placed = self._placed.get(path + name) or (told.on if told else None)
         if placement.runs_on_primary(operation, implementation, placed):
             await nctx.instantiate(operation, given, opimp=implementation)
-            if getattr(implementation, "cheap", False):
-                nctx.cheap.add(name)
             return
         private = self._alone or not placement.is_installed(operation)
         labels = placed.labels if placed else ()

@@ -40,9 +40,13 @@ def read(
     """Return the results of a context that has not failed."""
     output: dict[str, Any] = {}
     for step, reader in steps:
+        config = nctx.operations[step.name].config
         for _, given in context.parameter_sets((step,)):
-            config = nctx.operations[step.name].config
-            output.setdefault(step.name, {}).update(reader(config, context.inputs, given))
+            found = reader(config, context.inputs, given)
+            if step.name in output:
+                output[step.name].update(found)
+            else:
+                output[step.name] = found
     return unwrapped(output)
 
 

@@ -365,9 +365,13 @@ class _Run:
         """Start the contexts of a dict, one context of a list or an input set."""
         if isinstance(given, dict):
             for name, inputs in given.items():
-                named = StringInputSetContext(name) if isinstance(name, str) else name
-                await self._start(named, inputs)
-                if self._halted:
+                if isinstance(name, str):
+                    if self._room < 1:
+                        await self._make_room()
+                    self._start_now(StringInputSetContext(name), name, inputs)
+                else:
+                    await self._start(name, inputs)
+                if self._halt is not None and self._halted:
                     return
         elif isinstance(given, BaseInputSet):
             await self._start(given.ctx, [item async for item in given.inputs()])
@@ -375,14 +379,21 @@ class _Run:
             await self._start(ctx or _new_context(), list(given))
 
     async def _start(self, ctx: BaseInputSetContext, inputs: list[Input]) -> None:
-        while self._room < 1:
-            self._freed.clear()
-            await self._freed.wait()
+        handle = await handle_of(ctx)
+        if self._room < 1:
+            await self._make_room()
+        self._start_now(ctx, handle, inputs)
+
+    def _start_now(self, ctx: BaseInputSetContext, handle: str, inputs: list[Input]) -> None:
         self._room -= 1
-        handle = ctx.as_string if type(ctx) is StringInputSetContext else await handle_of(ctx)
         context = self._octx.start(ctx, handle, inputs, self._end, strict=self._strict)
         if context.ended is not None:
             self._running.add(context)
+
+    async def _make_room(self) -> None:
+        while self._room < 1:
+            self._freed.clear()
+            await self._freed.wait()
 
     def _end(self, context: Context, results: Any, error: BaseException | None) -> None:
         self._running.discard(context)

@@ -1,85 +1,123 @@
-"""Short calls, run here in the turn of the event loop in which they became ready.
+"""Calls that run here, in the turn of the event loop in which they became ready.
 
-The rule that it guards: a call that does not wait costs no task; one that does gets its own.
+The rule that it guards: a call that does not wait costs no task; one that does has its own; and
+no chain of calls keeps the event loop to itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
-import types
+import time
+from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 from chatbot.broker.subjects import Lane
-from chatbot.eager import rest_of
 from chatbot.nodes.implementations import Begin
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.parts import take_yields
+from chatbot.orchestrator.standby import WAITS, Standby
 
 caller_lane: ContextVar[Lane | None] = ContextVar("caller_lane", default=None)
 """The lane of the call that runs here: a subflow's contexts are of the lane of their caller."""
 
+MOST = 0.02
+"""Seconds of a turn; then the event loop has its own."""
+
+LOOK = 32
+"""Calls between looks at the clock."""
+
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
+Adopt = Callable[[asyncio.Task[None]], None]
 
 
 class Turn:
     """Runs calls one after the other; what they make ready runs in the same turn.
 
-    Until an operation waits it must not ask for the current task (as `asyncio.timeout` does):
-    there is none that is its own. `spawn` runs a coroutine beside.
+    `spawn` runs a coroutine beside, `adopt` looks after a task that was made here.
     """
 
-    def __init__(self, spawn: Spawn) -> None:
+    def __init__(self, spawn: Spawn, adopt: Adopt) -> None:
         self._spawn = spawn
         self._loop = asyncio.get_running_loop()
-        self._ready: deque[tuple[Begin, Call]] = deque()
+        self._ready: deque[tuple[Begin, Standby, Call]] = deque()
+        self._standby = {lane: Standby(_variables(lane), adopt) for lane in Lane}
         self._running = False
         self._scheduled = False
 
-    def add(self, begin: Begin, call: Call) -> None:
-        """Run `call` soon: when `run` is called, at the latest in the loop's next turn."""
-        self._ready.append((begin, call))
-        if not self._running and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._run_scheduled)
+    def route(self, begin: Begin, lane: Lane) -> Callable[[Call], None]:
+        """Return what has a call run soon: when `run` is called, at the latest in the next turn.
 
-    def beside(self, begin: Begin, lane: Lane, call: Call) -> None:
-        """Run `call` in a task of its own: it may take its time."""
-        self._spawn(_run(begin, lane, call))
+        What it gives, and what it yields as it comes, is its context's.
+        """
+        return functools.partial(self._add, begin, self._standby[lane])
 
     def run(self) -> None:
-        """Run what is ready, and what that makes ready."""
+        """Run what is ready, and what that makes ready; what is left after `MOST`, later."""
         if self._running:
             return
+        if not self._ready:
+            return
         self._running = True
+        caller = asyncio.current_task(self._loop)
+        if caller is not None:
+            _leave_task(self._loop, caller)
+        try:
+            self._run()
+        finally:
+            if caller is not None:
+                _enter_task(self._loop, caller)
+            self._running = False
+            if self._ready:
+                self._schedule()
+
+    def _run(self) -> None:
         ready = self._ready
+        left, until = LOOK, 0.0
+        current: Standby | None = None
         try:
             while ready:
-                begin, call = ready.popleft()
-                self._call(begin, call)
+                begin, standby, call = ready.popleft()
+                if standby is not current:
+                    if current is not None:
+                        current.leave()
+                    current = standby
+                    current.enter()
+                self._call(begin, standby, call)
+                left -= 1
+                if not left:
+                    now = time.monotonic()
+                    until = until or now + MOST
+                    if now > until:
+                        break
+                    left = LOOK
         finally:
-            self._running = False
+            if current is not None:
+                current.leave()
+
+    def _add(self, begin: Begin, standby: Standby, call: Call) -> None:
+        self._ready.append((begin, standby, call))
+        if not self._running:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run_scheduled)
 
     def _run_scheduled(self) -> None:
         self._scheduled = False
         self.run()
 
-    def _call(self, begin: Begin, call: Call) -> None:
+    def _call(self, begin: Begin, standby: Standby, call: Call) -> None:
         context = call.context
         try:
-            given = begin(context.ctx, context.octx, call.inputs)
-            if given.__class__ is types.CoroutineType:
-                try:
-                    waits_for = given.send(None)
-                except StopIteration as stop:
-                    given = stop.value
-                else:
-                    self._spawn(_complete(call, rest_of(given, waits_for)))
-                    return
+            given = standby.run(begin, context.ctx, context.octx, call.inputs)
         except Exception as error:  # noqa: BLE001 - it is the result of this call
             context.fail(call.number, error)
             return
@@ -87,21 +125,18 @@ class Turn:
             context.complete(call.number, (given,))
         elif given is None:
             context.complete(call.number, ())
-        elif inspect.isasyncgen(given):
+        elif given is WAITS:
+            standby.go_on(functools.partial(_complete, call))
+        elif inspect.isawaitable(given) or inspect.isasyncgen(given):
             self._spawn(_complete(call, given))
         else:
             context.complete(call.number, (given,))
 
 
-async def _run(begin: Begin, lane: Lane, call: Call) -> None:
-    context = call.context
-    caller_lane.set(lane)
-    try:
-        given = begin(context.ctx, context.octx, call.inputs)
-    except Exception as error:  # noqa: BLE001 - it is the result of this call
-        context.fail(call.number, error)
-    else:
-        await _complete(call, given)
+def _variables(lane: Lane) -> Context:
+    variables = copy_context()
+    variables.run(caller_lane.set, lane)
+    return variables
 
 
 async def _complete(call: Call, given: Any) -> None:
