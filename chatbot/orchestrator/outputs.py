@@ -14,35 +14,33 @@ from dffml.df.exceptions import DefinitionNotInContext
 from dffml.df.types import Input
 from dffml.operation.output import GetMulti, GetSingle
 
-from chatbot.flowfile.outcome import CollectOutcome, collect
+from chatbot.flowfile.outcome import Collector, CollectOutcome
 from chatbot.nodes.implementations import ImplementationNetworkContext
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.plan import Plan, Step
 
-Reader = Callable[[Any, Sequence[Input], dict[str, Any]], dict[str, Any]]
-"""(configuration, a context's inputs, the parameters) → the operation's outputs."""
+Reader = Callable[[Sequence[Input], dict[str, Any]], dict[str, Any]]
+"""(a context's inputs, the parameters) → the operation's outputs."""
 
 
 def readers(plan: Plan, nctx: ImplementationNetworkContext) -> list[tuple[Step, Reader]] | None:
     """Return how the plan's OUTPUT is read, or `None` if something has to be run."""
     found = []
     for step in plan.output:
-        reader = READERS.get(type(nctx.operations[step.name]).CONTEXT)
-        if reader is None:
+        implementation = nctx.operations[step.name]
+        reading = READERS.get(implementation.CONTEXT)
+        if reading is None:
             return None
-        found.append((step, reader))
+        found.append((step, reading(implementation.config)))
     return None if plan.cleanup else found
 
 
-def read(
-    context: Context, steps: Sequence[tuple[Step, Reader]], nctx: ImplementationNetworkContext
-) -> Any:
+def read(context: Context, steps: Sequence[tuple[Step, Reader]]) -> Any:
     """Return the results of a context that has not failed."""
     output: dict[str, Any] = {}
     for step, reader in steps:
-        config = nctx.operations[step.name].config
         for _, given in context.parameter_sets((step,)):
-            found = reader(config, context.inputs, given)
+            found = reader(context.inputs, given)
             if step.name in output:
                 output[step.name].update(found)
             else:
@@ -64,7 +62,7 @@ def unwrapped(output: dict[str, Any]) -> Any:
     return next(iter(output.values())) if len(output) == 1 else output
 
 
-def _get_multi(_: Any, inputs: Sequence[Input], given: dict[str, Any]) -> dict[str, Any]:
+def _get_multi(inputs: Sequence[Input], given: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     renamed: dict[str, str] = {}
     for wanted in given["spec"]:
@@ -81,7 +79,7 @@ def _get_multi(_: Any, inputs: Sequence[Input], given: dict[str, Any]) -> dict[s
     return found
 
 
-def _get_single(_: Any, inputs: Sequence[Input], given: dict[str, Any]) -> dict[str, Any]:
+def _get_single(inputs: Sequence[Input], given: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for wanted in given["spec"]:
         shown = name = wanted
@@ -96,12 +94,14 @@ def _get_single(_: Any, inputs: Sequence[Input], given: dict[str, Any]) -> dict[
     return found
 
 
-def _collect(config: Any, inputs: Sequence[Input], _: dict[str, Any]) -> dict[str, Any]:
-    return collect(config, inputs)
+def _collecting(config: Any) -> Reader:
+    collector = Collector(config)
+    return lambda inputs, _: collector(inputs)
 
 
-READERS: dict[type, Reader] = {
-    GetMulti: _get_multi,
-    GetSingle: _get_single,
-    CollectOutcome: _collect,
+READERS: dict[type, Callable[[Any], Reader]] = {
+    GetMulti: lambda _: _get_multi,
+    GetSingle: lambda _: _get_single,
+    CollectOutcome: _collecting,
 }
+"""By the operation's context: its configuration → how it is read."""

@@ -235,7 +235,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         try:
             if context.error is not None:
                 raise context.error
-            results = outputs.read(context, self._readers, self.nctx)
+            results = outputs.read(context, self._readers)
         except Exception as error:  # noqa: BLE001 - handed to whoever started it
             self._tell(context, None, error)
         else:
