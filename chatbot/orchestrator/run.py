@@ -211,6 +211,10 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
     def operations_parameter_set_pairs(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("the compiled plan joins inputs (see plan.permutations)")
 
+    def definition(self, name: str) -> Definition:
+        """Return a definition of the dataflow by its name; `KeyError` if it has none."""
+        return self.config.dataflow.definitions[name]
+
     def _forwarding(self) -> NatsOrchestratorContext:
         """Return this, with subflows of its own: one context's values are not another's."""
         own = copy.copy(self)
@@ -218,12 +222,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         own.forwarded = []
         return own
 
-    def definition(self, name: str) -> Definition:
-        """Return a definition of the dataflow by its name; `KeyError` if it has none."""
-        return self.config.dataflow.definitions[name]
-
     def _finish(self, context: Context) -> None:
-        if self._readers is None:
+        if self._readers is None or not context.strict:
             self.parent.dispatcher.spawn(self._run_endings(context))
             return
         try:
