@@ -258,11 +258,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         try:
             async for name, given in outputs.run(context, self.plan.output, self.nctx, self):
                 output.setdefault(name, {}).update(given)
-        except Exception as error:
-            if context.strict:
-                raise
-            log.error("an output operation failed: %s", type(error).__name__)
-            log.debug("an output operation failed", exc_info=error)
+        except Exception as error:  # noqa: BLE001 - raised again, or logged
+            outputs.failed(context, error)
         return outputs.unwrapped(output)
 
     def _tell(self, context: Context, results: Any, error: BaseException | None) -> None:
