@@ -78,6 +78,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         self.plan: Plan
         self._routes: dict[Lane, list[Route]] = {}
         self._flows: dict[str, NatsOrchestratorContext] = {}
+        self._within: subflow.Running = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._readers: list[tuple[Step, outputs.Reader]] | None = None
         self._stack = contextlib.AsyncExitStack()
 
@@ -99,6 +101,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         return self
 
     async def __aexit__(self, *exc_info: Any) -> None:
+        if self._ending:
+            await asyncio.wait(self._ending)
         await self._stack.aclose()
 
     async def _enter_subflows(self) -> None:
@@ -119,7 +123,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         if step.operation.stage is not Stage.PROCESSING:
             return _unreachable
         if (octx := self._flows.get(step.name)) is not None:
-            return subflow.Subflow(step, functools.partial(octx.start, lane=lane))
+            start = functools.partial(octx.start, lane=lane)
+            return subflow.Subflow(step, start, self._within, self._forget)
         parent = self.parent
         return self.nctx.route(
             parent.dispatcher, parent.flow, lane, self.lctx, step, locks=self.plan.locks
@@ -147,7 +152,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             entry.inputs,
             self._routes_of(lane or caller_lane.get() or self.parent.lane),
             self._finish,
-            self.parent.dispatcher.forget,
+            self._forget if self._flows else self.parent.dispatcher.forget,
             strict=strict,
             octx=self._forwarding() if self.plan.forwards else self,
         )
@@ -223,7 +228,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         return own
 
     def _finish(self, context: Context) -> None:
-        if self._readers is None or not context.strict:
+        if self._readers is None:
             self.parent.dispatcher.spawn(self._run_endings(context))
             return
         try:
@@ -252,11 +257,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         try:
             async for name, given in outputs.run(context, self.plan.output, self.nctx, self):
                 output.setdefault(name, {}).update(given)
-        except Exception as error:
-            if context.strict:
-                raise
-            log.error("an output operation failed: %s", type(error).__name__)
-            log.debug("an output operation failed", exc_info=error)
+        except Exception as error:  # noqa: BLE001 - raised again, or logged
+            outputs.failed(context, error)
         return outputs.unwrapped(output)
 
     def _tell(self, context: Context, results: Any, error: BaseException | None) -> None:
@@ -264,6 +266,16 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         if ended is not None:  # else it was stopped meanwhile
             self._free(context)
             ended(context, results, error)
+
+    def _forget(self, call: Call) -> None:
+        """Drop the result of `call`; where it is a subflow's, give up the context that it is."""
+        self.parent.dispatcher.forget(call)
+        within = self._within.pop(call, None)
+        if within is not None:
+            within.cancel()
+            task = asyncio.ensure_future(self._flows[call.step.name].give_up(within))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
     def _free(self, context: Context) -> None:
         entry = context.entry
