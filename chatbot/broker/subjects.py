@@ -32,6 +32,7 @@ from chatbot.messages import digest
 WORK = "CHATBOT_WORK"
 DONE = "CHATBOT_DONE"
 DEAD = "CHATBOT_DEAD"
+IN_PREFIX = "CHATBOT_IN_"
 
 FLOWS = "chatbot-flows"
 ROSTER = "chatbot-roster"
@@ -58,7 +59,7 @@ def token(name: str) -> str:
 
 
 def in_stream(flow: str) -> str:
-    return f"CHATBOT_IN_{token(flow)}"
+    return f"{IN_PREFIX}{token(flow)}"
 
 
 def out_stream(flow: str) -> str:

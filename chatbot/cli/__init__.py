@@ -13,6 +13,7 @@ import click
 import chatbot
 from chatbot.cli.dffml import dffml
 from chatbot.cli.flow import flow
+from chatbot.cli.forget import forget
 from chatbot.cli.node import node
 from chatbot.cli.replay import replay
 from chatbot.cli.run import run
@@ -57,7 +58,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, replay, dffml):
+for command in (run, node, flow, status, replay, forget, dffml):
     cli.add_command(command)
 
 

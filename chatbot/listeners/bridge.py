@@ -18,10 +18,10 @@ from typing import Protocol
 
 import msgspec
 
-from chatbot.broker import Broker, Pull, Taken, streams, subjects
+from chatbot.broker import Broker, Pull, Taken, forgetting, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished
-from chatbot.messages import ChatMessage, Outcome
+from chatbot.messages import ChatMessage, Outcome, digest
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,13 @@ class Bridge(Protocol):
 
         While the server is away it waits and tries again, so a listener that awaits it feels
         the back-pressure; it raises only when it is cancelled.
+        """
+
+    async def forget(self, message_id: str) -> None:
+        """Erase a message that was taken back on the network, and what was decided for it.
+
+        It is not answered any more, unless the answer was yielded already. That it was never
+        heard is no harm.
         """
 
     def outcomes(self) -> AsyncIterator[Delivery]:
@@ -135,6 +142,15 @@ class NatsBridge:
             await self._broker.publish(subject, message.encode())
         except AlreadyPublished:
             log.debug("heard %s again", message.id)
+
+    async def forget(self, message_id: str) -> None:
+        gone = digest(message_id)
+        for arrived in self._arrived.values():
+            for taken in [each for each in arrived if each.subject.rpartition(".")[2] == gone]:
+                arrived.remove(taken)
+                await taken.ack()
+        said = forgetting.Said(self._flow, self._network, message_id)
+        await forgetting.forget(self._broker, [said])
 
     async def outcomes(self) -> AsyncIterator[Delivery]:
         while True:

@@ -27,6 +27,7 @@ LISTEN = "chatbot run support --listen 192.0.2.7"
 ELSEWHERE = "chatbot run support --no-node"
 WATCH = "chatbot run support --watch"
 APPLY = "chatbot flow apply support"
+FORGET = "chatbot forget anna --network irc"
 ONCE = [
     "chatbot flow check flows/support.yaml",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
@@ -52,7 +53,7 @@ def arguments(command: str) -> list[str]:
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
     started = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
-    assert commands() == {*started, APPLY, *ONCE, *WHILE_IT_RUNS, *MAKE, *BENCH}
+    assert commands() == {*started, APPLY, FORGET, *ONCE, *WHILE_IT_RUNS, *MAKE, *BENCH}
 
 
 @pytest.mark.parametrize("command", ONCE)
@@ -102,6 +103,8 @@ async def test_a_bot_that_watches_its_files_is_told_to_read_them_anew(program: P
         await bot.wait_for("listens: console")
         code, out, err = await program.run(*arguments(APPLY))
         assert (code, "unchanged" in out) == (0, True), out + err
+        code, out, err = await program.run(*arguments(FORGET))
+        assert (code, out) == (0, "erased 0 messages\n"), err
 
 
 async def test_make_run_answers_lines_from_a_pipe(tmp_path: Path) -> None:

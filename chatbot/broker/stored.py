@@ -1,0 +1,95 @@
+"""What streams keep: read where it lies, and erased.
+
+The rule that it guards: what is read is never taken from anybody; what is erased is overwritten
+on the server's disk, not only marked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+
+from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.errors import NotFoundError
+
+from chatbot.broker.connection import Broker
+
+AT_ONCE = 256
+PATIENCE = 5.0
+IDLE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message of a stream, as it lies there."""
+
+    sequence: int
+    subject: str
+    data: bytes
+
+
+async def stored(broker: Broker, stream: str, subject: str) -> AsyncIterator[Stored]:
+    """Yield what a stream has under `subject` (wildcards allowed) now, oldest first.
+
+    There need not be such a stream. Raises one of `broker.errors` where the server does not
+    answer.
+    """
+    config = ConsumerConfig(ack_policy=AckPolicy.NONE, inactive_threshold=IDLE)
+    try:
+        sub = await broker.js.pull_subscribe(subject, stream=stream, config=config)
+    except NotFoundError:
+        return
+    try:
+        left = (await sub.consumer_info()).num_pending or 0
+        while left:
+            try:
+                taken = await sub.fetch(min(left, AT_ONCE), timeout=PATIENCE)
+            except TimeoutError:  # erased by another in this moment, or the server is away
+                left = (await sub.consumer_info()).num_pending or 0
+                continue
+            for msg in taken:
+                yield Stored(msg.metadata.sequence.stream, msg.subject, msg.data)
+            left -= len(taken)
+    finally:
+        await sub.unsubscribe()
+
+
+async def count(broker: Broker, stream: str) -> int:
+    """Return how many messages a stream has; none where there is no such stream."""
+    try:
+        return int((await broker.js.stream_info(stream)).state.messages)
+    except NotFoundError:
+        return 0
+
+
+async def streams(broker: Broker, prefix: str) -> list[str]:
+    """Return the names of the streams that begin with `prefix`, sorted."""
+    found: list[str] = []
+    seen = 0
+    while page := await broker.js.streams_info(offset=seen):
+        seen += len(page)
+        found += [info.config.name or "" for info in page]
+    return sorted(name for name in found if name.startswith(prefix))
+
+
+async def sequence_of(broker: Broker, stream: str, subject: str) -> int | None:
+    """Return where the last message of a subject lies; `None` where there is none."""
+    try:
+        found = await broker.js.get_last_msg(stream, subject)
+    except NotFoundError:
+        return None
+    return found.seq
+
+
+async def erase(broker: Broker, stream: str, sequences: Iterable[int]) -> int:
+    """Delete messages and overwrite them on disk; return how many were there."""
+    return sum(await asyncio.gather(*(_erase(broker, stream, each) for each in sequences)))
+
+
+async def _erase(broker: Broker, stream: str, sequence: int) -> bool:
+    # Without `no_erase` the server overwrites the message (JSApiMsgDeleteRequest).
+    try:
+        return bool(await broker.js.delete_msg(stream, sequence))
+    except NotFoundError:
+        return False
