@@ -143,6 +143,16 @@ class Broker:
             with contextlib.suppress(nats.errors.Error):
                 await sub.unsubscribe()
 
+    async def ask(self, subject: str, data: bytes, seconds: float) -> bytes | None:
+        """Return the answer to a request; `None` where nobody listens on `subject`.
+
+        Raises one of `errors`, a `TimeoutError` where somebody listens and does not answer.
+        """
+        try:
+            return (await self.nc.request(subject, data, timeout=seconds)).data
+        except NoRespondersError:
+            return None
+
     @property
     def max_payload(self) -> int:
         """The most bytes that the server takes in one message."""

@@ -8,10 +8,11 @@
     chatbot.dead.<flow>                                         what can never succeed
     chatbot.claim.<key of a lock>                               said, not kept: let go of it soon
 
-Two are plain subjects, without a stream:
+Some are plain subjects, without a stream:
 
     chatbot.partial.<flow>.<hash of context's name>             previews of partial results
     chatbot.wanted.<primary>                                    whether it waits for a call
+    chatbot.alive.<node>                                        whether it is at some work
 
 IN and OUT are streams of each flow, so that the backlog of one does not fill another's;
 WORK, DONE and DEAD are shared by all flows of an account.
@@ -38,6 +39,7 @@ LEASES = "chatbot-leases"
 LOCKS = "chatbot-locks"
 FILES = "chatbot-files"
 VALUES = "chatbot-values"
+ATTEMPTS = "chatbot-attempts"
 
 
 class Lane(StrEnum):
@@ -111,3 +113,8 @@ def partial_subject(flow: str, context: str) -> str:
 def wanted_subject(primary: str) -> str:
     """Return where a primary is asked, by its id or by one of its addresses."""
     return f"chatbot.wanted.{primary.partition('-')[0]}"
+
+
+def alive_subject(node: str) -> str:
+    """Return where a node is asked, by its id, whether it lives and is at some work."""
+    return f"chatbot.alive.{node}"

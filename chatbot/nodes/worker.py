@@ -24,7 +24,9 @@ from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.encoding import Place
 from chatbot.messages import Call, OperationRecord, OperationStats, Raised, Result, Results, Work
+from chatbot.nodes.attempts import AGAIN, Attempts, BusyError, Trial
 from chatbot.nodes.implementations import STREAMED, Outputs, Yields
+from chatbot.nodes.limits import Limit, Limits
 from chatbot.nodes.networks import (
     NatsNodeInputNetworkContext,
     NatsNodeOperationImplementationNetworkContext,
@@ -76,8 +78,13 @@ class Worker:
         operation: Operation,
         nctx: NatsNodeOperationImplementationNetworkContext,
         ictx: NatsNodeInputNetworkContext,
+        attempts: Attempts,
+        limits: Limits,
     ) -> None:
         self._broker = broker
+        self._attempts = attempts
+        self._limits = limits
+        self._own_limits: dict[asyncio.Task[Any] | None, Limit] = {}
         self._node = node
         self.flow = flow
         self.record = record
@@ -147,6 +154,17 @@ class Worker:
         self._arrived.set()
 
     async def _serve(self) -> None:
+        """Run batch after batch, each call of which may take as long as the record says."""
+        task = asyncio.current_task()
+        assert task is not None
+        with self._limits.watch(Limit(self.record.name, self.record.timeout, task)) as limit:
+            self._own_limits[task] = limit
+            try:
+                await self._run_batches()
+            finally:
+                del self._own_limits[task]
+
+    async def _run_batches(self) -> None:
         """Run batch after batch. The next one runs while the results of the last are stored."""
         sending: asyncio.Task[None] | None = None
         try:
@@ -198,10 +216,16 @@ class Worker:
     def _most(self, lane: Lane) -> int:
         """Return how many calls may be in a batch: for bulk work only as many as are quick."""
         if lane is Lane.PEOPLE:
-            return self.record.batch
+            return self._within_limit(self.record.batch)
         if not self._seconds:
             return 1  # nobody knows yet how long it takes
         return max(1, min(self.record.batch, int(BULK_SECONDS / self._seconds)))
+
+    def _within_limit(self, most: int) -> int:
+        """Return how many calls fit into the time limit of a batch, with room; at most `most`."""
+        if not self.record.timeout or self._seconds * most * 2 <= self.record.timeout:
+            return most
+        return max(1, int(self.record.timeout / self._seconds / 2))
 
     @staticmethod
     def _batch_of(queue: deque[Held], most: int) -> list[Held]:
@@ -220,11 +244,35 @@ class Worker:
         rest = None
         if fresh:
             rest = await self._run(fresh, [call for each in fresh for call in each.work.calls])
-        for each in suspects:
-            for call in each.work.calls:
-                await self._run_calls([call], each.work)
-            await each.taken.ack()
+        if suspects:
+            if rest is not None:
+                await rest  # the fresh ones' results are safe, whatever the others do
+            for each in suspects:
+                await self._try(each)
+            return None
         return rest
+
+    async def _try(self, held: Held) -> None:
+        """Run calls singly, each after the attempt was put on record."""
+        work = held.work
+        try:
+            async with self._attempts.turn, self._attempts.at(work) as trial:
+                for position in range(trial.position, len(work.calls)):
+                    await self._try_call(trial, position, work)
+                await held.taken.ack()
+        except (BusyError, *self._broker.errors) as error:
+            log.debug("try work of %s later: %r", self.record.name, error)
+            await held.taken.nak(AGAIN)
+
+    async def _try_call(self, trial: Trial, position: int, work: Work) -> None:
+        call = work.calls[position]
+        if not await self._attempts.wanted(work, call):
+            return
+        poison = await trial.begin(position)
+        if poison is None:
+            await self._run_calls([call], work)
+        else:
+            await self._send(work.primary, [Result(call.context, call.number, [], poison)])
 
     async def _run(self, held: list[Held], calls: list[Call]) -> Rest | None:
         started = time.monotonic()
@@ -289,7 +337,7 @@ class Worker:
         ran = await self._results(ready, lambda i: primary_of(places[i])) if ready else []
         results = iter(ran)
         return [
-            next(results) if isinstance(each, Call) else _result(call, each)
+            next(results) if isinstance(each, Call) else _result(call, each, self._attempts.where)
             for call, each in zip(calls, unpacked, strict=True)
         ]
 
@@ -299,6 +347,7 @@ class Worker:
                 self._operation,
                 [call.inputs for call in calls],
                 functools.partial(self._stream, calls, primary_of),
+                self._own_limits[asyncio.current_task()],
             )
         except Exception as error:  # noqa: BLE001 - of the batch as a whole: then one by one
             if len(calls) == 1:
@@ -310,7 +359,10 @@ class Worker:
                     for i, call in enumerate(calls)
                 ]
                 return [result for results in singly for result in results]
-        return [_result(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
+        where = self._attempts.where
+        return [
+            _result(call, outcome, where) for call, outcome in zip(calls, outcomes, strict=True)
+        ]
 
     def _measure(self, seconds: float, calls: list[Call], held: list[Held]) -> None:
         each = seconds / len(calls)
@@ -344,7 +396,7 @@ def _primary_of(held: list[Held], position: int) -> str:
     raise IndexError(position)
 
 
-def _result(call: Call, outcome: Outputs | Exception) -> Result:
+def _result(call: Call, outcome: Outputs | Exception, where: str) -> Result:
     if outcome is STREAMED:
         return _STREAMED
     if not isinstance(outcome, Exception):
@@ -354,5 +406,5 @@ def _result(call: Call, outcome: Outputs | Exception) -> Result:
         call.context,
         call.number,
         [],
-        Raised(type(outcome).__name__, str(outcome), trace[-4000:]),
+        Raised(type(outcome).__name__, str(outcome), trace[-4000:], [where]),
     )

@@ -99,6 +99,7 @@ class Dispatcher:
                 await stack.enter_async_context(pull)
             wanted = subjects.wanted_subject(dispatcher.id)
             await stack.enter_async_context(broker.answer(wanted, dispatcher._is_wanted))
+            dispatcher.spawn(dispatcher.turn.watch())
             try:
                 yield dispatcher
             finally:
@@ -285,6 +286,7 @@ class Dispatcher:
             self._values.drop(result)
             log.debug("drop a result of %s that nobody waits for", operation)
         elif result.error is not None:
+            self._yielding.forget(call)
             call.context.fail(call.number, exception(call.step.name, result.error))
         else:
             call.context.complete(call.number, result.outputs)
@@ -362,6 +364,8 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
     def __init__(self, config: Any, parent: Any) -> None:
         super().__init__(config, parent)
         self.remote: dict[str, OperationRecord] = {}
+        self.limits: dict[str, float] = {}
+        """Seconds that a call of an instance that runs here may take; those that have a limit."""
 
     async def contains(self, operation: Any) -> bool:
         return operation.instance_name in self.remote or await super().contains(operation)
@@ -392,6 +396,8 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
             send: Route = functools.partial(dispatcher.send, queue)
         else:
             send = dispatcher.turn.route(self.begin(step.operation), lane)
+            if step.name in self.limits:
+                dispatcher.turn.limits[step] = self.limits[step.name]
         if locks and step.parameters:
             return functools.partial(self._lock_first, dispatcher, lctx, send)
         return send

@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import time
+import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -36,6 +37,8 @@ from chatbot.messages import (
     PrimaryRecord,
     Reply,
 )
+from chatbot.nodes.attempts import MOST
+from chatbot.nodes.limits import GRACE
 from chatbot.nodes.roster import Roster, announce
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
@@ -51,8 +54,11 @@ PARKED = 128
 """Contexts that may wait for an operation that no node offers; further ones are handed back."""
 
 HANDED_BACK = 3.0
+RECOVERY = 10.0
+"""Seconds until a node that ended is there again, or its work elsewhere."""
+
 DEADLINE = 120.0
-"""Seconds after which a context is given up and its message handed back."""
+"""Seconds, at least, after which a context is given up and its message handed back."""
 
 DRAIN = 5.0
 PREFIX = "message."
@@ -206,7 +212,7 @@ class Intake:
                 raise error
             await self._publish(outcome_of(message, results), running.lane)
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
-            await self._publish(await self._bury(message, failure), running.lane)
+            await self._publish(await self._bury(message, failure, running.lane), running.lane)
         await running.taken.ack()
         self._done += 1
         self._forget(message.id)
@@ -232,18 +238,12 @@ class Intake:
             if await streams.last(self._broker, subjects.out_stream(self.flow), subject):
                 raise
 
-    async def _bury(self, message: ChatMessage, error: Exception) -> Outcome:
+    async def _bury(self, message: ChatMessage, error: Exception, lane: Lane) -> Outcome:
         """Keep what failed, with its reason, in the dead-letter stream."""
         cause = root_of(error)
         what = in_general_terms(error, cause)
         log.error("a message ends in the dead letters: %s", what)
-        letter = DeadLetter(
-            flow=self.flow,
-            message=message,
-            reason=str(cause),
-            trace=cause.trace if isinstance(cause, RemoteError) else "",
-            time=datetime.now(UTC),
-        )
+        letter = dead_letter(self.flow, lane, message, error)
         await self._broker.publish(subjects.dead_subject(self.flow), letter.encode())
         return Outcome(message.id, message.network, message.room, message.sender, error=what)
 
@@ -251,7 +251,8 @@ class Intake:
         """Give up what takes too long."""
         while True:
             await asyncio.sleep(1.0)
-            oldest = time.monotonic() - DEADLINE
+            deadline = deadline_for(self._orchestrator.longest)
+            oldest = time.monotonic() - deadline
             late = [
                 (message_id, running)
                 for message_id, running in self._running.items()
@@ -260,7 +261,7 @@ class Intake:
             for message_id, running in late:
                 await self._hand_back(message_id, running)
             if late:
-                log.warning("hand back %d messages that took %.0f s", len(late), DEADLINE)
+                log.warning("hand back %d messages that took %.0f s", len(late), deadline)
 
     async def _hand_back(self, message_id: str, running: Running) -> None:
         if running.context is not None:
@@ -322,6 +323,44 @@ def root_of(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def deadline_for(longest: float) -> float:
+    """Return the seconds that a context may take where one call may take `longest`.
+
+    A call that ends its node by taking too long is tried elsewhere, and known by then.
+    """
+    return max(DEADLINE, MOST * (longest + 2 * GRACE + RECOVERY)) if longest else DEADLINE
+
+
+def dead_letter(flow: str, lane: Lane, message: ChatMessage, error: Exception) -> DeadLetter:
+    """Return what is kept of a `message` that failed with `error`."""
+    cause = root_of(error)
+    remote = cause if isinstance(cause, RemoteError) else None
+    nodes = remote.nodes if remote else [f"{socket.gethostname()}:{os.getpid()}"]
+    trace = "".join(traceback.format_exception(cause))[-4000:]
+    return DeadLetter(
+        flow=flow,
+        message=message,
+        reason=str(cause),
+        trace=remote.trace if remote else trace,
+        time=datetime.now(UTC),
+        lane=str(lane),
+        operation=remote.operation if remote else _failed_operation(error),
+        kind=remote.kind if remote else type(cause).__name__,
+        attempts=max(1, len(nodes)),
+        nodes=nodes,
+    )
+
+
+def _failed_operation(error: BaseException | None) -> str:
+    """Return the operation that failed, innermost; "" where none did."""
+    name = ""
+    while error is not None:
+        if isinstance(error, OperationException):
+            name = str(error).removesuffix(" failed")
+        error = error.__cause__
+    return name
 
 
 def in_general_terms(error: Exception, cause: BaseException) -> str:

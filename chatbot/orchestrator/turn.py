@@ -10,17 +10,19 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import math
 import time
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
-from typing import Any
+from typing import Any, cast
 
 from chatbot.broker.subjects import Lane
 from chatbot.nodes.implementations import Begin
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.parts import take_yields
+from chatbot.orchestrator.plan import Step
 from chatbot.orchestrator.standby import WAITS, Standby
 
 caller_lane: ContextVar[Lane | None] = ContextVar("caller_lane", default=None)
@@ -28,6 +30,9 @@ caller_lane: ContextVar[Lane | None] = ContextVar("caller_lane", default=None)
 
 MOST = 0.02
 """Seconds of a turn; then the event loop has its own."""
+
+CHECK = 0.5
+"""Seconds between looks at the calls that wait."""
 
 LOOK = 32
 """Calls between looks at the clock."""
@@ -49,6 +54,9 @@ class Turn:
         self._standby = {lane: Standby(_variables(lane), adopt) for lane in Lane}
         self._running = False
         self._scheduled = False
+        self.limits: dict[Step, float] = {}
+        """Seconds that a call may take that waits, or that a yield may; of steps with a limit."""
+        self._waiting: dict[Call, _Waiting] = {}
 
     def route(self, begin: Begin, lane: Lane) -> Callable[[Call], None]:
         """Return what has a call run soon: when `run` is called, at the latest in the next turn.
@@ -75,6 +83,21 @@ class Turn:
             self._running = False
             if self._ready:
                 self._schedule()
+
+    async def watch(self) -> None:
+        """Fail and cancel the calls that take too long, until cancelled.
+
+        One that keeps the event loop to itself takes as long as it likes.
+        """
+        while True:
+            await asyncio.sleep(CHECK)
+            now = time.monotonic()
+            for call, waiting in list(self._waiting.items()):
+                seconds = self.limits.get(call.step, 0.0)
+                if seconds and now > waiting.since + seconds:
+                    error = TimeoutError(f"it took longer than {seconds:g} s")
+                    call.context.fail(call.number, error)
+                    waiting.task.cancel()
 
     def _run(self) -> None:
         ready = self._ready
@@ -126,11 +149,43 @@ class Turn:
         elif given is None:
             context.complete(call.number, ())
         elif given is WAITS:
-            standby.go_on(functools.partial(_complete, call))
+            complete = self._complete_in_time if call.step in self.limits else _complete
+            standby.go_on(functools.partial(complete, call))
         elif inspect.isawaitable(given) or inspect.isasyncgen(given):
-            self._spawn(_complete(call, given))
+            complete = self._complete_in_time if call.step in self.limits else _complete
+            self._spawn(complete(call, given))
         else:
             context.complete(call.number, (given,))
+
+    async def _complete_in_time(self, call: Call, given: Any) -> None:
+        """Take what an operation that waits gave, or will give; `watch` looks after it."""
+        task = asyncio.current_task()
+        assert task is not None
+        waiting = self._waiting[call] = _Waiting(task)
+        try:
+            await _complete(
+                call, waiting.between(cast(Any, given)) if inspect.isasyncgen(given) else given
+            )
+        finally:
+            del self._waiting[call]
+
+
+class _Waiting:
+    """A call that waits here, and since when."""
+
+    __slots__ = ("since", "task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.since = time.monotonic()
+
+    async def between(self, yields: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+        """Yield what `yields` does; only that it waits from one to the next counts."""
+        async with contextlib.aclosing(yields):
+            async for each in yields:
+                self.since = math.inf
+                yield each
+                self.since = time.monotonic()
 
 
 def _variables(lane: Lane) -> Context:
