@@ -11,6 +11,7 @@ import sys
 import click
 
 import chatbot
+from chatbot.cli.dead import dead
 from chatbot.cli.dffml import dffml
 from chatbot.cli.flow import flow
 from chatbot.cli.node import node
@@ -30,6 +31,7 @@ Examples:
   chatbot status                          see what runs
   chatbot replay support LOG              what would it have said?
   chatbot flow check myflow.yaml          is it right?
+  chatbot dead list                       what failed?
 
 \b
 Completion in bash (zsh, fish):
@@ -56,7 +58,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, replay, dffml):
+for command in (run, node, flow, status, dead, replay, dffml):
     cli.add_command(command)
 
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from chatbot.broker import Broker, EmbeddedServer, letters, subjects
-from chatbot.broker.subjects import Lane
-from chatbot.commands import dead
-from chatbot.messages import ChatMessage, DeadLetter, Outcome, Reply
-from chatbot.nodes import limits
+from chatbot.broker import Broker, EmbeddedServer
+from chatbot.messages import ChatMessage, Outcome, Reply
 from chatbot.settings import NATS_URL
 from tests.integration.test_intake import (
-    NETWORK,
     dead_letters,
     hear,
     message,
@@ -27,8 +18,7 @@ from tests.integration.test_intake import (
     taking,
     written,
 )
-from tests.integration.test_nodes import serving
-from tests.servers.processes import Process, Program, until
+from tests.servers.processes import Process, Program
 
 FLOW = """\
 version: 1
@@ -54,7 +44,9 @@ def fine() -> list[ChatMessage]:
 
 
 @asynccontextmanager
-async def nodes(program: Program, server: EmbeddedServer, count: int) -> AsyncIterator[list[Process]]:
+async def nodes(
+    program: Program, server: EmbeddedServer, count: int
+) -> AsyncIterator[list[Process]]:
     """Run nodes that may be killed, in processes of their own."""
     async with AsyncExitStack() as stack:
         url = {NATS_URL: server.url}
