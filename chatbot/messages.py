@@ -125,10 +125,12 @@ class AttemptRecord(Record, frozen=True):
     """How far the calls of a work message were tried, after it was delivered again.
 
     `nodes` (id, host:pid) have begun the call at `position`, and the last one may be at it.
+    `pauses` were made before a further attempt.
     """
 
     position: int
     nodes: list[tuple[str, str]]
+    pauses: int = 0
 
 
 class Part(Record, frozen=True, array_like=True):

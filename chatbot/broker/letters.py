@@ -53,6 +53,14 @@ async def stored(broker: Broker, flow: str | None = None) -> AsyncIterator[Store
         await sub.unsubscribe()
 
 
+async def count(broker: Broker) -> int:
+    """Return how many messages there are; one that was written twice counts twice."""
+    try:
+        return int((await broker.js.stream_info(subjects.DEAD)).state.messages)
+    except NotFoundError:
+        return 0
+
+
 async def drop(broker: Broker, sequences: Iterable[int]) -> None:
     """Delete messages of the stream; those that have gone already are no error."""
     await asyncio.gather(*(_drop(broker, each) for each in sequences))

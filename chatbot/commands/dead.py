@@ -15,7 +15,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -219,10 +219,8 @@ def _choose(found: list[Letter], chosen: Chosen) -> list[Letter]:
 async def _publish_again(broker: Broker, letter: DeadLetter) -> None:
     again = next_try(letter.message)
     subject = subjects.in_subject(letter.flow, Lane(letter.lane), again.network, again.id)
-    try:
+    with suppress(AlreadyPublished):  # by one that was killed before it had deleted the letter
         await broker.publish(subject, again.encode())
-    except AlreadyPublished:
-        pass  # by one that was killed before it had deleted the letter
 
 
 def _moment(time: datetime) -> str:

@@ -12,8 +12,8 @@ from chatbot.commands.screen import Screen
 from chatbot.commands.server import existing
 from chatbot.errors import ConnectError
 from chatbot.labels import of_this_machine
-from chatbot.nodes.limits import watchdog
 from chatbot.nodes.node import Node, check_names
+from chatbot.nodes.watchdog import watchdog
 
 LOOK = 0.3
 """Seconds between looks for a bot that is about to start."""

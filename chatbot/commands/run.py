@@ -28,6 +28,7 @@ from chatbot.listeners.bridge import Listener, NatsBridge
 from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import may_run, start_commands
+from chatbot.nodes.watchdog import watchdog
 from chatbot.orchestrator.primary import primary
 
 LISTENERS = "chatbot.listener"
@@ -66,6 +67,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
             intake = await stack.enter_async_context(
                 primary(broker, flow, roster, listeners=lambda: names)
             )
+            await stack.enter_async_context(watchdog(intake.calls))
             here = for_this_machine(intake.records) if options.node else []
             failure = None
             if here:

@@ -285,8 +285,8 @@ class _Sections:
         seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
         if 0.0 < seconds <= LONGEST:
             return seconds
-        hint = "seconds, or a number with its unit: 500ms, 30s, 5m, 1h; a day at most"
-        self._report.add(node.mark, f"{what} must be a time of more than nothing", hint)
+        hint = "such as 500ms, 30s, 5m or 1h; without a unit it is seconds"
+        self._report.add(node.mark, f"{what} must be a time of more than 0 and at most 24h", hint)
         return default
 
     def _is_text(self, node: Node, what: str) -> bool:

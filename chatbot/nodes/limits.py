@@ -1,37 +1,35 @@
-"""The time limit of a call on a node, and the watchdog over calls that heed none.
+"""The time limits of calls on a node.
 
 The rule that it guards: no call keeps a node for longer than its operation's limit. One that
-waits is cancelled; where the event loop does not come back, or the operation goes on all the
-same, the process ends, so that whoever started it starts it again.
+waits is cancelled here; one that keeps the event loop to itself is the `watchdog`'s.
 
-A call costs two readings of the clock: one look a second at all of them does the rest.
+A call costs two readings of the clock: one look a second at all of them does the rest. Time in
+which the event loop stood still (it was blocked, or the process frozen) counts for nobody who
+waited.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import faulthandler
-import logging
-import os
-import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
-
-log = logging.getLogger(__name__)
 
 LOOK = 0.5
 """Seconds between looks at what runs."""
 
 GRACE = 5.0
-"""Seconds beyond its limit that a call has to heed its cancellation."""
+"""Seconds beyond its limit that a call has to heed its end."""
 
-STUCK = 70
-"""Exit code of a node that ended itself (EX_SOFTWARE of sysexits.h)."""
+BLOCKED = 1.0
+"""Seconds for which a call that is over its limit is seen to keep the event loop to itself."""
+
+
+def over_time(seconds: float) -> TimeoutError:
+    """Return what a call that took longer than `seconds` ends with."""
+    return TimeoutError(f"it took longer than {seconds:g} s")
 
 
 class Limit:
@@ -41,13 +39,13 @@ class Limit:
     the block with a `TimeoutError`. `name` is the operation's.
     """
 
-    __slots__ = ("_expired", "_task", "began", "name", "seconds")
+    __slots__ = ("_expired", "began", "name", "seconds", "task")
 
     def __init__(self, name: str, seconds: float, task: asyncio.Task[Any]) -> None:
         self.name = name
         self.seconds = seconds
         self.began = 0.0
-        self._task = task
+        self.task = task
         self._expired = False
 
     def __enter__(self) -> None:
@@ -62,20 +60,40 @@ class Limit:
         self.began = 0.0
         if self._expired:
             self._expired = False
-            left = self._task.uncancel()
+            left = self.task.uncancel()
             if kind is asyncio.CancelledError and not left:  # else somebody else wants an end, too
-                raise TimeoutError(f"it took longer than {self.seconds:g} s") from error
+                raise over_time(self.seconds) from error
 
-    def over(self, grace: float = 0.0) -> bool:
-        """Whether a call runs for longer than it may, and for `grace` seconds more."""
+    @property
+    def over(self) -> bool:
+        """Whether a call runs for longer than it may."""
         began = self.began
-        return bool(began and self.seconds and time.monotonic() > began + self.seconds + grace)
+        return bool(began and self.seconds and time.monotonic() > began + self.seconds)
 
-    def look(self) -> None:
-        """Cancel the call if its time is over; in the event loop."""
-        if not self._expired and self.over():
-            self._expired = True
-            self._task.cancel()
+    def look(self) -> bool:
+        """Cancel the call if its time is over, and say so; in the event loop."""
+        if self._expired or not self.over:
+            return False
+        self._expired = True
+        self.task.cancel()
+        return True
+
+
+class Sighting:
+    """For how long the same call was found at look after look, `LOOK` seconds apart.
+
+    Looks are counted, not seconds: a process that was frozen has not looked meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._call: object = None
+        self._looks = 0
+
+    def seconds(self, call: object | None) -> float:
+        """Return for how long `call` was found by now, at least; `None`: there is none."""
+        self._looks = self._looks + 1 if call is not None and call == self._call else 0
+        self._call = call
+        return self._looks * LOOK
 
 
 class Limits:
@@ -83,6 +101,10 @@ class Limits:
 
     def __init__(self) -> None:
         self._limits: list[Limit] = []
+        self._blocking = Sighting()
+        self._heedless = Sighting()
+        self.on_expired: Callable[[], None] = lambda: None
+        """Called when a call was cancelled; a thread that it waited for may go on."""
 
     @contextlib.contextmanager
     def watch(self, limit: Limit) -> Iterator[Limit]:
@@ -96,63 +118,47 @@ class Limits:
     async def run(self) -> None:
         """Cancel what takes too long, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK)
+            stood = await look_later()
             for limit in list(self._limits):
-                limit.look()
-
-    @property
-    def stuck(self) -> Limit | None:
-        """A call that has not ended though its time, and the grace, are over; from any thread."""
-        return next((limit for limit in list(self._limits) if limit.over(GRACE)), None)
+                if stood and limit.began:
+                    limit.began += stood
+                if limit.look():
+                    self.on_expired()
 
     @property
     def longest(self) -> float:
-        """The longest limit in seconds; 0 where one may take as long as it likes."""
+        """The longest limit in seconds; 0 where a call may take as long as it likes."""
         seconds = [limit.seconds for limit in list(self._limits)]
         return max(seconds) if seconds and all(seconds) else 0.0
 
+    def blocking(self) -> TimeoutError | None:
+        """Return what to end the call with that keeps the event loop and is over its limit.
 
-@asynccontextmanager
-async def watchdog(limits: Limits) -> AsyncIterator[None]:
-    """End this process when an operation is stuck, for the block's duration.
+        Asked every `LOOK` seconds in the thread of the event loop, while that stands still.
+        """
+        task = current_task()
+        at = next((each for each in self._limits if each.began and each.task is task), None)
+        seconds = self._blocking.seconds(None if at is None else (id(at), at.began))
+        return over_time(at.seconds) if at and at.over and seconds >= BLOCKED else None
 
-    It is for a process that is a node and nothing else. A thread looks; where an operation does
-    not even let threads run (it holds Python's lock), the alarm of `faulthandler`, which the
-    event loop puts off as long as it turns, ends the process, and shows where it stood.
-    """
-    ended = threading.Event()
-    thread = threading.Thread(target=_look, args=(limits, ended), name="watchdog", daemon=True)
-    alarm = asyncio.ensure_future(_put_off(lambda: limits.longest))
-    thread.start()
+    def heedless(self) -> str | None:
+        """Return the operation of a call that goes on though it was ended; every `LOOK` seconds."""
+        late = next((limit for limit in list(self._limits) if limit.over), None)
+        seconds = self._heedless.seconds(None if late is None else (id(late), late.began))
+        return late.name if late and seconds >= GRACE else None
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    """Return the task that runs in this thread now; `None` also where no event loop does."""
     try:
-        yield
-    finally:
-        ended.set()
-        alarm.cancel()
-        await asyncio.gather(alarm, return_exceptions=True)
-        faulthandler.cancel_dump_traceback_later()
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
-def _look(limits: Limits, ended: threading.Event) -> None:
-    while not ended.wait(LOOK):
-        limit = limits.stuck
-        if limit is not None:
-            log.critical(
-                "end this node: a call of %s did not end in %g s, and cannot be cancelled; "
-                "another node tries it, or this one when it was started again",
-                limit.name,
-                limit.seconds,
-            )
-            faulthandler.dump_traceback(all_threads=True)  # functions and lines, no values
-            sys.stderr.flush()
-            os._exit(STUCK)
-
-
-async def _put_off(longest: Callable[[], float]) -> None:
-    while True:
-        seconds = longest()
-        if seconds:
-            faulthandler.dump_traceback_later(seconds + 2 * GRACE, exit=True)
-        else:
-            faulthandler.cancel_dump_traceback_later()
-        await asyncio.sleep(1.0)
+async def look_later() -> float:
+    """Sleep until the next look; return for how many seconds the event loop stood still then."""
+    before = time.monotonic()
+    await asyncio.sleep(LOOK)
+    stood = time.monotonic() - before - LOOK
+    return stood if stood > LOOK else 0.0

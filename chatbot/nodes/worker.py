@@ -10,7 +10,6 @@ import contextlib
 import functools
 import logging
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from chatbot import eager
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.encoding import Place
-from chatbot.messages import Call, OperationRecord, OperationStats, Raised, Result, Results, Work
-from chatbot.nodes.attempts import AGAIN, Attempts, BusyError, Trial
+from chatbot.messages import Call, OperationRecord, OperationStats, Result, Results, Work
+from chatbot.nodes.attempts import Attempts, still_wanted
+from chatbot.nodes.failure import raised
 from chatbot.nodes.implementations import STREAMED, Outputs, Yields
 from chatbot.nodes.limits import Limit, Limits
 from chatbot.nodes.networks import (
@@ -49,11 +49,13 @@ BULK_SECONDS = 0.2
 DRAIN = 5.0
 """Seconds that what runs has to end when the worker is cancelled; then it is handed back."""
 
+STALE = 60.0
+"""Age in seconds from which on it is asked before whether anybody waits for work."""
+
 SMOOTHING = 0.2
 
 PrimaryOf = Callable[[int], str]
 """Whose the call at a position of a batch is."""
-
 
 Rest = Coroutine[Any, Any, Any]
 
@@ -242,6 +244,9 @@ class Worker:
         # After a redelivery a parameter set may be what killed a node: it runs by itself.
         suspects = [each for each in held if each.taken.attempt > 1]
         rest = None
+        old = time.time_ns() - STALE * 1e9
+        if any(each.taken.identity[1] < old for each in fresh):
+            fresh = await self._without_unwanted(fresh)
         if fresh:
             rest = await self._run(fresh, [call for each in fresh for call in each.work.calls])
         if suspects:
@@ -252,27 +257,29 @@ class Worker:
             return None
         return rest
 
-    async def _try(self, held: Held) -> None:
-        """Run calls singly, each after the attempt was put on record."""
-        work = held.work
-        try:
-            async with self._attempts.turn, self._attempts.at(work) as trial:
-                for position in range(trial.position, len(work.calls)):
-                    await self._try_call(trial, position, work)
-                await held.taken.ack()
-        except (BusyError, *self._broker.errors) as error:
-            log.debug("try work of %s later: %r", self.record.name, error)
-            await held.taken.nak(AGAIN)
+    async def _without_unwanted(self, held: list[Held]) -> list[Held]:
+        """Return what of `held` somebody waits for; the rest is done.
 
-    async def _try_call(self, trial: Trial, position: int, work: Work) -> None:
-        call = work.calls[position]
-        if not await self._attempts.wanted(work, call):
-            return
-        poison = await trial.begin(position)
-        if poison is None:
-            await self._run_calls([call], work)
-        else:
-            await self._send(work.primary, [Result(call.context, call.number, [], poison)])
+        A message that was given up leaves its work behind. Where operations hang, a queue of
+        such work would take the time of what is tried again.
+        """
+        left = []
+        for each in held:
+            if work := await still_wanted(self._broker, each.work):
+                left.append(Held(each.taken, work))
+            else:
+                await each.taken.ack()
+        return left
+
+    async def _try(self, held: Held) -> None:
+        work = held.work
+        later = await self._attempts.try_singly(
+            work,
+            self.record.timeout,
+            lambda call: self._run_calls([call], work),
+            lambda result: self._send(work.primary, [result]),
+        )
+        await (held.taken.ack() if later is None else held.taken.nak(later))
 
     async def _run(self, held: list[Held], calls: list[Call]) -> Rest | None:
         started = time.monotonic()
@@ -337,7 +344,7 @@ class Worker:
         ran = await self._results(ready, lambda i: primary_of(places[i])) if ready else []
         results = iter(ran)
         return [
-            next(results) if isinstance(each, Call) else _result(call, each, self._attempts.where)
+            next(results) if isinstance(each, Call) else _result(call, each)
             for call, each in zip(calls, unpacked, strict=True)
         ]
 
@@ -359,10 +366,7 @@ class Worker:
                     for i, call in enumerate(calls)
                 ]
                 return [result for results in singly for result in results]
-        where = self._attempts.where
-        return [
-            _result(call, outcome, where) for call, outcome in zip(calls, outcomes, strict=True)
-        ]
+        return [_result(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
 
     def _measure(self, seconds: float, calls: list[Call], held: list[Held]) -> None:
         each = seconds / len(calls)
@@ -396,15 +400,9 @@ def _primary_of(held: list[Held], position: int) -> str:
     raise IndexError(position)
 
 
-def _result(call: Call, outcome: Outputs | Exception, where: str) -> Result:
+def _result(call: Call, outcome: Outputs | Exception) -> Result:
     if outcome is STREAMED:
         return _STREAMED
     if not isinstance(outcome, Exception):
         return Result(call.context, call.number, outcome)
-    trace = "".join(traceback.format_exception(outcome))
-    return Result(
-        call.context,
-        call.number,
-        [],
-        Raised(type(outcome).__name__, str(outcome), trace[-4000:], [where]),
-    )
+    return Result(call.context, call.number, [], raised(outcome))

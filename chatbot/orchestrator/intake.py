@@ -13,7 +13,6 @@ import logging
 import os
 import socket
 import time
-import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -38,11 +37,14 @@ from chatbot.messages import (
     Reply,
 )
 from chatbot.nodes.attempts import MOST
+from chatbot.nodes.failure import here, message_of, trace_of
 from chatbot.nodes.limits import GRACE
 from chatbot.nodes.roster import Roster, announce
+from chatbot.nodes.watchdog import LEAST_ALARM
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
+from chatbot.orchestrator.turn import Turn
 from chatbot.orchestrator.values import Value
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,8 @@ LOOK = 0.1
 """Seconds between looks for nodes while messages come."""
 
 HANDED_BACK = 3.0
-RECOVERY = 10.0
+
+RECOVERY = 15.0
 """Seconds until a node that ended is there again, or its work elsewhere."""
 
 DEADLINE = 120.0
@@ -150,6 +153,11 @@ class Intake:
     def records(self) -> list[OperationRecord]:
         """The operations of the flow that nodes run."""
         return self._orchestrator.records
+
+    @property
+    def calls(self) -> Turn:
+        """The calls that run here, for a watchdog."""
+        return self._orchestrator.dispatcher.turn
 
     @property
     def missing(self) -> list[str]:
@@ -341,20 +349,21 @@ def deadline_for(longest: float) -> float:
 
     A call that ends its node by taking too long is tried elsewhere, and known by then.
     """
-    return max(DEADLINE, MOST * (longest + 2 * GRACE + RECOVERY)) if longest else DEADLINE
+    if not longest:
+        return DEADLINE
+    return max(DEADLINE, MOST * (max(longest + 2 * GRACE, LEAST_ALARM) + RECOVERY))
 
 
 def dead_letter(flow: str, lane: Lane, message: ChatMessage, error: Exception) -> DeadLetter:
     """Return what is kept of a `message` that failed with `error`."""
     cause = root_of(error)
     remote = cause if isinstance(cause, RemoteError) else None
-    nodes = remote.nodes if remote else [f"{socket.gethostname()}:{os.getpid()}"]
-    trace = "".join(traceback.format_exception(cause))[-4000:]
+    nodes = remote.nodes if remote else [here()]
     return DeadLetter(
         flow=flow,
         message=message,
-        reason=str(cause),
-        trace=remote.trace if remote else trace,
+        reason=message_of(cause),
+        trace=remote.trace if remote else trace_of(cause),
         time=datetime.now(UTC),
         lane=str(lane),
         operation=remote.operation if remote else _failed_operation(error),

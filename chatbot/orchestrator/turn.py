@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from chatbot.broker.subjects import Lane
 from chatbot.nodes.implementations import Begin
+from chatbot.nodes.limits import GRACE, Sighting, look_later, over_time
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.parts import take_yields
 from chatbot.orchestrator.plan import Step
@@ -31,8 +32,8 @@ caller_lane: ContextVar[Lane | None] = ContextVar("caller_lane", default=None)
 MOST = 0.02
 """Seconds of a turn; then the event loop has its own."""
 
-CHECK = 0.5
-"""Seconds between looks at the calls that wait."""
+BLOCKING = 10.0
+"""Seconds, at most, for which a call may keep the event loop to itself: all else waits for it."""
 
 LOOK = 32
 """Calls between looks at the clock."""
@@ -57,6 +58,11 @@ class Turn:
         self.limits: dict[Step, float] = {}
         """Seconds that a call may take that waits, or that a yield may; of steps with a limit."""
         self._waiting: dict[Call, _Waiting] = {}
+        self._at: Call | None = None
+        self._blocking = Sighting()
+        self._heedless = Sighting()
+        self.on_expired: Callable[[], None] = lambda: None
+        """Called when a call was cancelled; a thread that it waited for may go on."""
 
     def route(self, begin: Begin, lane: Lane) -> Callable[[Call], None]:
         """Return what has a call run soon: when `run` is called, at the latest in the next turn.
@@ -85,19 +91,48 @@ class Turn:
                 self._schedule()
 
     async def watch(self) -> None:
-        """Fail and cancel the calls that take too long, until cancelled.
-
-        One that keeps the event loop to itself takes as long as it likes.
-        """
+        """Fail and cancel the calls that wait for too long, until cancelled."""
         while True:
-            await asyncio.sleep(CHECK)
-            now = time.monotonic()
+            stood = await look_later()
             for call, waiting in list(self._waiting.items()):
-                seconds = self.limits.get(call.step, 0.0)
-                if seconds and now > waiting.since + seconds:
-                    error = TimeoutError(f"it took longer than {seconds:g} s")
-                    call.context.fail(call.number, error)
+                waiting.since += stood
+                if waiting.over(self.limits[call.step]):
+                    waiting.since = math.inf
+                    call.context.fail(call.number, over_time(self.limits[call.step]))
                     waiting.task.cancel()
+                    self.on_expired()
+
+    @property
+    def longest(self) -> float:
+        """0: one that was frozen is not to end; it has listeners, and maybe nobody starts it."""
+        return 0.0
+
+    def blocking(self) -> TimeoutError | None:
+        """Return what to end the call with that keeps the event loop to itself for too long.
+
+        Asked every `LOOK` seconds in the thread of the event loop, while that stands still.
+        """
+        return self._too_long(self._blocking, 0.0)
+
+    def heedless(self) -> str | None:
+        """Return the operation of a call that blocks though it was ended; every `LOOK` seconds."""
+        call = self._blocking_call()
+        return call.step.name if call and self._too_long(self._heedless, GRACE) else None
+
+    def _too_long(self, sighting: Sighting, grace: float) -> TimeoutError | None:
+        call = self._blocking_call()
+        found = sighting.seconds(call)
+        limit = min(self.limits[call.step], BLOCKING) if call else math.inf
+        return over_time(limit) if found > limit + grace else None
+
+    def _blocking_call(self) -> Call | None:
+        """Return the call with a limit that the event loop is at; from any thread."""
+        call = self._at
+        if call is None:
+            task = asyncio.current_task(self._loop)
+            waiting = list(self._waiting.items())
+            call = next((each for each, own in waiting if own.task is task), None)
+        return call if call is not None and call.step in self.limits else None
 
     def _run(self) -> None:
         ready = self._ready
@@ -111,6 +146,7 @@ class Turn:
                         current.leave()
                     current = standby
                     current.enter()
+                self._at = call
                 self._call(begin, standby, call)
                 left -= 1
                 if not left:
@@ -120,6 +156,7 @@ class Turn:
                         break
                     left = LOOK
         finally:
+            self._at = None
             if current is not None:
                 current.leave()
 
@@ -178,6 +215,9 @@ class _Waiting:
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
         self.since = time.monotonic()
+
+    def over(self, seconds: float) -> bool:
+        return time.monotonic() > self.since + seconds
 
     async def between(self, yields: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
         """Yield what `yields` does; only that it waits from one to the next counts."""

@@ -56,6 +56,7 @@ async def test_an_empty_server_is_an_empty_status(
     assert (code, err) == (0, "")
     seen = await program_status(program, nats_server.url)
     assert seen.pop("server")
+    assert seen.pop("dead") == 0
     assert seen == {name: [] for name in ("flows", "primaries", "nodes", "queues", "strangers")}
 
 

@@ -3,7 +3,9 @@
 import chatbot  # isort: skip  # noqa: F401 - repairs DFFML, before it is imported
 
 import asyncio
+import contextlib
 import os
+import re
 import signal
 import threading
 from dataclasses import dataclass
@@ -277,11 +279,22 @@ class Harm(OperationImplementationContext):
             os.kill(os.getpid(), signal.SIGSEGV)
         if harm == "hang":
             await asyncio.Event().wait()
+        while harm == "heedless":
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
         if harm == "block":
             threading.Event().wait()
+        if harm == "regex":
+            re.match(r"(a+)+$", "a" * 64 + "b")
+        if harm == "thread":
+            await asyncio.to_thread(threading.Event().wait)
         if harm == "raise":
             raise ValueError(f"cannot take {text!r}")
-        return {"text": object() if harm == "odd" else text}
+        if harm == "garble":
+            raise ValueError("\ud800" * 2_000_000)
+        if harm == "odd":
+            return {"text": object()}
+        return {"text": await asyncio.to_thread(str, text)}
 
 
 DROP = Definition(name="drip.drop", primitive="generic")
