@@ -29,7 +29,7 @@ ONCE = [
     "chatbot flow check flows/support.yaml",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
 ]
-WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
+WHILE_IT_RUNS = ["chatbot status", "chatbot status --json", "chatbot dead list"]
 MAKE = ["make run", "make test"]
 # What they do is tested in test_benchmarks.py.
 BENCH = [
