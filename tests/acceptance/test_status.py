@@ -111,7 +111,8 @@ async def shown(program: Program, bot: Process, node: Process) -> None:
     async with asyncio.timeout(20.0):
         while not done(seen := await program.status()):
             pass
-    assert set(seen) == {"server", "flows", "primaries", "nodes", "queues", "strangers"}
+    sections = {"server", "flows", "primaries", "nodes", "queues", "strangers", "dead"}
+    assert set(seen) == sections
     assert seen["strangers"] == []
     [primary], [one], [flow] = seen["primaries"], seen["nodes"], seen["flows"]
     assert set(primary) == PRIMARY
