@@ -57,8 +57,9 @@ UNKNOWN = ("", "unknown")
 RUNNING, NOT_RUNNING = b"1", b"0"
 
 
-Run = Callable[[Call], Awaitable[None]]
-Refuse = Callable[[Result], Awaitable[None]]
+Run = Callable[[list[Call], Work], Awaitable[None]]
+Send = Callable[[str, list[Result]], Awaitable[None]]
+"""(primary, results): they are stored when it returns."""
 
 
 class BusyError(Exception):
@@ -104,7 +105,7 @@ class Attempts:
         async with broker.answer(subjects.alive_subject(node), attempts._answer):
             yield attempts
 
-    async def try_singly(self, work: Work, limit: float, run: Run, refuse: Refuse) -> float | None:
+    async def try_singly(self, work: Work, limit: float, run: Run, send: Send) -> float | None:
         """Have each call of `work` that is waited for run by itself, or refused as poison.
 
         A call is to be ended after `limit` seconds, if that is not 0. Returns `None` when all is
@@ -118,9 +119,10 @@ class Attempts:
                         continue
                     poison = await trial.begin(position)
                     if poison is None:
-                        await run(call)
+                        await run([call], work)
                     else:
-                        await refuse(Result(call.context, call.number, [], poison))
+                        result = Result(call.context, call.number, [], poison)
+                        await send(work.primary, [result])
         except (BusyError, *self._broker.errors) as error:
             log.debug("try work later: %r", error)
             return error.seconds if isinstance(error, BusyError) else AGAIN

@@ -161,10 +161,7 @@ class Worker:
         assert task is not None
         with self._limits.watch(Limit(self.record.name, self.record.timeout, task)) as limit:
             self._own_limits[task] = limit
-            try:
-                await self._run_batches()
-            finally:
-                del self._own_limits[task]
+            await self._run_batches()
 
     async def _run_batches(self) -> None:
         """Run batch after batch. The next one runs while the results of the last are stored."""
@@ -272,13 +269,8 @@ class Worker:
         return left
 
     async def _try(self, held: Held) -> None:
-        work = held.work
-        later = await self._attempts.try_singly(
-            work,
-            self.record.timeout,
-            lambda call: self._run_calls([call], work),
-            lambda result: self._send(work.primary, [result]),
-        )
+        work, limit = held.work, self.record.timeout
+        later = await self._attempts.try_singly(work, limit, self._run_calls, self._send)
         await (held.taken.ack() if later is None else held.taken.nak(later))
 
     async def _run(self, held: list[Held], calls: list[Call]) -> Rest | None:

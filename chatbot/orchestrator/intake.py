@@ -30,17 +30,16 @@ from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished, RemoteError
 from chatbot.messages import (
     ChatMessage,
-    DeadLetter,
     OperationRecord,
     Outcome,
     PrimaryRecord,
     Reply,
 )
 from chatbot.nodes.attempts import MOST
-from chatbot.nodes.failure import here, message_of, trace_of
 from chatbot.nodes.limits import GRACE
 from chatbot.nodes.roster import Roster, announce
 from chatbot.nodes.watchdog import LEAST_ALARM
+from chatbot.orchestrator.burial import dead_letter, encoded, root_of
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
@@ -242,7 +241,7 @@ class Intake:
             if lane is Lane.BULK:
                 await self._reserve(subject)
                 subject = subjects.out_subject(self.flow, outcome.network, outcome.id, lane)
-            await self._broker.publish(subject, outcome.encode())
+            await self._broker.publish(subject, encoded(outcome))
         except AlreadyPublished:
             log.debug("the outcome of %s stands already", outcome.id)
 
@@ -337,13 +336,6 @@ def outcome_of(message: ChatMessage, results: dict[str, Any]) -> Outcome:
     )
 
 
-def root_of(error: BaseException) -> BaseException:
-    """Return what was raised first: a subflow's failure is wrapped once for each level."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
 def deadline_for(longest: float) -> float:
     """Return the seconds that a context may take where one call may take `longest`.
 
@@ -352,35 +344,6 @@ def deadline_for(longest: float) -> float:
     if not longest:
         return DEADLINE
     return max(DEADLINE, MOST * (max(longest + 2 * GRACE, LEAST_ALARM) + RECOVERY))
-
-
-def dead_letter(flow: str, lane: Lane, message: ChatMessage, error: Exception) -> DeadLetter:
-    """Return what is kept of a `message` that failed with `error`."""
-    cause = root_of(error)
-    remote = cause if isinstance(cause, RemoteError) else None
-    nodes = remote.nodes if remote else [here()]
-    return DeadLetter(
-        flow=flow,
-        message=message,
-        reason=message_of(cause),
-        trace=remote.trace if remote else trace_of(cause),
-        time=datetime.now(UTC),
-        lane=str(lane),
-        operation=remote.operation if remote else _failed_operation(error),
-        kind=remote.kind if remote else type(cause).__name__,
-        attempts=max(1, len(nodes)),
-        nodes=nodes,
-    )
-
-
-def _failed_operation(error: BaseException | None) -> str:
-    """Return the operation that failed, innermost; "" where none did."""
-    name = ""
-    while error is not None:
-        if isinstance(error, OperationException):
-            name = str(error).removesuffix(" failed")
-        error = error.__cause__
-    return name
 
 
 def in_general_terms(error: Exception, cause: BaseException) -> str:

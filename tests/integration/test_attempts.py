@@ -31,14 +31,16 @@ class Trier:
     async def go(self) -> float | None:
         return await self.attempts.try_singly(WORK, LIMIT, self._run, self._refuse)
 
-    async def _run(self, call: Call) -> None:
+    async def _run(self, calls: list[Call], work: Work) -> None:
+        (call,) = calls
         self.ran.append(call.number)
         if call.number in self.poison:
             self.hangs.set()
             await asyncio.Event().wait()
 
-    async def _refuse(self, result: Result) -> None:
-        self.refused.append(result)
+    async def _refuse(self, primary: str, results: list[Result]) -> None:
+        assert primary == WORK.primary
+        self.refused += results
 
 
 @asynccontextmanager
