@@ -298,8 +298,8 @@ async def test_what_cannot_cross_the_wire_is_a_dead_letter_and_is_not_tried_for_
     assert "secret" not in f"{outcome}{caplog.text}"
     (letter,) = await dead_letters(broker)
     assert letter.reason == (
-        "output 'thing' of the flow: thing['my secret'] is an object, which cannot be sent to another "
-        "machine"
+        "output 'thing' of the flow: thing['my secret'] is an object, "
+        "which cannot be sent to another machine"
     )
 
 
