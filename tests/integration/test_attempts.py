@@ -29,7 +29,8 @@ class Trier:
         self.hangs = asyncio.Event()
 
     async def go(self) -> float | None:
-        return await self.attempts.try_singly(WORK, LIMIT, self._run, self._refuse)
+        async with asyncio.timeout(10):
+            return await self.attempts.try_singly(WORK, LIMIT, self._run, self._refuse)
 
     async def _run(self, calls: list[Call], work: Work) -> None:
         (call,) = calls
