@@ -120,11 +120,20 @@ class RemoteError(ChatbotError):
     """An operation raised on a node.
 
     `operation` is its instance name, `kind` the exception's class name there, and `trace` the
-    traceback's text, which may hold what people wrote: log it at DEBUG only.
+    traceback's text, which may hold what people wrote: log it at DEBUG only. `nodes` (host:pid)
+    have tried it.
     """
 
-    def __init__(self, operation: str, kind: str, message: str, trace: str = "") -> None:
+    def __init__(
+        self,
+        operation: str,
+        kind: str,
+        message: str,
+        trace: str = "",
+        nodes: Sequence[str] = (),
+    ) -> None:
         super().__init__(f"{operation} raised {kind}: {message}")
         self.operation = operation
         self.kind = kind
         self.trace = trace
+        self.nodes = list(nodes)

@@ -113,11 +113,24 @@ class Result(Record, frozen=True, array_like=True):
 
 
 class Raised(Record, frozen=True):
-    """An exception that an operation raised on a node."""
+    """An exception that an operation raised on a node; `nodes` (host:pid) have tried it."""
 
     kind: str
     message: str
     trace: str = ""
+    nodes: list[str] = []
+
+
+class AttemptRecord(Record, frozen=True):
+    """How far the calls of a work message were tried, after it was delivered again.
+
+    `nodes` (id, host:pid) have begun the call at `position`, and the last one may be at it.
+    `pauses` were made before a further attempt.
+    """
+
+    position: int
+    nodes: list[tuple[str, str]]
+    pauses: int = 0
 
 
 class Part(Record, frozen=True, array_like=True):
@@ -158,13 +171,23 @@ class Results(Record, frozen=True):
 
 
 class DeadLetter(Record, frozen=True):
-    """What can never succeed, with all that is needed to see why and to try again."""
+    """What can never succeed, with all that is needed to see why and to try again.
+
+    The `operation` (its instance) raised an exception of that `kind`; `reason` and `trace` may
+    hold what people wrote. `nodes` are the processes (host:pid) that tried it, as often as
+    `attempts` says. `lane` is the one to try it again in.
+    """
 
     flow: str
     message: ChatMessage
     reason: str
     trace: str = ""
     time: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    lane: str = "people"
+    operation: str = ""
+    kind: str = ""
+    attempts: int = 1
+    nodes: list[str] = []
 
 
 class OperationRecord(Record, frozen=True):
@@ -188,6 +211,9 @@ class OperationRecord(Record, frozen=True):
 
     labels: tuple[str, ...] = ()
     """Only nodes that have all of these take its work (see `chatbot.labels`)."""
+
+    timeout: float = 0.0
+    """Seconds that a call may take, or a batch that runs in one go; 0 for as long as it likes."""
 
 
 class FlowRecord(Record, frozen=True, omit_defaults=False):

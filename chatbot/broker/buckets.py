@@ -6,6 +6,7 @@
 | `chatbot-roster` | `node.<id>`, `primary.<id>` → what it announces | 10 s unless renewed |
 | `chatbot-leases` | what only one process may do → who does it | 5 s unless renewed |
 | `chatbot-locks` | `<flow>.<hash of a name>` → who holds it, or did | 5 s unless renewed |
+| `chatbot-attempts` | hash of a call → the nodes that died at it | 1 h, as work |
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ FLOW_KEPT = 60.0
 ROSTER_KEPT = 10.0
 LEASE_KEPT = 5.0
 LOCK_KEPT = 5.0
+ATTEMPTS_KEPT = 3600.0
 
 _TTL = {
     subjects.FLOWS: FLOW_KEPT,
     subjects.ROSTER: ROSTER_KEPT,
     subjects.LEASES: LEASE_KEPT,
     subjects.LOCKS: LOCK_KEPT,
+    subjects.ATTEMPTS: ATTEMPTS_KEPT,
 }
 
 _ANOTHER_REVISION = {10071, 10164}

@@ -147,7 +147,7 @@ class Broker:
                 await sub.unsubscribe()
 
     @asynccontextmanager
-    async def ask(
+    async def ask_all(
         self, subject: str, question: bytes = b"", *, most: int = 1000
     ) -> AsyncIterator[asyncio.Queue[bytes]]:
         """Ask all who answer on a plain subject; yields the queue that their answers come to."""
@@ -161,6 +161,16 @@ class Broker:
         async with self.listen(inbox, receive):
             await self.nc.publish(subject, question, reply=inbox)
             yield answers
+
+    async def ask(self, subject: str, data: bytes, seconds: float) -> bytes | None:
+        """Return the answer to a request; `None` where nobody listens on `subject`.
+
+        Raises one of `errors`, a `TimeoutError` where somebody listens and does not answer.
+        """
+        try:
+            return (await self.nc.request(subject, data, timeout=seconds)).data
+        except NoRespondersError:
+            return None
 
     @property
     def max_payload(self) -> int:

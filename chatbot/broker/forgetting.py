@@ -7,14 +7,16 @@ left of it is its id, so that nothing brings it back.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
-from chatbot.broker import stored, subjects
+from chatbot.broker import letters, stored, subjects
 from chatbot.broker.connection import Broker
+from chatbot.broker.stored import Stored
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished, BrokerError
 from chatbot.messages import ChatMessage, DeadLetter, Outcome, Record
@@ -55,8 +57,7 @@ async def forget(
     async with asyncio.TaskGroup() as group:
         for each in wanted:
             group.create_task(one(each))
-    letters = [s async for s, found in _letters(broker) if found in wanted]
-    await stored.erase(broker, subjects.DEAD, letters)
+    await letters.drop(broker, [s async for s, found in _letters(broker) if found in wanted])
 
 
 async def said_by(
@@ -66,15 +67,16 @@ async def said_by(
 
     `is_meant` is asked with a network and a sender.
     """
+    kept = functools.partial(stored.stored, broker, subject=">")
     found: set[Said] = set()
     for name in [flow] if flow else await flows(broker):
-        async for _, heard in _decoded(broker, subjects.in_stream(name), ">", ChatMessage):
+        async for _, heard in _decoded(kept(subjects.in_stream(name)), ChatMessage):
             if is_meant(heard.network, heard.sender):
                 found.add(Said(name, heard.network, heard.id))
-        async for _, decided in _decoded(broker, subjects.out_stream(name), ">", Outcome):
+        async for _, decided in _decoded(kept(subjects.out_stream(name)), Outcome):
             if is_meant(decided.network, decided.sender):
                 found.add(Said(name, decided.network, decided.id))
-    async for _, letter in _decoded(broker, subjects.DEAD, _dead(flow), DeadLetter):
+    async for _, letter in _decoded(letters.kept(broker, flow), DeadLetter):
         if is_meant(letter.message.network, letter.message.sender):
             found.add(Said(letter.flow, letter.message.network, letter.message.id))
     return found
@@ -111,20 +113,14 @@ async def _erase_last(broker: Broker, stream: str, wanted: Iterable[str]) -> Non
     await stored.erase(broker, stream, [sequence for sequence in found if sequence is not None])
 
 
-async def _letters(broker: Broker) -> AsyncIterator[tuple[int, Said]]:
-    async for sequence, letter in _decoded(broker, subjects.DEAD, _dead(None), DeadLetter):
+async def _letters(broker: Broker, flow: str | None = None) -> AsyncIterator[tuple[int, Said]]:
+    async for sequence, letter in _decoded(letters.kept(broker, flow), DeadLetter):
         yield sequence, Said(letter.flow, letter.message.network, letter.message.id)
 
 
-def _dead(flow: str | None) -> str:
-    return subjects.dead_subject(flow) if flow else "chatbot.dead.*"
-
-
-async def _decoded(
-    broker: Broker, stream: str, subject: str, kind: type[R]
-) -> AsyncIterator[tuple[int, R]]:
+async def _decoded(kept: AsyncIterator[Stored], kind: type[R]) -> AsyncIterator[tuple[int, R]]:
     """Yield what a stream keeps, but for what is not understood."""
-    async for each in stored.stored(broker, stream, subject):
+    async for each in kept:
         try:
             yield each.sequence, kind.decode(each.data)
         except msgspec.MsgspecError:

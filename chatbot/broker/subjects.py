@@ -8,10 +8,11 @@
     chatbot.dead.<flow>                                         what can never succeed
     chatbot.claim.<key of a lock>                               said, not kept: let go of it soon
 
-Three are plain subjects, without a stream:
+Some are plain subjects, without a stream:
 
     chatbot.partial.<flow>.<hash of context's name>             previews of partial results
     chatbot.wanted.<primary>                                    whether it waits for a call
+    chatbot.alive.<node>                                        whether it is at some work
     chatbot.reload.<flow>                                       read the flow anew, all of you
 
 IN and OUT are streams of each flow, so that the backlog of one does not fill another's;
@@ -33,6 +34,7 @@ WORK = "CHATBOT_WORK"
 DONE = "CHATBOT_DONE"
 DEAD = "CHATBOT_DEAD"
 IN_PREFIX = "CHATBOT_IN_"
+DEAD_FILTER = "chatbot.dead.*"
 
 FLOWS = "chatbot-flows"
 ROSTER = "chatbot-roster"
@@ -40,6 +42,7 @@ LEASES = "chatbot-leases"
 LOCKS = "chatbot-locks"
 FILES = "chatbot-files"
 VALUES = "chatbot-values"
+ATTEMPTS = "chatbot-attempts"
 
 
 class Lane(StrEnum):
@@ -117,3 +120,8 @@ def wanted_subject(primary: str) -> str:
 
 def reload_subject(flow: str) -> str:
     return f"chatbot.reload.{token(flow)}"
+
+
+def alive_subject(node: str) -> str:
+    """Return where a node is asked, by its id, whether it lives and is at some work."""
+    return f"chatbot.alive.{node}"

@@ -11,6 +11,7 @@ import sys
 import click
 
 import chatbot
+from chatbot.cli.dead import dead
 from chatbot.cli.dffml import dffml
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
@@ -32,6 +33,7 @@ Examples:
   chatbot replay support LOG              what would it have said?
   chatbot flow check myflow.yaml          is it right?
   chatbot flow apply myflow.yaml          have the bots that run take it up
+  chatbot dead list                       what failed?
 
 \b
 Completion in bash (zsh, fish):
@@ -58,7 +60,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, replay, forget, dffml):
+for command in (run, node, flow, status, dead, replay, forget, dffml):
     cli.add_command(command)
 
 

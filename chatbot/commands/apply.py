@@ -117,7 +117,7 @@ async def _ask(
     broker: Broker, flow: Flow, known: set[tuple[str, int]]
 ) -> dict[tuple[str, int], Reloaded]:
     found: dict[tuple[str, int], Reloaded] = {}
-    async with broker.ask(subjects.reload_subject(flow.name)) as answers:
+    async with broker.ask_all(subjects.reload_subject(flow.name)) as answers:
         try:
             async with asyncio.timeout(PATIENCE):
                 while not known <= set(found):

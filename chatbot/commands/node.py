@@ -13,6 +13,7 @@ from chatbot.commands.server import existing
 from chatbot.errors import ConnectError
 from chatbot.labels import of_this_machine
 from chatbot.nodes.node import Node, check_names
+from chatbot.nodes.watchdog import watchdog
 
 LOOK = 0.3
 """Seconds between looks for a bot that is about to start."""
@@ -32,7 +33,8 @@ async def run(
     async with connect(url, name="chatbot-node") as broker:
         node = Node(broker, names, labels=labels, progress=screen.say)
         screen.say(f"node {node.id} at {broker.address}")
-        await service.unless(broker.closed, node.run())
+        async with watchdog(node.limits):
+            await service.unless(broker.closed, node.run())
     return 0
 
 

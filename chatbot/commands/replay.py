@@ -38,8 +38,10 @@ from chatbot.flowfile.load import load
 from chatbot.messages import ChatMessage, OperationRecord, Outcome
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import may_run
+from chatbot.nodes.watchdog import watchdog
+from chatbot.orchestrator.burial import root_of
 from chatbot.orchestrator.context import Context
-from chatbot.orchestrator.intake import fields_of, in_general_terms, inputs_of, outcome_of, root_of
+from chatbot.orchestrator.intake import fields_of, in_general_terms, inputs_of, outcome_of
 from chatbot.orchestrator.primary import orchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
 
@@ -108,6 +110,7 @@ async def _start(
         roster = await stack.enter_async_context(Roster.follow(broker))
         running = await stack.enter_async_context(orchestrator(broker, flow, Lane.BULK, roster))
         octx = await stack.enter_async_context(running(flow.dataflow))
+        await stack.enter_async_context(watchdog(running.dispatcher.turn))
     failure = await _have_nodes(options, url, running.records, roster, screen, stack)
     return octx, failure
 

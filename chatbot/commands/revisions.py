@@ -21,6 +21,7 @@ from chatbot.messages import OperationRecord, Reloaded
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.intake import DEADLINE, Intake
 from chatbot.orchestrator.primary import primary
+from chatbot.orchestrator.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Revisions:
         self._listeners = listeners
         self._current: _Primary
         self._ending: set[_Primary] = set()
+        self.calls = _Calls(self._running)
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -102,11 +104,15 @@ class Revisions:
             put_in()
             return before_flow, flow
 
+    def _running(self) -> list[_Primary]:
+        return [self._current, *self._ending]
+
     async def _start(self, flow: Flow, ready: Ready | None) -> _Primary:
         own = _Primary(flow)
         await own.start(
             primary(self._broker, flow, self._roster, ready=ready, listeners=self._listeners)
         )
+        own.intake.calls.on_expired = self.calls.on_expired
         return own
 
     async def _ready_soon(self, records: Sequence[OperationRecord]) -> None:
@@ -143,6 +149,37 @@ class Revisions:
             hint=hint,
             problems=problems,
         ).encode()
+
+
+class _Calls:
+    """The calls that run here, of all revisions that still run; for a watchdog."""
+
+    def __init__(self, running: Callable[[], list[_Primary]]) -> None:
+        self._running = running
+        self._on_expired: Callable[[], None] = lambda: None
+
+    @property
+    def on_expired(self) -> Callable[[], None]:
+        return self._on_expired
+
+    @on_expired.setter
+    def on_expired(self, call: Callable[[], None]) -> None:
+        self._on_expired = call
+        for turn in self._turns():
+            turn.on_expired = call
+
+    @property
+    def longest(self) -> float:
+        return max(turn.longest for turn in self._turns())
+
+    def blocking(self) -> TimeoutError | None:
+        return next(filter(None, (turn.blocking() for turn in self._turns())), None)
+
+    def heedless(self) -> str | None:
+        return next(filter(None, (turn.heedless() for turn in self._turns())), None)
+
+    def _turns(self) -> list[Turn]:
+        return [each.intake.calls for each in self._running()]
 
 
 class _Primary:

@@ -24,6 +24,7 @@ from chatbot.flowfile.load import load
 from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import may_run, start_commands
+from chatbot.nodes.watchdog import watchdog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
             nodes = await stack.enter_async_context(LocalNodes(url, roster))
             revisions = _revisions(options, broker, roster, nodes, listening, screen)
             intake = await stack.enter_async_context(revisions.run(flow))
+            await stack.enter_async_context(watchdog(revisions.calls))
         here = await nodes.start(intake.records) if options.node else []
         failure = nodes.failure
         _say_how_to_join(screen, server, intake.records)

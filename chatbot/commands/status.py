@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 import chatbot
-from chatbot.broker import Broker, subjects
+from chatbot.broker import Broker, letters, subjects
 from chatbot.broker.buckets import open_bucket
 from chatbot.broker.gauge import Queue, queues
 from chatbot.commands.screen import Screen
@@ -37,7 +37,10 @@ REVISION = 12
 
 
 class Status(msgspec.Struct, frozen=True):
-    """All that there is to see; `strangers` are of another version, and not talked with."""
+    """All that there is to see; `strangers` are of another version, and not talked with.
+
+    `dead` is the number of dead letters.
+    """
 
     server: str
     flows: list[FlowRecord]
@@ -45,6 +48,7 @@ class Status(msgspec.Struct, frozen=True):
     nodes: list[NodeRecord]
     queues: list[Queue]
     strangers: list[Stranger]
+    dead: int
 
 
 async def status(nats: str | None, data: Path | None) -> Status:
@@ -55,7 +59,9 @@ async def status(nats: str | None, data: Path | None) -> Status:
     async with connected(nats, data, "chatbot-status") as broker:
         try:
             async with Roster.follow(broker, tell=lambda _: None) as roster:
-                flows, waiting = await asyncio.gather(_flows(broker), queues(broker))
+                flows, waiting, dead = await asyncio.gather(
+                    _flows(broker), queues(broker), letters.count(broker)
+                )
         except broker.errors as error:
             raise BrokerError(
                 f"the NATS server at {broker.address} does not tell ({type(error).__name__})",
@@ -68,6 +74,7 @@ async def status(nats: str | None, data: Path | None) -> Status:
         nodes=sorted(roster.nodes, key=lambda record: record.started),
         queues=waiting,
         strangers=[*roster.strangers, *(each for each in flows if isinstance(each, Stranger))],
+        dead=dead,
     )
 
 
@@ -87,6 +94,9 @@ def show(seen: Status, screen: Screen) -> None:
     _nodes_table(seen, screen)
     _strangers_table(seen, screen)
     _queues_table(seen, screen)
+    if seen.dead:
+        count = f"{seen.dead} dead letter{'' if seen.dead == 1 else 's'}"
+        screen.out.print(f"\n{count}: see them with `chatbot dead list`", style="yellow")
 
 
 async def _flows(broker: Broker) -> list[FlowRecord | Stranger]:

@@ -262,4 +262,5 @@ def _instance(part: Part) -> Instance:
         retry=section.retry,
         batch=section.batch,
         concurrency=section.concurrency,
+        timeout=section.timeout if section.run else 0.0,
     )

@@ -45,6 +45,8 @@ class Instance:
     retry: int = 0
     batch: int = 32
     concurrency: int = 1
+    timeout: float = 0.0
+    """Seconds that a call may take; 0 for as long as it likes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def _operation(section: Section, configuration: Configuration | None) -> list[An
         _sources(section.when),
         {} if configuration is None else _config(configuration),
         [section.on and str(section.on), section.retry, section.batch, section.concurrency],
+        section.timeout,
     ]
 
 

@@ -18,6 +18,12 @@ from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.labels import Placement
 
 VERSION = 1
+TIMEOUT = 60.0
+"""Seconds that a call of an operation may take where the file does not say."""
+
+LONGEST = 86_400.0
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|m|h|)")
 MESSAGE = "message"
 INPUT = "input"
 PRIMITIVES = {
@@ -33,7 +39,10 @@ PRIMITIVES = {
 
 _FLOW_KEYS = ("version", "name", "listeners", "operations", "outputs")
 _SUBFLOW_KEYS = ("version", "name", "inputs", "operations", "outputs")
-_OPERATION_KEYS = ("run", "when", "inputs", "config", "on", "retry", "batch", "concurrency")
+_OPERATION_KEYS = (
+    *("run", "when", "inputs", "config", "on", "retry", "batch", "concurrency"),
+    "timeout",
+)
 _SUBFLOW_INSTANCE_KEYS = ("flow", "when", "inputs", "retry")
 _RESERVED = (MESSAGE, INPUT, "outcome", "results", "seed")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -82,6 +91,7 @@ class Section:
     retry: int = 0
     batch: int = 32
     concurrency: int = 1
+    timeout: float = TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +226,7 @@ class _Sections:
             retry=self._whole(entries.get("retry"), "`retry`", 0, 0),
             batch=self._whole(entries.get("batch"), "`batch`", 1, 32),
             concurrency=self._whole(entries.get("concurrency"), "`concurrency`", 1, 1),
+            timeout=self._seconds(entries.get("timeout"), "`timeout`", TIMEOUT),
         )
 
     def _operation_keys(self, given: dict[str, Node], node: Node, name: str) -> dict[str, Node]:
@@ -266,6 +277,17 @@ class _Sections:
             self._report.add(node.mark, f"{what} must be a whole number from {least}")
             return default
         return node.value
+
+    def _seconds(self, node: Node | None, what: str, default: float) -> float:
+        if node is None:
+            return default
+        found = None if isinstance(node.value, bool) else _DURATION.fullmatch(str(node.value))
+        seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+        if 0.0 < seconds <= LONGEST:
+            return seconds
+        hint = "such as 500ms, 30s, 5m or 1h; without a unit it is seconds"
+        self._report.add(node.mark, f"{what} must be a time of more than 0 and at most 24h", hint)
+        return default
 
     def _is_text(self, node: Node, what: str) -> bool:
         if isinstance(node.value, str) and node.value:

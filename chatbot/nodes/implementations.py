@@ -10,8 +10,8 @@ import contextlib
 import functools
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
@@ -142,26 +142,13 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
     ) -> Coroutine[Any, Any, Any]:
         return self.run(ctx, octx, operation, inputs)
 
-    async def outputs(
-        self,
-        ctx: Any,
-        octx: Any,
-        operation: Operation,
-        inputs: Inputs,
-        stream: Callable[[Yields], Awaitable[None]] | None = None,
-    ) -> Outputs:
-        """Run one parameter set; return its output sets, one per yield, none for `None`.
-
-        With `stream`, what it yields is given to that, and `STREAMED` returned.
-        """
+    async def outputs(self, ctx: Any, octx: Any, operation: Operation, inputs: Inputs) -> Outputs:
+        """Run one parameter set; return its output sets, one per yield, none for `None`."""
         given = await self.run(ctx, octx, operation, inputs)
         if given is None:
             return []
         if inspect.isasyncgen(given):
             async with contextlib.aclosing(given):
-                if stream is not None:
-                    await stream(given)
-                    return STREAMED
                 return [cast(dict[str, Any], each) async for each in given]
         return [given]
 
@@ -170,18 +157,26 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         return hasattr(self._instance(operation).CONTEXT, "run_batch")
 
     async def outputs_of_batch(
-        self, operation: Operation, batch: Sequence[Inputs], stream: Stream | None = None
+        self,
+        operation: Operation,
+        batch: Sequence[Inputs],
+        stream: Stream | None,
+        limit: AbstractContextManager[None],
     ) -> list[Outputs | Exception]:
         """Run parameter sets, in one go where the operation can; what one raises is its own.
 
         `stream` is given the position of a parameter set in the batch, and what it yields.
+        Each is run within `limit`, or all in one go are; of what yields, each step to a yield.
         """
         if len(batch) > 1 and self.batches(operation):
-            async with self._instance(operation)(None, None) as context:
-                given = await cast(Any, context).run_batch(list(batch))
+            with limit:
+                async with self._instance(operation)(None, None) as context:
+                    given = await cast(Any, context).run_batch(list(batch))
             return [_as_outputs(each) for each in given]
         return [
-            await self._outputs_or_error(operation, inputs, stream and functools.partial(stream, i))
+            await self._outputs_or_error(
+                operation, inputs, stream and functools.partial(stream, i), limit
+            )
             for i, inputs in enumerate(batch)
         ]
 
@@ -190,9 +185,16 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         operation: Operation,
         inputs: Inputs,
         stream: Callable[[Yields], Awaitable[None]] | None,
+        limit: AbstractContextManager[None],
     ) -> Outputs | Exception:
         try:
-            return await self.outputs(None, None, operation, inputs, stream)
+            with limit:
+                given = await self.run(None, None, operation, inputs)
+            if given is None:
+                return []
+            if inspect.isasyncgen(given):
+                return await _outputs_of_yields(cast(Any, given), stream, limit)
+            return [given]
         except Exception as error:  # noqa: BLE001 - it is the result of this parameter set
             return error
 
@@ -238,6 +240,32 @@ def _enters_nothing(context: Any) -> bool:
     cells = dict(zip(names, enter.__closure__ or (), strict=True))
     managers = cells.get("context_managers")
     return managers is not None and not managers.cell_contents
+
+
+async def _outputs_of_yields(
+    given: AsyncGenerator[Any, None],
+    stream: Callable[[Yields], Awaitable[None]] | None,
+    limit: AbstractContextManager[None],
+) -> Outputs:
+    """Return what `given` yields; or `STREAMED`, when `stream` was given that."""
+    async with contextlib.aclosing(given), contextlib.aclosing(_within(limit, given)) as yields:
+        if stream is not None:
+            await stream(yields)
+            return STREAMED
+        return [cast(dict[str, Any], each) async for each in yields]
+
+
+async def _within(
+    limit: AbstractContextManager[None], yields: AsyncGenerator[Any, None]
+) -> AsyncGenerator[Any, None]:
+    """Yield what `yields` does, each step to a yield within `limit`."""
+    while True:
+        try:
+            with limit:
+                each = await anext(yields)
+        except StopAsyncIteration:
+            return
+        yield each
 
 
 def _as_outputs(given: Any) -> Outputs | Exception:

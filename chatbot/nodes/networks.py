@@ -39,7 +39,8 @@ from chatbot.encoding import (
     unpack,
 )
 from chatbot.errors import BrokerError, ChatbotError, EncodingError
-from chatbot.messages import Call, Raised, Result, Results
+from chatbot.messages import Call, Result, Results
+from chatbot.nodes.failure import raised
 from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
 
 log = logging.getLogger(__name__)
@@ -201,4 +202,4 @@ def _pack(primary: str, operation: str, result: Result) -> tuple[Result, dict[st
 
 def _refuse(result: Result, error: Exception) -> Result:
     log.warning("refuse a result: %s", error)
-    return Result(result.context, result.number, [], Raised(type(error).__name__, str(error)))
+    return Result(result.context, result.number, [], raised(error, trace=False))

@@ -26,7 +26,9 @@ from chatbot.broker.subjects import Lane
 from chatbot.errors import ChatbotError, OperationError
 from chatbot.labels import fits, of_this_machine, shown
 from chatbot.messages import FlowRecord, NodeRecord, OperationRecord, Stranger, announced
+from chatbot.nodes.attempts import Attempts
 from chatbot.nodes.implementations import Implementation, find, installed
+from chatbot.nodes.limits import Limits
 from chatbot.nodes.networks import (
     NatsNodeInputNetwork,
     NatsNodeInputNetworkConfig,
@@ -88,6 +90,8 @@ class Node:
         self._not_before: dict[tuple[str, str], float] = {}
         self._look = asyncio.Event()
         self._announce: Callable[[], None] = lambda: None
+        self.limits = Limits()
+        self._attempts: Attempts
 
     async def run(self) -> None:
         """Serve until cancelled; then finish what runs and hand the rest back."""
@@ -97,11 +101,13 @@ class Node:
             self._networks() as (nctx, ictx),
             announce(self._broker, f"node.{self.id}", self.record) as self._announce,
             bucket.watch(lambda *_: self._look.set()),
+            Attempts.open(self._broker, self.id) as self._attempts,
         ):
             about = f"ready to run {', '.join(sorted(self._names))}"
             self._progress(f"{about} ({shown(self.labels)})")
             try:
                 async with asyncio.TaskGroup() as group:
+                    group.create_task(self.limits.run())
                     await self._follow(bucket, group, nctx, ictx)
             finally:
                 self._workers.clear()
@@ -207,7 +213,17 @@ class Node:
         try:
             self._progress(f"starting {record.name} for {flow}")
             operation = await self._instantiate(record, nctx)
-            worker = Worker(self._broker, self.id, flow, record, operation, nctx, ictx)
+            worker = Worker(
+                self._broker,
+                self.id,
+                flow,
+                record,
+                operation,
+                nctx,
+                ictx,
+                self._attempts,
+                self.limits,
+            )
             self._workers[key] = worker
             async with asyncio.TaskGroup() as group:
                 group.create_task(worker.run())

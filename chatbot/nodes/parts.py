@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from chatbot.broker.objects import LargeValues
 from chatbot.broker.subjects import done_subject, wanted_subject
 from chatbot.encoding import MESSAGE, Place, is_packed, is_plain, limit_for, owner_of, pack, shrink
 from chatbot.messages import Call, Part, Raised, Results
+from chatbot.nodes.failure import raised
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +100,7 @@ class PartSender:
             async for outputs in yields:
                 await self._add(self._encode(outputs))
         except Exception as error:  # noqa: BLE001 - it is the result of this call
-            trace = "".join(traceback.format_exception(error))
-            self._error = Raised(type(error).__name__, str(error), trace[-4000:])
+            self._error = raised(error)
         self._ended = True
         self._changed.set()
 

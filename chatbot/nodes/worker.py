@@ -10,7 +10,6 @@ import contextlib
 import functools
 import logging
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,11 @@ from chatbot import eager
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.encoding import Place
-from chatbot.messages import Call, OperationRecord, OperationStats, Raised, Result, Results, Work
+from chatbot.messages import Call, OperationRecord, OperationStats, Result, Results, Work
+from chatbot.nodes.attempts import Attempts, still_wanted
+from chatbot.nodes.failure import raised
 from chatbot.nodes.implementations import STREAMED, Outputs, Yields
+from chatbot.nodes.limits import Limit, Limits
 from chatbot.nodes.networks import (
     NatsNodeInputNetworkContext,
     NatsNodeOperationImplementationNetworkContext,
@@ -47,11 +49,13 @@ BULK_SECONDS = 0.2
 DRAIN = 5.0
 """Seconds that what runs has to end when the worker is cancelled; then it is handed back."""
 
+STALE = 60.0
+"""Age in seconds from which on it is asked before whether anybody waits for work."""
+
 SMOOTHING = 0.2
 
 PrimaryOf = Callable[[int], str]
 """Whose the call at a position of a batch is."""
-
 
 Rest = Coroutine[Any, Any, Any]
 
@@ -76,8 +80,13 @@ class Worker:
         operation: Operation,
         nctx: NatsNodeOperationImplementationNetworkContext,
         ictx: NatsNodeInputNetworkContext,
+        attempts: Attempts,
+        limits: Limits,
     ) -> None:
         self._broker = broker
+        self._attempts = attempts
+        self._limits = limits
+        self._own_limits: dict[asyncio.Task[Any] | None, Limit] = {}
         self._node = node
         self.flow = flow
         self.record = record
@@ -147,6 +156,14 @@ class Worker:
         self._arrived.set()
 
     async def _serve(self) -> None:
+        """Run batch after batch, each call of which may take as long as the record says."""
+        task = asyncio.current_task()
+        assert task is not None
+        with self._limits.watch(Limit(self.record.name, self.record.timeout, task)) as limit:
+            self._own_limits[task] = limit
+            await self._run_batches()
+
+    async def _run_batches(self) -> None:
         """Run batch after batch. The next one runs while the results of the last are stored."""
         sending: asyncio.Task[None] | None = None
         try:
@@ -198,10 +215,16 @@ class Worker:
     def _most(self, lane: Lane) -> int:
         """Return how many calls may be in a batch: for bulk work only as many as are quick."""
         if lane is Lane.PEOPLE:
-            return self.record.batch
+            return self._within_limit(self.record.batch)
         if not self._seconds:
             return 1  # nobody knows yet how long it takes
         return max(1, min(self.record.batch, int(BULK_SECONDS / self._seconds)))
+
+    def _within_limit(self, most: int) -> int:
+        """Return how many calls fit into the time limit of a batch, with room; at most `most`."""
+        if not self.record.timeout or self._seconds * most * 2 <= self.record.timeout:
+            return most
+        return max(1, int(self.record.timeout / self._seconds / 2))
 
     @staticmethod
     def _batch_of(queue: deque[Held], most: int) -> list[Held]:
@@ -218,13 +241,37 @@ class Worker:
         # After a redelivery a parameter set may be what killed a node: it runs by itself.
         suspects = [each for each in held if each.taken.attempt > 1]
         rest = None
+        old = time.time_ns() - STALE * 1e9
+        if any(each.taken.identity[1] < old for each in fresh):
+            fresh = await self._without_unwanted(fresh)
         if fresh:
             rest = await self._run(fresh, [call for each in fresh for call in each.work.calls])
-        for each in suspects:
-            for call in each.work.calls:
-                await self._run_calls([call], each.work)
-            await each.taken.ack()
+        if suspects:
+            if rest is not None:
+                await rest  # the fresh ones' results are safe, whatever the others do
+            for each in suspects:
+                await self._try(each)
+            return None
         return rest
+
+    async def _without_unwanted(self, held: list[Held]) -> list[Held]:
+        """Return what of `held` somebody waits for; the rest is done.
+
+        A message that was given up leaves its work behind. Where operations hang, a queue of
+        such work would take the time of what is tried again.
+        """
+        left = []
+        for each in held:
+            if work := await still_wanted(self._broker, each.work):
+                left.append(Held(each.taken, work))
+            else:
+                await each.taken.ack()
+        return left
+
+    async def _try(self, held: Held) -> None:
+        work, limit = held.work, self.record.timeout
+        later = await self._attempts.try_singly(work, limit, self._run_calls, self._send)
+        await (held.taken.ack() if later is None else held.taken.nak(later))
 
     async def _run(self, held: list[Held], calls: list[Call]) -> Rest | None:
         started = time.monotonic()
@@ -299,6 +346,7 @@ class Worker:
                 self._operation,
                 [call.inputs for call in calls],
                 functools.partial(self._stream, calls, primary_of),
+                self._own_limits[asyncio.current_task()],
             )
         except Exception as error:  # noqa: BLE001 - of the batch as a whole: then one by one
             if len(calls) == 1:
@@ -349,10 +397,4 @@ def _result(call: Call, outcome: Outputs | Exception) -> Result:
         return _STREAMED
     if not isinstance(outcome, Exception):
         return Result(call.context, call.number, outcome)
-    trace = "".join(traceback.format_exception(outcome))
-    return Result(
-        call.context,
-        call.number,
-        [],
-        Raised(type(outcome).__name__, str(outcome), trace[-4000:]),
-    )
+    return Result(call.context, call.number, [], raised(outcome))

@@ -91,6 +91,7 @@ class Dispatcher:
                 await stack.enter_async_context(pull)
             wanted = subjects.wanted_subject(dispatcher.id)
             await stack.enter_async_context(broker.answer(wanted, dispatcher._is_wanted))
+            dispatcher.spawn(dispatcher.turn.watch())
             try:
                 yield dispatcher
             finally:
@@ -277,6 +278,7 @@ class Dispatcher:
             self._values.drop(result)
             log.debug("drop a result of %s that nobody waits for", operation)
         elif result.error is not None:
+            self._yielding.forget(call)
             call.context.fail(call.number, exception(call.step.name, result.error))
         else:
             call.context.complete(call.number, result.outputs)

@@ -30,16 +30,20 @@ from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished, RemoteError
 from chatbot.messages import (
     ChatMessage,
-    DeadLetter,
     OperationRecord,
     Outcome,
     PrimaryRecord,
     Reply,
 )
+from chatbot.nodes.attempts import MOST
+from chatbot.nodes.limits import GRACE
 from chatbot.nodes.roster import Roster, announce
+from chatbot.nodes.watchdog import LEAST_ALARM
+from chatbot.orchestrator.burial import dead_letter, encoded, root_of
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
+from chatbot.orchestrator.turn import Turn
 from chatbot.orchestrator.values import Value
 
 log = logging.getLogger(__name__)
@@ -54,8 +58,12 @@ LOOK = 0.1
 """Seconds between looks for nodes while messages come."""
 
 HANDED_BACK = 3.0
+
+RECOVERY = 15.0
+"""Seconds until a node that ended is there again, or its work elsewhere."""
+
 DEADLINE = 120.0
-"""Seconds after which a context is given up and its message handed back."""
+"""Seconds, at least, after which a context is given up and its message handed back."""
 
 DRAIN = 5.0
 PREFIX = "message."
@@ -149,6 +157,11 @@ class Intake:
         return self._orchestrator.records
 
     @property
+    def calls(self) -> Turn:
+        """The calls that run here, for a watchdog."""
+        return self._orchestrator.dispatcher.turn
+
+    @property
     def missing(self) -> list[str]:
         """The operations of the flow that no node offers now, by their instances' names."""
         return [
@@ -221,7 +234,7 @@ class Intake:
                 raise error
             await self._publish(outcome_of(message, results), running.lane)
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
-            await self._publish(await self._bury(message, failure), running.lane)
+            await self._publish(await self._bury(message, failure, running.lane), running.lane)
         await running.taken.ack()
         self._done += 1
         self._forget(message.id)
@@ -232,7 +245,7 @@ class Intake:
             if lane is Lane.BULK:
                 await self._reserve(subject)
                 subject = subjects.out_subject(self.flow, outcome.network, outcome.id, lane)
-            await self._broker.publish(subject, outcome.encode())
+            await self._broker.publish(subject, encoded(outcome))
         except AlreadyPublished:
             log.debug("the outcome of %s stands already", outcome.id)
 
@@ -247,18 +260,12 @@ class Intake:
             if await streams.last(self._broker, subjects.out_stream(self.flow), subject):
                 raise
 
-    async def _bury(self, message: ChatMessage, error: Exception) -> Outcome:
+    async def _bury(self, message: ChatMessage, error: Exception, lane: Lane) -> Outcome:
         """Keep what failed, with its reason, in the dead-letter stream."""
         cause = root_of(error)
         what = in_general_terms(error, cause)
         log.error("a message ends in the dead letters: %s", what)
-        letter = DeadLetter(
-            flow=self.flow,
-            message=message,
-            reason=str(cause),
-            trace=cause.trace if isinstance(cause, RemoteError) else "",
-            time=datetime.now(UTC),
-        )
+        letter = dead_letter(self.flow, lane, message, error)
         await self._broker.publish(subjects.dead_subject(self.flow), letter.encode())
         return Outcome(message.id, message.network, message.room, message.sender, error=what)
 
@@ -266,7 +273,8 @@ class Intake:
         """Give up what takes too long."""
         while True:
             await asyncio.sleep(1.0)
-            oldest = time.monotonic() - DEADLINE
+            deadline = deadline_for(self._orchestrator.longest)
+            oldest = time.monotonic() - deadline
             late = [
                 (message_id, running)
                 for message_id, running in self._running.items()
@@ -275,7 +283,7 @@ class Intake:
             for message_id, running in late:
                 await self._hand_back(message_id, running)
             if late:
-                log.warning("hand back %d messages that took %.0f s", len(late), DEADLINE)
+                log.warning("hand back %d messages that took %.0f s", len(late), deadline)
 
     async def _hand_back(self, message_id: str, running: Running) -> None:
         if running.context is not None:
@@ -335,11 +343,14 @@ def outcome_of(message: ChatMessage, results: dict[str, Any]) -> Outcome:
     )
 
 
-def root_of(error: BaseException) -> BaseException:
-    """Return what was raised first: a subflow's failure is wrapped once for each level."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+def deadline_for(longest: float) -> float:
+    """Return the seconds that a context may take where one call may take `longest`.
+
+    A call that ends its node by taking too long is tried elsewhere, and known by then.
+    """
+    if not longest:
+        return DEADLINE
+    return max(DEADLINE, MOST * (max(longest + 2 * GRACE, LEAST_ALARM) + RECOVERY))
 
 
 def in_general_terms(error: Exception, cause: BaseException) -> str:

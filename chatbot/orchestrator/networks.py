@@ -41,6 +41,8 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
     def __init__(self, config: Any, parent: Any) -> None:
         super().__init__(config, parent)
         self.remote: dict[str, OperationRecord] = {}
+        self.limits: dict[str, float] = {}
+        """Seconds that a call of an instance that runs here may take; those that have a limit."""
 
     async def contains(self, operation: Any) -> bool:
         return operation.instance_name in self.remote or await super().contains(operation)
@@ -71,6 +73,8 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
             send: Route = functools.partial(dispatcher.send, queue)
         else:
             send = dispatcher.turn.route(self.begin(step.operation), lane)
+            if step.name in self.limits:
+                dispatcher.turn.limits[step] = self.limits[step.name]
         if locks and step.parameters:
             return functools.partial(self._lock_first, dispatcher, lctx, send)
         return send

@@ -66,6 +66,8 @@ class InstanceSettings(Protocol):
     def batch(self) -> int: ...
     @property
     def concurrency(self) -> int: ...
+    @property
+    def timeout(self) -> float: ...
 
 
 @config
@@ -225,6 +227,11 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         return self._revision or digest(*sorted(self._records))
 
     @property
+    def longest(self) -> float:
+        """The longest time limit of an operation, in seconds; 0 where none has one."""
+        return max((told.timeout for told in self._settings.values()), default=0.0)
+
+    @property
     def records(self) -> list[OperationRecord]:
         """What nodes are told: the operations that they are to run."""
         return list(self._records.values())
@@ -269,6 +276,8 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         placed = self._placed.get(path + name) or (told.on if told else None)
         if placement.runs_on_primary(operation, implementation, placed):
             await nctx.instantiate(operation, given, opimp=implementation)
+            if told and told.timeout:
+                nctx.limits[name] = told.timeout
             return
         private = self._alone or not placement.is_installed(operation)
         labels = placed.labels if placed else ()
@@ -285,6 +294,7 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             batch=told.batch if told else 32,
             concurrency=told.concurrency if told else 1,
             labels=labels,
+            timeout=told.timeout if told else 0.0,
             contents=contents,
         )
         nctx.remote[name] = self._records[record.key] = record

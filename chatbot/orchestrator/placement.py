@@ -88,12 +88,13 @@ def record(
     batch: int = 32,
     concurrency: int = 1,
     labels: tuple[str, ...] = (),
+    timeout: float = 0.0,
     contents: dict[str, tuple[str, str]] | None = None,
 ) -> OperationRecord:
     """Return what nodes are told of `operation`; `contents` maps file keys to (name, hash).
 
     Its key is derived from what it does, so that two instances with the same configuration
-    share a model, and another configuration, other labels of its nodes or another protocol are
+    share a model, and another configuration, time limit, protocol or other labels of its nodes are
     another key: no node takes work that is not for it. With `private_to`, an id of its own, it
     is for the node in this process, which is given the configuration itself, and `labels` are
     of no account. Raises `OperationError` where the configuration cannot cross the wire, and
@@ -109,6 +110,7 @@ def record(
             batch=batch,
             concurrency=concurrency,
             private=True,
+            timeout=timeout,
         )
     plain = {
         key: value
@@ -123,6 +125,8 @@ def record(
             hint="use strings, numbers, lists, maps and file names; or place it on the primary",
         ) from error
     about = (str(PROTOCOL), operation.name, encoded, str(operation.retry), *labels)
+    if timeout:
+        about = (*about, f"{timeout:g} s")  # with its space it is no label
     identity = digest(*about, length=16)
     return OperationRecord(
         key=f"{readable}-{identity}",
@@ -134,6 +138,7 @@ def record(
         batch=batch,
         concurrency=concurrency,
         labels=labels,
+        timeout=timeout,
     )
 
 

@@ -18,9 +18,11 @@ def exception(operation: str, raised: Raised) -> Exception:
     An exception of Python's own is made again, with the `RemoteError` as its cause; for any
     other class, whose name would have to be imported, it is the `RemoteError` itself.
     """
+    remote = RemoteError(operation, raised.kind, raised.message, raised.trace, raised.nodes)
     if raised.kind == EncodingError.__name__:
-        return EncodingError(raised.message)
-    remote = RemoteError(operation, raised.kind, raised.message, raised.trace)
+        refused = EncodingError(raised.message)
+        refused.__cause__ = remote
+        return refused
     kind = getattr(builtins, raised.kind, None)
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
         return remote

@@ -10,17 +10,20 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import math
 import time
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
-from typing import Any
+from typing import Any, cast
 
 from chatbot.broker.subjects import Lane
 from chatbot.nodes.implementations import Begin
+from chatbot.nodes.limits import GRACE, Sighting, look_later, over_time
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.parts import take_yields
+from chatbot.orchestrator.plan import Step
 from chatbot.orchestrator.standby import WAITS, Standby
 
 caller_lane: ContextVar[Lane | None] = ContextVar("caller_lane", default=None)
@@ -28,6 +31,9 @@ caller_lane: ContextVar[Lane | None] = ContextVar("caller_lane", default=None)
 
 MOST = 0.02
 """Seconds of a turn; then the event loop has its own."""
+
+BLOCKING = 10.0
+"""Seconds, at most, for which a call may keep the event loop to itself: all else waits for it."""
 
 LOOK = 32
 """Calls between looks at the clock."""
@@ -49,6 +55,14 @@ class Turn:
         self._standby = {lane: Standby(_variables(lane), adopt) for lane in Lane}
         self._running = False
         self._scheduled = False
+        self.limits: dict[Step, float] = {}
+        """Seconds that a call may take that waits, or that a yield may; of steps with a limit."""
+        self._waiting: dict[Call, _Waiting] = {}
+        self._at: Call | None = None
+        self._blocking = Sighting()
+        self._heedless = Sighting()
+        self.on_expired: Callable[[], None] = lambda: None
+        """Called when a call was cancelled; a thread that it waited for may go on."""
 
     def route(self, begin: Begin, lane: Lane) -> Callable[[Call], None]:
         """Return what has a call run soon: when `run` is called, at the latest in the next turn.
@@ -76,6 +90,50 @@ class Turn:
             if self._ready:
                 self._schedule()
 
+    async def watch(self) -> None:
+        """Fail and cancel the calls that wait for too long, until cancelled."""
+        while True:
+            stood = await look_later()
+            for call, waiting in list(self._waiting.items()):
+                waiting.since += stood
+                if waiting.over(self.limits[call.step]):
+                    waiting.since = math.inf
+                    call.context.fail(call.number, over_time(self.limits[call.step]))
+                    waiting.task.cancel()
+                    self.on_expired()
+
+    @property
+    def longest(self) -> float:
+        """0: one that was frozen is not to end; it has listeners, and maybe nobody starts it."""
+        return 0.0
+
+    def blocking(self) -> TimeoutError | None:
+        """Return what to end the call with that keeps the event loop to itself for too long.
+
+        Asked every `LOOK` seconds in the thread of the event loop, while that stands still.
+        """
+        return self._too_long(self._blocking, 0.0)
+
+    def heedless(self) -> str | None:
+        """Return the operation of a call that blocks though it was ended; every `LOOK` seconds."""
+        call = self._blocking_call()
+        return call.step.name if call and self._too_long(self._heedless, GRACE) else None
+
+    def _too_long(self, sighting: Sighting, grace: float) -> TimeoutError | None:
+        call = self._blocking_call()
+        found = sighting.seconds(call)
+        limit = min(self.limits[call.step], BLOCKING) if call else math.inf
+        return over_time(limit) if found > limit + grace else None
+
+    def _blocking_call(self) -> Call | None:
+        """Return the call with a limit that the event loop is at; from any thread."""
+        call = self._at
+        if call is None:
+            task = asyncio.current_task(self._loop)
+            waiting = list(self._waiting.items())
+            call = next((each for each, own in waiting if own.task is task), None)
+        return call if call is not None and call.step in self.limits else None
+
     def _run(self) -> None:
         ready = self._ready
         left, until = LOOK, 0.0
@@ -88,6 +146,7 @@ class Turn:
                         current.leave()
                     current = standby
                     current.enter()
+                self._at = call
                 self._call(begin, standby, call)
                 left -= 1
                 if not left:
@@ -97,6 +156,7 @@ class Turn:
                         break
                     left = LOOK
         finally:
+            self._at = None
             if current is not None:
                 current.leave()
 
@@ -126,11 +186,46 @@ class Turn:
         elif given is None:
             context.complete(call.number, ())
         elif given is WAITS:
-            standby.go_on(functools.partial(_complete, call))
+            complete = self._complete_in_time if call.step in self.limits else _complete
+            standby.go_on(functools.partial(complete, call))
         elif inspect.isawaitable(given) or inspect.isasyncgen(given):
-            self._spawn(_complete(call, given))
+            complete = self._complete_in_time if call.step in self.limits else _complete
+            self._spawn(complete(call, given))
         else:
             context.complete(call.number, (given,))
+
+    async def _complete_in_time(self, call: Call, given: Any) -> None:
+        """Take what an operation that waits gave, or will give; `watch` looks after it."""
+        task = asyncio.current_task()
+        assert task is not None
+        waiting = self._waiting[call] = _Waiting(task)
+        try:
+            await _complete(
+                call, waiting.between(cast(Any, given)) if inspect.isasyncgen(given) else given
+            )
+        finally:
+            del self._waiting[call]
+
+
+class _Waiting:
+    """A call that waits here, and since when."""
+
+    __slots__ = ("since", "task")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.since = time.monotonic()
+
+    def over(self, seconds: float) -> bool:
+        return time.monotonic() > self.since + seconds
+
+    async def between(self, yields: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+        """Yield what `yields` does; only that it waits from one to the next counts."""
+        async with contextlib.aclosing(yields):
+            async for each in yields:
+                self.since = math.inf
+                yield each
+                self.since = time.monotonic()
 
 
 def _variables(lane: Lane) -> Context:

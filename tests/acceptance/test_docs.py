@@ -33,6 +33,7 @@ ONCE = [
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
 ]
 WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
+DEAD = "chatbot dead list"
 MAKE = ["make run", "make test"]
 # What they do is tested in test_benchmarks.py.
 BENCH = [
@@ -52,7 +53,7 @@ def arguments(command: str) -> list[str]:
 
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
-    started = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
+    started = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH, DEAD}
     assert commands() == {*started, APPLY, FORGET, *ONCE, *WHILE_IT_RUNS, *MAKE, *BENCH}
 
 
@@ -76,6 +77,7 @@ async def test_a_bot_on_irc_gets_another_node_and_shows_its_status(
                 code, out, err = await program.run(*arguments(command))
                 assert code == 0, err
                 assert out.count("classify_text") >= 3
+            assert await program.run(*arguments(DEAD)) == (0, "There are no dead letters.\n", "")
 
 
 async def test_a_node_has_labels(program: Program, nats_server: object) -> None:

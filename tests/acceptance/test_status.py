@@ -56,6 +56,7 @@ async def test_an_empty_server_is_an_empty_status(
     assert (code, err) == (0, "")
     seen = await program_status(program, nats_server.url)
     assert seen.pop("server")
+    assert seen.pop("dead") == 0
     assert seen == {name: [] for name in ("flows", "primaries", "nodes", "queues", "strangers")}
 
 
@@ -110,7 +111,8 @@ async def shown(program: Program, bot: Process, node: Process) -> None:
     async with asyncio.timeout(20.0):
         while not done(seen := await program.status()):
             pass
-    assert set(seen) == {"server", "flows", "primaries", "nodes", "queues", "strangers"}
+    sections = {"server", "flows", "primaries", "nodes", "queues", "strangers", "dead"}
+    assert set(seen) == sections
     assert seen["strangers"] == []
     [primary], [one], [flow] = seen["primaries"], seen["nodes"], seen["flows"]
     assert set(primary) == PRIMARY

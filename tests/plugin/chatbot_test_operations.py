@@ -3,7 +3,10 @@
 import chatbot  # isort: skip  # noqa: F401 - repairs DFFML, before it is imported
 
 import asyncio
+import contextlib
 import os
+import re
+import signal
 import threading
 from dataclasses import dataclass
 from datetime import datetime
@@ -250,6 +253,48 @@ async def measure(value):
 )
 async def widen(a, b, c, d, e, f):
     return {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f}
+
+
+@dataclass
+class HarmConfig:
+    """`folder`: where `ran-<pid>` is written, a line for each call."""
+
+    folder: str
+
+
+@op(
+    name="test_harm",
+    config_cls=HarmConfig,
+    inputs={"text": Definition(name="harm.text", primitive="string")},
+    outputs={"text": Definition(name="harm.passed", primitive="generic")},
+)
+class Harm(OperationImplementationContext):
+    """Do what the text says, as long as there is no file `mended`; else pass it through."""
+
+    async def run(self, inputs):
+        text, folder = inputs["text"], Path(self.parent.config.folder)
+        write_line(folder / f"ran-{os.getpid()}", text)
+        harm = "" if (folder / "mended").exists() else text.split()[0]
+        if harm == "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if harm == "hang":
+            await asyncio.Event().wait()
+        while harm == "heedless":
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        if harm == "block":
+            threading.Event().wait()
+        if harm == "regex":
+            re.match(r"(a+)+$", "a" * 64 + "b")
+        if harm == "thread":
+            await asyncio.to_thread(threading.Event().wait)
+        if harm == "raise":
+            raise ValueError(f"cannot take {text!r}")
+        if harm == "garble":
+            raise ValueError("\ud800" * 2_000_000)
+        if harm == "odd":
+            return {"text": object()}
+        return {"text": await asyncio.to_thread(str, text)}
 
 
 DROP = Definition(name="drip.drop", primitive="generic")

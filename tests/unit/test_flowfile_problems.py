@@ -70,6 +70,15 @@ WRONG = [
      "`batch` must be a whole number from 1"),
     ("{top}  a: {run: sample_plain, inputs: {text: message.text}, concurrency: ^true}",
      "`concurrency` must be a whole number from 1"),
+    ("{timeout}^0}", "`timeout` must be a time of more than 0 and at most 24h", "500ms, 30s"),
+    ("{timeout}^-5s}", "`timeout` must be a time of more than 0 and at most 24h"),
+    ("{timeout}^soon}", "`timeout` must be a time of more than 0 and at most 24h"),
+    ("{timeout}^true}", "`timeout` must be a time of more than 0 and at most 24h"),
+    ("{timeout}^25h}", "`timeout` must be a time of more than 0 and at most 24h"),
+    ("{timeout}^[1s]}", "`timeout` must be a time of more than 0 and at most 24h"),
+    ("{timeout}^.nan}", "`timeout` must be a time of more than 0 and at most 24h"),
+    ("{top}  a: {flow: inner.yaml, inputs: {text: message.text}, ^timeout: 5s}",
+     "`timeout` does not go with `flow`"),
     ("{top}  a: ^sample_plain", "`a` must be a map, not a text"),
     # sources
     ("{top}  ^a: {run: sample_plain}", "`a` needs the input `text`, and nothing gives it"),
@@ -182,11 +191,13 @@ def expanded(text: str) -> str:
     top = "version: 1\noperations:\n"
     label = f"{top}  a:\n    run: sample_label\n    inputs: {{text: message.text}}\n    config: "
     on = f"{top}  a: {{run: sample_plain, inputs: {{text: message.text}}, on: "
+    timeout = on.replace("on: ", "timeout: ")
     up = "up: {run: sample_plain, inputs: {text: text}}"
     return (
         text.replace("{top}", top)
         .replace("{label}", label)
         .replace("{on}", on)
+        .replace("{timeout}", timeout)
         .replace("{up}", up, 1)
     )
 

@@ -247,6 +247,7 @@ def test_the_instances_say_what_a_node_must_know(support: Path) -> None:
         "operations.understand.operations.classify.on=[size=large, gpu]",
         "operations.understand.operations.classify.batch=8",
         "operations.understand.operations.classify.retry=2",
+        "operations.understand.operations.classify.timeout=1.5m",
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(support.parent)  # a path on the command line is relative to where one is
@@ -255,6 +256,9 @@ def test_the_instances_say_what_a_node_must_know(support: Path) -> None:
     assert classify.operation == "sample_label"
     assert classify.on == Placement(labels=("gpu", "size=large"))
     assert (classify.batch, classify.concurrency, classify.retry) == (8, 1, 2)
+    assert classify.timeout == 90.0
+    assert flow.instances["answer"].timeout == 60.0, "unless it is said"
+    assert flow.instances["understand"].timeout == 0.0, "its operations have limits"
     assert classify.files == {"examples": examples}
     assert classify.config == {"words": {"hi": "greeting"}, "examples": str(examples)}
     assert flow.instances["understand"].operation == "dffml.dataflow.run"
@@ -268,7 +272,9 @@ def test_the_revision_follows_what_the_flow_does(support: Path) -> None:
     assert load(support).revision == first
     changed = load(support, overrides=["operations.answer.config.notice=true"]).revision
     inside = "operations.understand.operations.classify.config.threshold=0.6"
-    assert len({first, changed, load(support, overrides=[inside]).revision}) == 3
+    limit = "operations.answer.timeout=5s"
+    others = [load(support, overrides=[each]).revision for each in (inside, limit)]
+    assert len({first, changed, *others}) == 4
     support.write_text(support.read_text() + "listeners: {sample_chat: {password: secret}}\n")
     assert load(support).revision == first
 

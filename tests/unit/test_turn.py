@@ -31,11 +31,15 @@ class Bench:
     def adopt(self, task: asyncio.Task[None]) -> None:
         self.tasks.add(task)
 
-    async def run(self, function: Callable[[str], Any], *values: str, **more: Any) -> Any:
+    async def run(
+        self, function: Callable[[str], Any], *values: str, limit: float = 0.0, **more: Any
+    ) -> Any:
         """Return the values that `function` gave; raises what it raised."""
         ended: asyncio.Future[Context] = asyncio.get_running_loop().create_future()
         plan = compile_flow(DataFlow(operation("one", "a", "b", **more)))
         inputs: list[Any] = []
+        if limit:
+            self.turn.limits[plan.steps[0]] = limit
 
         def begin(ctx: Any, octx: Any, given: dict[str, Any]) -> Any:
             return function(given["a"])
@@ -185,3 +189,62 @@ async def test_many_calls_leave_room_for_others() -> None:
         assert len(await bench.run(work, *map(str, range(300)))) == 300
         looking = False
     assert turns > 4
+
+
+async def test_a_call_that_waits_for_longer_than_its_limit_fails_and_is_cancelled() -> None:
+    cancelled: list[str] = []
+
+    async def hang(value: str) -> Any:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(value)
+
+    async with benched() as bench:
+        expired: list[bool] = []
+        bench.turn.on_expired = lambda: expired.append(True)
+        watching = asyncio.ensure_future(bench.turn.watch())
+        try:
+            with pytest.raises(TimeoutError, match=r"it took longer than 0\.1 s"):
+                await bench.run(hang, "x", limit=0.1)
+            async with asyncio.timeout(5):
+                while not cancelled:
+                    await asyncio.sleep(0)
+        finally:
+            watching.cancel()
+        assert (cancelled, expired) == (["x"], [True])
+
+
+async def test_what_yields_is_late_only_if_one_yield_is() -> None:
+    async def slow(_: str) -> AsyncIterator[dict[str, int]]:
+        for number in range(3):
+            await asyncio.sleep(0.4)
+            yield {"b": number}
+
+    async with benched() as bench:
+        watching = asyncio.ensure_future(bench.turn.watch())
+        try:
+            assert await bench.run(slow, "x", limit=0.9) == [0, 1, 2]
+        finally:
+            watching.cancel()
+
+
+async def test_a_call_that_keeps_the_event_loop_is_found_where_it_is() -> None:
+    found: list[str] = []
+
+    async with benched() as bench:
+
+        def block(_: str) -> None:
+            """Be looked at as an alarm does, while the event loop stands still."""
+            for _look in range(10):
+                error = bench.turn.blocking()
+                if error is not None:
+                    raise error
+                found.append("not yet")
+
+        with pytest.raises(TimeoutError, match="it took longer than 1 s"):
+            await bench.run(block, "x", limit=1.0)
+        assert len(found) == 3, "as many looks as there are in its limit, and one"
+        assert bench.turn.blocking() is None
+        await bench.run(block, "y")
+        assert len(found) == 13, "without a limit it may take as long as it likes"
