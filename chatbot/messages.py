@@ -69,7 +69,8 @@ class Outcome(Record, frozen=True):
     """All that a flow decided for one message: at most one of these per message id, ever.
 
     `replies` is empty where the bot stays silent; `understood` is what the flow shows of the
-    message, by name (`label`, `score`); `error` says in general terms what failed.
+    message, by name (`label`, `score`); `error` says in general terms what failed,
+    `skipped` why nothing is said where the flow's `backlog` wants it so ("too old").
     """
 
     id: str
@@ -79,6 +80,7 @@ class Outcome(Record, frozen=True):
     replies: tuple[Reply, ...] = ()
     understood: dict[str, Any] = {}
     error: str = ""
+    skipped: str = ""
 
 
 class Call(Record, frozen=True, array_like=True):
@@ -232,7 +234,8 @@ class NodeRecord(Record, frozen=True, omit_defaults=False):
 class PrimaryRecord(Record, frozen=True, omit_defaults=False):
     """A primary's announcement; it expires unless it is renewed.
 
-    `dropped` counts the results that came for no call of its own.
+    `dropped` counts the results that came for no call of its own, `skipped` the messages (of
+    those that are `done`) that were too old to be answered.
     """
 
     id: str
@@ -247,6 +250,7 @@ class PrimaryRecord(Record, frozen=True, omit_defaults=False):
     listeners: list[str] = []
     protocol: int = PROTOCOL
     dropped: int = 0
+    skipped: int = 0
 
 
 class Stranger(Record, frozen=True):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from nats.js.kv import KeyValue
 
 from chatbot.broker import subjects
 from chatbot.broker.connection import Broker
+from chatbot.broker.replicas import placed
 
 FLOW_KEPT = 60.0
 ROSTER_KEPT = 10.0
@@ -135,9 +137,12 @@ async def open_bucket(broker: Broker, name: str) -> Bucket:
         kv = await broker.js.key_value(name)
     except BucketNotFoundError:
         try:
-            kv = await broker.js.create_key_value(
-                KeyValueConfig(bucket=name, history=1, ttl=_TTL[name], replicas=broker.replicas)
-            )
+            kv = await placed(broker, functools.partial(_create, broker, name))
         except APIError:  # made by another in this moment
             kv = await broker.js.key_value(name)
     return Bucket(broker, name, kv)
+
+
+async def _create(broker: Broker, name: str, replicas: int) -> KeyValue:
+    config = KeyValueConfig(bucket=name, history=1, ttl=_TTL[name], replicas=replicas)
+    return await broker.js.create_key_value(config)

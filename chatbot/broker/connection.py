@@ -111,7 +111,8 @@ class Broker:
         """Called when a connection that was lost is there again."""
         self.closed: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
         """Fails, with `ConnectError`, when the connection is gone for good."""
-        self.replicas = 1
+        self.replicas = 0
+        """Copies of each stream; 0 is three on a cluster that has so many servers, else one."""
 
     async def publish(self, subject: str, data: bytes) -> None:
         """Store `data` under `subject`; see `Publisher.publish`."""
@@ -142,6 +143,11 @@ class Broker:
         finally:
             with contextlib.suppress(nats.errors.Error):
                 await sub.unsubscribe()
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the server is one of a cluster."""
+        return bool(self.nc._server_info.get("cluster"))
 
     @property
     def max_payload(self) -> int:

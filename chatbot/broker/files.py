@@ -10,6 +10,7 @@ from nats.js.object_store import ObjectStore
 
 from chatbot.broker import subjects
 from chatbot.broker.connection import Broker
+from chatbot.broker.replicas import placed
 from chatbot.errors import BrokerError
 from chatbot.messages import digest
 
@@ -49,8 +50,11 @@ async def _open(broker: Broker) -> ObjectStore:
         return await broker.js.object_store(subjects.FILES)
     except BucketNotFoundError:
         try:
-            return await broker.js.create_object_store(
-                subjects.FILES, ObjectStoreConfig(replicas=broker.replicas)
+            return await placed(
+                broker,
+                lambda count: broker.js.create_object_store(
+                    subjects.FILES, ObjectStoreConfig(replicas=count)
+                ),
             )
         except APIError:
             return await broker.js.object_store(subjects.FILES)

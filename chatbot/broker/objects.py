@@ -27,6 +27,7 @@ from nats.js.errors import (
 
 from chatbot.broker import subjects
 from chatbot.broker.connection import Broker
+from chatbot.broker.replicas import placed
 from chatbot.broker.streams import WORK_KEPT
 from chatbot.errors import BrokerError
 from chatbot.messages import digest
@@ -171,12 +172,14 @@ async def _open(broker: Broker) -> Any:
     try:
         return await broker.js.object_store(subjects.VALUES)
     except BucketNotFoundError:
-        settings = ObjectStoreConfig(
-            description="large values of contexts that run",
-            ttl=int(KEPT),
-            replicas=broker.replicas,
-        )
         try:
-            return await broker.js.create_object_store(subjects.VALUES, settings)
+            return await placed(broker, functools.partial(_create, broker))
         except APIError:  # made by another in this moment
             return await broker.js.object_store(subjects.VALUES)
+
+
+async def _create(broker: Broker, replicas: int) -> Any:
+    settings = ObjectStoreConfig(
+        description="large values of contexts that run", ttl=int(KEPT), replicas=replicas
+    )
+    return await broker.js.create_object_store(subjects.VALUES, settings)

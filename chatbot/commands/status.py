@@ -136,6 +136,7 @@ def _flows_table(seen: Status, screen: Screen) -> None:
 
 
 def _primaries_table(seen: Status, screen: Screen) -> None:
+    skipping = any(each.skipped for each in seen.primaries)
     rows = [
         [
             each.flow,
@@ -144,12 +145,14 @@ def _primaries_table(seen: Status, screen: Screen) -> None:
             str(each.contexts),
             str(each.done),
             f"{each.rate:.1f}",
+            *([str(each.skipped)] if skipping else []),
             str(each.dropped),
         ]
         for each in seen.primaries
     ]
-    columns = ["flow", "where", "since", "in flight", "done", "per s", "dropped"]
-    _table(screen, "Primaries", columns, rows, figures=5)
+    columns = ["flow", "where", "since", "in flight", "done", "per s"]
+    columns += [*(["skipped"] if skipping else []), "dropped"]
+    _table(screen, "Primaries", columns, rows, figures=5 + skipping)
     rows = [
         [each.flow, listener, f"{each.host}:{each.pid}"]
         for each in seen.primaries
@@ -214,13 +217,15 @@ def _queues_table(seen: Status, screen: Screen) -> None:
         idle = not queue.waiting and not queue.in_progress
         if queue.queue == "WORK" and taker == queue.consumer != "-" and idle:
             continue  # a former revision's
-        figures = [str(queue.waiting), str(queue.in_progress), str(queue.stored)]
+        oldest = "-" if queue.oldest is None else _span(queue.oldest)
+        figures = [str(queue.waiting), str(queue.in_progress), oldest, str(queue.stored)]
         rows.append([queue.queue, taker, *figures])
-    columns = ["queue", "taken by", "waiting", "in progress", "stored"]
-    _table(screen, "Queues", columns, rows, figures=3)
+    columns = ["queue", "taken by", "waiting", "in progress", "oldest", "stored"]
+    _table(screen, "Queues", columns, rows, figures=4)
     if rows:
         screen.out.print(
             "waiting: the lag, nobody has taken it; in progress: taken, not yet done;\n"
+            "oldest: how long the oldest of these is there;\n"
             "stored: kept by the stream (IN and OUT keep what is done, to do it once only)",
             style="dim",
         )
@@ -258,7 +263,11 @@ def _printable(text: str) -> str:
 
 
 def _since(started: datetime) -> str:
-    seconds = max(0, int((datetime.now(UTC) - started).total_seconds()))
+    return _span((datetime.now(UTC) - started).total_seconds())
+
+
+def _span(length: float) -> str:
+    seconds = max(0, int(length))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit}"

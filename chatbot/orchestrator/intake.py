@@ -25,6 +25,7 @@ from dffml.df.base import OperationException, StringInputSetContext
 from dffml.df.types import DataFlow, Definition
 
 import chatbot
+from chatbot.backlog import ANSWER, TOO_OLD, Backlog
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished, RemoteError
@@ -55,6 +56,7 @@ DEADLINE = 120.0
 """Seconds after which a context is given up and its message handed back."""
 
 DRAIN = 5.0
+ANSWER_ALL = Backlog(ANSWER)
 PREFIX = "message."
 
 
@@ -67,6 +69,8 @@ class Running:
     lane: Lane
     started: float
     context: Context | None = None
+    old: bool = False
+    """It is not to be answered any more."""
 
 
 class Intake:
@@ -79,17 +83,20 @@ class Intake:
         octx: NatsOrchestratorContext,
         roster: Roster,
         listeners: Callable[[], list[str]],
+        backlog: Backlog,
     ) -> None:
         self._broker = broker
         self._orchestrator = orchestrator
         self._octx = octx
         self._roster = roster
         self._listeners = listeners
+        self._backlog = backlog
         self.flow = orchestrator.flow
         self._fields = fields_of(octx.config.dataflow)
         self._running: dict[str, Running] = {}
         self._started = datetime.now(UTC)
         self._done = 0
+        self._skipped = 0
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -104,12 +111,14 @@ class Intake:
         roster: Roster,
         *,
         listeners: Callable[[], list[str]] = list,
+        backlog: Backlog = ANSWER_ALL,
     ) -> AsyncIterator[Intake]:
         """Take messages for the block's duration; at its end finish what runs, briefly.
 
+        What is old when its turn comes is dealt with as `backlog` says.
         What does not finish in `DRAIN` seconds is handed back and runs elsewhere, or later.
         """
-        intake = cls(broker, orchestrator, octx, roster, listeners)
+        intake = cls(broker, orchestrator, octx, roster, listeners, backlog)
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(
                 announce(broker, f"primary.{orchestrator.id}", intake.record)
@@ -167,6 +176,7 @@ class Intake:
             rate=round((self._done - before) / (now - since), 1) if now > since else 0.0,
             listeners=self._listeners(),
             dropped=self._orchestrator.dispatcher.dropped,
+            skipped=self._skipped,
         )
 
     def _receive(self, lane: Lane, taken: Taken) -> None:
@@ -179,14 +189,26 @@ class Intake:
         known = self._running.get(message.id)
         if known is not None:
             known.taken = taken  # delivered again while it runs: settle this delivery
+        elif not self._backlog.runs and self._backlog.is_old(message.time):
+            self._skip(lane, taken, message)
         elif len(self._running) >= PARKED and self.missing:
             self._spawn(taken.nak(HANDED_BACK))
         else:
             self._start(lane, taken, message)
 
-    def _start(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+    def _skip(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+        running = self._hold(lane, taken, message)
+        running.old = True
+        self._spawn(self._settle(running, {}, None))
+
+    def _hold(self, lane: Lane, taken: Taken, message: ChatMessage) -> Running:
         running = self._running[message.id] = Running(taken, message, lane, time.monotonic())
         self._idle.clear()
+        return running
+
+    def _start(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+        running = self._hold(lane, taken, message)
+        running.old = self._backlog.is_old(message.time)
 
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
             self._spawn(self._settle(running, results, error))
@@ -204,11 +226,13 @@ class Intake:
         try:
             if error is not None:
                 raise error
-            await self._publish(outcome_of(message, results), running.lane)
+            outcome = outcome_of(message, results)
+            await self._publish(silenced(outcome) if running.old else outcome, running.lane)
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
             await self._publish(await self._bury(message, failure), running.lane)
         await running.taken.ack()
         self._done += 1
+        self._skipped += running.old
         self._forget(message.id)
 
     async def _publish(self, outcome: Outcome, lane: Lane) -> None:
@@ -315,6 +339,11 @@ def outcome_of(message: ChatMessage, results: dict[str, Any]) -> Outcome:
         ),
         understood=results.get("understood", {}),
     )
+
+
+def silenced(outcome: Outcome) -> Outcome:
+    """Return the outcome of a message that is too old to be answered."""
+    return msgspec.structs.replace(outcome, replies=(), skipped=TOO_OLD)
 
 
 def root_of(error: BaseException) -> BaseException:

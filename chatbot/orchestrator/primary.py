@@ -18,11 +18,14 @@ async def primary(
     broker: Broker, flow: Flow, roster: Roster, *, listeners: Callable[[], list[str]] = list
 ) -> AsyncIterator[Intake]:
     """Run `flow` for every message that is published to its IN, for the block's duration."""
-    await streams.ensure(broker, streams.account_streams() + streams.flow_streams(flow.name))
+    shared = streams.account_streams(flow.name, flow.storage)
+    await streams.ensure(broker, shared + streams.flow_streams(flow.name, flow.storage))
     async with (
         orchestrator(broker, flow, Lane.PEOPLE, roster) as running,
         running(flow.dataflow) as octx,
-        Intake.open(broker, running, octx, roster, listeners=listeners) as intake,
+        Intake.open(
+            broker, running, octx, roster, listeners=listeners, backlog=flow.backlog
+        ) as intake,
     ):
         yield intake
 

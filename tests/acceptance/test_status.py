@@ -21,11 +21,14 @@ from tests.servers.processes import Process, Program, environment
 
 SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 
-QUEUE = {"queue", "consumer", "waiting", "in_progress", "stored", "redelivered"}
+QUEUE = {
+    *("queue", "consumer", "waiting", "in_progress", "stored", "redelivered"),
+    *("oldest", "flow", "lane"),
+}
 NODE = {"id", "host", "pid", "version", "started", "offers", "operations", "protocol", "labels"}
 PRIMARY = {
     *("id", "flow", "host", "pid", "version", "started", "contexts", "done", "rate"),
-    *("listeners", "protocol", "dropped"),
+    *("listeners", "protocol", "dropped", "skipped"),
 }
 
 

@@ -1,0 +1,255 @@
+"""What a flow's `storage` says is what the streams do, and a change of it loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+from nats.errors import Error
+from nats.js.api import RetentionPolicy, StreamConfig
+from nats.js.errors import APIError
+
+from chatbot.broker import Broker, EmbeddedServer, connect, streams, subjects
+from chatbot.broker.buckets import open_bucket
+from chatbot.broker.server import _executable
+from chatbot.broker.subjects import Lane
+from chatbot.errors import StorageError
+from chatbot.flowfile.load import load
+from chatbot.nodes.roster import Roster
+from chatbot.orchestrator.primary import primary
+from chatbot.storage import Storage
+from chatbot.units import DAY
+from tests.integration.test_intake import gated, hear, message, outcomes, settled, taking
+from tests.integration.test_nodes import serving
+from tests.servers.irc import free_port
+from tests.servers.processes import until
+
+IN, OUT = subjects.in_stream("test"), subjects.out_stream("test")
+
+
+async def config(broker: Broker, stream: str) -> StreamConfig:
+    return (await broker.js.stream_info(stream)).config
+
+
+async def ages(broker: Broker) -> dict[str, float | None]:
+    found = {name: (await config(broker, name)).max_age for name in (IN, OUT, subjects.DEAD)}
+    return {name.removeprefix("CHATBOT_"): age for name, age in found.items()}
+
+
+async def ensure(broker: Broker, storage: Storage, flow: str = "test") -> None:
+    shared = streams.account_streams(flow, storage)
+    await streams.ensure(broker, shared + streams.flow_streams(flow, storage))
+
+
+async def test_a_changed_storage_section_migrates_what_is_there_without_loss(
+    broker: Broker, tmp_path: Path
+) -> None:
+    (tmp_path / "open").touch()
+    path = gated(tmp_path)
+    said = [message(f"text {number}") for number in range(20)]
+    async with taking(broker, path), serving(broker, "test_gate"):
+        assert await ages(broker) == {"IN_test": 7 * DAY, "OUT_test": 14 * DAY, "DEAD": 30 * DAY}
+        await hear(broker, *said)
+        first = await outcomes(broker, 20)
+        await settled(broker)
+    later = message("later")
+    await hear(broker, later)  # while nobody is there
+    overrides = ["storage={keep: 2d, outcomes: 3d, dead: 60d, size: 50MB, replicas: 1}"]
+    flow = load(path, overrides=overrides)
+    async with Roster.follow(broker) as roster, primary(broker, flow, roster):
+        assert await ages(broker) == {"IN_test": 2 * DAY, "OUT_test": 3 * DAY, "DEAD": 60 * DAY}
+        assert [(await config(broker, name)).max_bytes for name in (IN, OUT)] == [50_000_000] * 2
+        async with serving(broker, "test_gate"):
+            assert await outcomes(broker, 21) == {**first, later.id: (await one(broker, 21))}
+            await hear(broker, *said)
+            await settled(broker)
+            assert len(await outcomes(broker, 21)) == 21, "none was answered a second time"
+
+
+async def one(broker: Broker, sequence: int) -> object:
+    from chatbot.messages import Outcome
+
+    return Outcome.decode((await broker.js.get_msg(OUT, sequence)).data or b"")
+
+
+async def test_outcomes_are_kept_for_longer_at_every_step_of_a_change(broker: Broker) -> None:
+    seen: list[tuple[float, float]] = []
+    long, short = Storage(keep=20 * DAY), Storage(keep=1 * DAY)
+    await ensure(broker, short)
+
+    async def watch() -> None:
+        while True:
+            found = [(await config(broker, name)).max_age or 0.0 for name in (IN, OUT, IN)]
+            if found[0] == found[2]:  # both are of one moment
+                seen.append((found[0], found[1]))
+
+    watching = asyncio.ensure_future(watch())
+    for storage in [long, short] * 10:
+        await ensure(broker, storage)
+    await until(lambda: len(seen) > 20)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert all(decided > heard for heard, decided in seen)
+
+
+async def test_the_flow_that_wants_dead_letters_longest_wins(broker: Broker) -> None:
+    async def kept() -> float | None:
+        return (await config(broker, subjects.DEAD)).max_age
+
+    await ensure(broker, Storage(dead=10 * DAY), "one")
+    assert await kept() == 10 * DAY, "shorter than the default: no other flow is there"
+    await ensure(broker, Storage(dead=60 * DAY), "two")
+    await ensure(broker, Storage(dead=10 * DAY), "one")
+    assert await kept() == 60 * DAY
+    await streams.ensure(broker, streams.account_streams())  # as a node does
+    assert await kept() == 60 * DAY
+    await ensure(broker, Storage(dead=5 * DAY), "two")
+    assert await kept() == 10 * DAY
+
+
+async def test_what_an_operator_has_set_beside_ours_stays(broker: Broker) -> None:
+    await ensure(broker, Storage())
+    await broker.js.update_stream(
+        (await config(broker, IN)).evolve(description="ours", max_msg_size=1000)
+    )
+    await ensure(broker, Storage(keep=8 * DAY))
+    found = await config(broker, IN)
+    assert (found.description, found.max_msg_size, found.max_age) == ("ours", 1000, 8 * DAY)
+    assert found.discard_new_per_subject
+
+
+async def test_what_was_altered_by_hand_is_set_right(broker: Broker) -> None:
+    await ensure(broker, Storage())
+    await broker.js.update_stream((await config(broker, OUT)).evolve(max_age=DAY))
+    await ensure(broker, Storage())
+    assert (await config(broker, OUT)).max_age == 14 * DAY
+
+
+async def test_a_limit_that_is_passed_already_is_refused_with_the_reason(broker: Broker) -> None:
+    await ensure(broker, Storage())
+    await heard(broker, "x" * 3000)
+    with pytest.raises(StorageError, match=r"keeps 3\.\d+ KB already.*limit it to 2 KB") as error:
+        await ensure(broker, Storage(size=2000))
+    assert "larger `size`" in error.value.hint
+    assert (await config(broker, IN)).max_bytes == -1
+    await ensure(broker, Storage(size=4_000_000))
+
+
+async def heard(broker: Broker, text: str) -> None:
+    subject = subjects.in_subject("test", Lane.PEOPLE, "net", text)
+    async with asyncio.timeout(10):
+        await broker.publish(subject, message(text, key=text[:3]).encode())
+
+
+async def test_more_than_there_is_room_for_is_refused_with_the_reason(broker: Broker) -> None:
+    with pytest.raises(StorageError, match="no room for 1e"):
+        await ensure(broker, Storage(size=10**15))
+    await ensure(broker, Storage())
+    with pytest.raises(StorageError, match="no room for 1e") as error:
+        await ensure(broker, Storage(size=10**15))
+    assert "max_file_store" in error.value.hint
+
+
+async def test_copies_that_no_server_is_there_for_are_refused(broker: Broker) -> None:
+    with pytest.raises(StorageError, match="has not 3 servers for 3 copies") as error:
+        await ensure(broker, Storage(replicas=3))
+    assert "auto" in error.value.hint
+    await ensure(broker, Storage())
+    with pytest.raises(StorageError, match="has not 3 servers for 3 copies"):
+        await ensure(broker, Storage(replicas=3))
+
+
+async def test_what_cannot_be_changed_in_place_is_told(broker: Broker) -> None:
+    await broker.js.add_stream(
+        name=IN, subjects=[subjects.in_filter("test")], retention=RetentionPolicy.WORK_QUEUE
+    )
+    with pytest.raises(StorageError, match=f"{IN}.*retention") as error:
+        await ensure(broker, Storage())
+    assert "chatbot doctor" in error.value.hint
+
+
+async def test_a_full_stream_makes_listeners_wait_and_loses_nothing(broker: Broker) -> None:
+    await ensure(broker, Storage(size=4000))
+    await heard(broker, "x" * 3000)
+    late = asyncio.ensure_future(heard(broker, "y" * 3000))
+    await asyncio.wait([late], timeout=0.3)
+    assert not late.done()
+    await ensure(broker, Storage(size=40_000))
+    await late
+    assert (await broker.js.stream_info(IN)).state.messages == 2
+
+
+@contextlib.asynccontextmanager
+async def cluster(folder: Path, size: int = 3) -> AsyncIterator[list[str]]:
+    """Run a cluster of real servers; yields their addresses, without waiting for a leader."""
+    ports = [(free_port(), free_port()) for _ in range(size)]
+    routes = ",".join(f"nats://127.0.0.1:{route}" for _, route in ports)
+    running = []
+    for number, (port, route) in enumerate(ports):
+        running.append(
+            await asyncio.create_subprocess_exec(
+                *(_executable(), "-a", "127.0.0.1", "-p", str(port), "-js"),
+                *("-sd", str(folder / f"{number}"), "-n", f"n{number}"),
+                *("--cluster_name", "c", "--cluster", f"nats://127.0.0.1:{route}"),
+                *("--routes", routes),
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        )
+    try:
+        yield [f"nats://127.0.0.1:{port}" for port, _ in ports]
+    finally:
+        for each in running:
+            with contextlib.suppress(ProcessLookupError):
+                each.kill()
+            await each.wait()
+
+
+async def have_a_leader(urls: list[str]) -> None:
+    """Wait until the cluster makes streams on all its servers."""
+    client = Client()
+    async with asyncio.timeout(30):
+        await client.connect(urls, max_reconnect_attempts=-1, error_cb=_ignore)
+        while True:
+            try:
+                await client.jetstream(timeout=0.5).add_stream(name="x", num_replicas=3)
+                await client.jetstream().delete_stream("x")
+                break
+            except (APIError, Error, TimeoutError):
+                await asyncio.sleep(0.05)
+        await client.close()
+
+
+async def _ignore(_: Exception) -> None:
+    """Servers that are not there yet."""
+
+
+async def test_on_a_cluster_there_are_three_copies_of_everything(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as urls, asyncio.timeout(60):
+        await have_a_leader(urls)
+        async with connect(",".join(urls), name="test") as broker:
+            await ensure(broker, Storage())
+            await open_bucket(broker, subjects.ROSTER)
+            names = [IN, OUT, subjects.WORK, subjects.DEAD, f"KV_{subjects.ROSTER}"]
+            assert [(await config(broker, name)).num_replicas for name in names] == [3] * 5
+            await ensure(broker, Storage(replicas=1))
+            copies = [(await config(broker, name)).num_replicas for name in names]
+            assert copies == [1, 1, 3, 3, 3], "what all share has the most that any flow wants"
+            await ensure(broker, Storage())
+            assert (await config(broker, IN)).num_replicas == 3, "auto again"
+
+
+async def test_the_data_of_a_former_version_is_taken_over(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    old = StreamConfig(
+        name=subjects.DEAD, subjects=["chatbot.dead.*"], max_age=30 * DAY, max_bytes=256 * 2**20
+    )
+    await broker.js.add_stream(old)
+    await broker.publish(subjects.dead_subject("test"), b"letter")
+    await ensure(broker, Storage(dead=40 * DAY))
+    info = await broker.js.stream_info(subjects.DEAD)
+    assert (info.config.max_age, info.state.messages) == (40 * DAY, 1)
