@@ -218,7 +218,10 @@ class OperationStats(Record, frozen=True):
 
 
 class NodeRecord(Record, frozen=True, omit_defaults=False):
-    """A node's announcement; it expires unless it is renewed."""
+    """A node's announcement; it expires unless it is renewed.
+
+    `time` is when it was made, by the clock there.
+    """
 
     id: str
     host: str
@@ -229,13 +232,15 @@ class NodeRecord(Record, frozen=True, omit_defaults=False):
     operations: dict[str, OperationStats] = {}
     protocol: int = PROTOCOL
     labels: list[str] = []
+    time: datetime | None = None
 
 
 class PrimaryRecord(Record, frozen=True, omit_defaults=False):
     """A primary's announcement; it expires unless it is renewed.
 
     `dropped` counts the results that came for no call of its own, `skipped` the messages (of
-    those that are `done`) that were too old to be answered.
+    those that are `done`) that were too old to be answered; `time` is when it was made, by the
+    clock there.
     """
 
     id: str
@@ -251,6 +256,7 @@ class PrimaryRecord(Record, frozen=True, omit_defaults=False):
     protocol: int = PROTOCOL
     dropped: int = 0
     skipped: int = 0
+    time: datetime | None = None
 
 
 class Stranger(Record, frozen=True):

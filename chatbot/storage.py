@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from chatbot.errors import UsageError
 from chatbot.units import DAY, MINUTE, shown_duration
 
@@ -45,3 +47,15 @@ class Storage:
                 "could be answered a second time",
                 hint=f"leave it out for {shown_duration(2 * self.keep)}",
             )
+
+    def encode(self) -> str:
+        """Return it as text, for what a stream says of itself."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Storage | None:
+        """Return what `encode` gave; `None` for what is none, or was made by a newer program."""
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except (msgspec.MsgspecError, UsageError):
+            return None

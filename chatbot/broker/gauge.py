@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 from nats.js.api import ConsumerInfo, StreamInfo
 from nats.js.errors import NotFoundError
 
-from chatbot.broker import subjects
+from chatbot.broker import clock, subjects
+from chatbot.broker.clock import Clock
 from chatbot.broker.connection import Broker
 from chatbot.broker.subjects import Lane
 
@@ -20,8 +21,9 @@ class Queue(msgspec.Struct, frozen=True):
     """One consumer of one stream: what waits for it, what it holds, what the stream stores.
 
     `queue` is the stream's name without its prefix (`WORK`, `IN support`), `consumer` is "-" for
-    a stream that nobody takes from, and for work that no node has ever taken. `waiting` is the lag: messages that nobody has taken yet;
-    `in_progress` were taken and are not settled; `redelivered` of these were taken before.
+    a stream that nobody takes from, and for work that no node has ever taken. `waiting` is the
+    lag: messages that nobody has taken yet; `in_progress` were taken and are not settled;
+    `redelivered` of these were taken before.
     `oldest` is for how many seconds the oldest of both kinds has been stored, `None` where
     there is none. `flow` and `lane` are whose they are, as they stand in subjects; "" for what
     all share.
@@ -49,16 +51,19 @@ async def queues(broker: Broker) -> list[Queue]:
     for stream, infos in zip(streams, consumers, strict=True):
         pairs += [(stream, info) for info in sorted(infos, key=lambda each: each.name)]
         pairs += [] if infos else [(stream, None)]
-    found = list(await asyncio.gather(*(_queue(broker, *pair) for pair in pairs)))
+    if not pairs:
+        return []
+    servers = await clock.of_server(broker, _name(streams[0]))
+    found = list(await asyncio.gather(*(_queue(broker, servers, *pair) for pair in pairs)))
     work = next((infos for s, infos in zip(streams, consumers, strict=True) if _is_work(s)), None)
-    return found if work is None else [*found, *await _untaken(broker, work)]
+    return found if work is None else [*found, *await _untaken(broker, servers, work)]
 
 
 def _is_work(stream: StreamInfo) -> bool:
     return _name(stream) == subjects.WORK
 
 
-async def _untaken(broker: Broker, consumers: list[ConsumerInfo]) -> list[Queue]:
+async def _untaken(broker: Broker, servers: Clock, consumers: list[ConsumerInfo]) -> list[Queue]:
     """Return the work that no consumer is there for, as no node has ever offered to do it."""
     taken = {info.config.filter_subject for info in consumers}
     try:
@@ -69,13 +74,15 @@ async def _untaken(broker: Broker, consumers: list[ConsumerInfo]) -> list[Queue]
     for subject, count in sorted((info.state.subjects or {}).items()):
         if subject not in taken:
             flow, lane = _whose(subject)
-            oldest = await _age(broker, subjects.WORK, 1, subject)
+            oldest = _age(servers, await _stored(broker, subjects.WORK, 1, subject))
             stored = info.state.messages
             found.append(Queue("WORK", "-", count, 0, stored, oldest=oldest, flow=flow, lane=lane))
     return found
 
 
-async def _queue(broker: Broker, stream: StreamInfo, info: ConsumerInfo | None) -> Queue:
+async def _queue(
+    broker: Broker, servers: Clock, stream: StreamInfo, info: ConsumerInfo | None
+) -> Queue:
     shown = _name(stream).removeprefix(OURS).replace("_", " ", 1)
     stored = stream.state.messages
     if info is None:
@@ -89,7 +96,7 @@ async def _queue(broker: Broker, stream: StreamInfo, info: ConsumerInfo | None) 
         in_progress=info.num_ack_pending or 0,
         stored=stored,
         redelivered=info.num_redelivered or 0,
-        oldest=await _oldest(broker, info),
+        oldest=await _oldest(broker, servers, info),
         flow=flow,
         lane=lane,
     )
@@ -104,23 +111,27 @@ def _whose(subject: str) -> tuple[str, str]:
     return flow, rest[1] if flow and rest[1] in set(Lane) else ""
 
 
-async def _oldest(broker: Broker, info: ConsumerInfo) -> float | None:
+async def _oldest(broker: Broker, servers: Clock, info: ConsumerInfo) -> float | None:
     """Return the age of the first message that the consumer is not done with."""
     if not info.num_pending and not info.num_ack_pending:
         return None
     done = info.ack_floor.stream_seq if info.ack_floor else 0
-    return await _age(broker, info.stream_name, done + 1, info.config.filter_subject)
+    stored = await _stored(broker, info.stream_name, done + 1, info.config.filter_subject)
+    return _age(servers, stored)
 
 
-async def _age(broker: Broker, stream: str, sequence: int, subject: str | None) -> float | None:
-    """Return the age of the first message from `sequence` on under `subject`."""
+async def _stored(
+    broker: Broker, stream: str, sequence: int, subject: str | None
+) -> datetime | None:
+    """Return when the first message from `sequence` on under `subject` was stored."""
     try:
-        found = await broker.js.get_msg(stream, sequence, subject, next=True)
+        return (await broker.js.get_msg(stream, sequence, subject, next=True)).time
     except NotFoundError:  # it was done in this moment
         return None
-    if found.time is None:
-        return None
-    return round(max(0.0, (datetime.now(UTC) - found.time).total_seconds()), 3)
+
+
+def _age(servers: Clock, stored: datetime | None) -> float | None:
+    return None if stored is None else round(servers.age(stored), 3)
 
 
 def _name(stream: StreamInfo) -> str:

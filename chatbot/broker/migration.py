@@ -1,7 +1,8 @@
 """Streams that are there already, on their way to the configuration that they should have.
 
 The rule that it guards: outcomes are kept for longer than what was heard at every step of the
-way, and nothing that is stored is lost to a change that was not asked for.
+way, nothing that is stored is lost to a change that was not asked for, and what a newer program
+has set up is left alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FORMAT = 1
+"""The version of how streams and buckets are set up. A program leaves alone what has a larger
+one: count it up with a change that an older program must not undo."""
+
+FORMAT_KEY = "chatbot-format"
 OURS = "CHATBOT_"
 STREAM_NAME_IN_USE = 10058
 NO_ROOM = {10047, 10077}
@@ -38,14 +44,17 @@ _UNSET: dict[str, Any] = {
     "discard_new_per_subject": False,
     "storage": StorageType.FILE,
     "allow_direct": False,
+    "allow_rollup_hdrs": False,
+    "allow_msg_ttl": False,
 }
 """What we want to say of a stream, and what the server takes it for where we do not."""
 
 
 async def ensure(broker: Broker, streams: list[StreamConfig]) -> None:
     """Create the streams, or bring them to this configuration; see `streams.ensure`."""
-    found = await asyncio.gather(*(_info(broker, str(each.name)) for each in streams))
-    for config, info in sorted(zip(streams, found, strict=True), key=_turn):
+    marked = [_marked(each) for each in streams]
+    found = await asyncio.gather(*(_info(broker, str(each.name)) for each in marked))
+    for config, info in sorted(zip(marked, found, strict=True), key=_turn):
         if info is None:
             info = await _created(broker, config)
         if info is not None:
@@ -62,26 +71,46 @@ def differences(existing: StreamConfig, config: StreamConfig) -> dict[str, tuple
     return told
 
 
+def format_of(config: StreamConfig) -> int:
+    """Return the version of how a stream was set up; 0 for what says nothing of it."""
+    told = (config.metadata or {}).get(FORMAT_KEY, "")
+    return int(told) if told.isdigit() else 0
+
+
+def shown(told: dict[str, tuple[Any, Any]]) -> str:
+    """Return differences as a sentence for people."""
+    return ", ".join(f"{n} {_shown(n, was)} → {_shown(n, now)}" for n, (was, now) in told.items())
+
+
+def _marked(config: StreamConfig) -> StreamConfig:
+    return config.evolve(metadata={**(config.metadata or {}), FORMAT_KEY: str(FORMAT)})
+
+
 def _value(config: StreamConfig, name: str) -> Any:
     value = getattr(config, name)
     return _UNSET[name] if value is None else value
 
 
 def _merged(existing: StreamConfig, config: StreamConfig) -> StreamConfig:
-    """Return `config` with what other flows want of a stream that they share."""
+    """Return `config` with what others have said of the stream, and want of it if it is shared."""
+    said = {**(existing.metadata or {}), **(config.metadata or {})}
+    config, wishing = config.evolve(metadata=said), _wishes(config)
     if config.name not in _SHARED:
         return config
     copies = max(config.num_replicas or 0, existing.num_replicas or 0)
     config = config.evolve(num_replicas=copies if config.num_replicas else None)
     if config.name != subjects.DEAD:
         return config
-    wishes = {k: v for k, v in (existing.metadata or {}).items() if k.startswith(WISH)}
-    ours = config.metadata or {}
-    wishes |= ours
-    ages = [float(seconds) for seconds in wishes.values() if seconds.isdigit()]
+    ages = _wishes(config)
     # A node has no wish of its own, and takes what it finds.
-    age = max(ages) if ages else config.max_age if ours else existing.max_age
-    return config.evolve(max_age=age, metadata={**(existing.metadata or {}), **wishes})
+    age = max(ages) if ages else config.max_age if wishing else existing.max_age
+    return config.evolve(max_age=age)
+
+
+def _wishes(config: StreamConfig) -> list[float]:
+    """Return for how many seconds each flow wants the stream's messages kept."""
+    said = (config.metadata or {}).items()
+    return [float(seconds) for name, seconds in said if name.startswith(WISH) and seconds.isdigit()]
 
 
 def _turn(pair: tuple[StreamConfig, StreamInfo | None]) -> int:
@@ -117,17 +146,23 @@ async def _created(broker: Broker, config: StreamConfig) -> StreamInfo | None:
 
 async def _bring(broker: Broker, config: StreamConfig, info: StreamInfo) -> None:
     existing, name = info.config, str(config.name)
+    if format_of(existing) > FORMAT:
+        log.warning(
+            "leave the stream %s as it is: a newer chatbot has set it up; upgrade chatbot here",
+            name,
+        )
+        return
     wanted = _merged(existing, config)
     told = differences(existing, config)
     copies = existing.num_replicas or 1
     grows = not wanted.num_replicas and replicas.wanted(broker) > copies
-    wishes = wanted.metadata and wanted.metadata != existing.metadata
-    if not told and not grows and not wishes:
+    if not told and not grows and wanted.metadata == existing.metadata:
         return
     _check_room(wanted, info)
     changed = existing.evolve(**{key: _value(wanted, key) for key in _UNSET})
-    if wanted.metadata:
-        changed = changed.evolve(metadata=wanted.metadata)
+    changed = changed.evolve(metadata=wanted.metadata)
+    if changed.max_age:  # the server insists on it
+        changed = changed.evolve(duplicate_window=min(changed.duplicate_window, changed.max_age))
     try:
         await replicas.placed(
             broker,
@@ -141,11 +176,6 @@ async def _bring(broker: Broker, config: StreamConfig, info: StreamInfo) -> None
         raise
     if told:
         log.info("changed the stream %s: %s", name, shown(told))
-
-
-def shown(told: dict[str, tuple[Any, Any]]) -> str:
-    """Return differences as a sentence for people."""
-    return ", ".join(f"{n} {_shown(n, was)} → {_shown(n, now)}" for n, (was, now) in told.items())
 
 
 def _shown(name: str, value: Any) -> str:

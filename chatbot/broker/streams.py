@@ -50,6 +50,9 @@ AGAIN = 0.5
 """Seconds until the server is asked again, where it did not answer."""
 
 MIB = 1024 * 1024
+FLOW = "chatbot-flow"
+STORAGE = "chatbot-storage"
+"""What the streams of a flow say of themselves: whose they are, and what its file asked for."""
 
 
 def account_streams(flow: str = "", storage: Storage = DEFAULT) -> list[StreamConfig]:
@@ -93,17 +96,19 @@ def flow_streams(flow: str, storage: Storage = DEFAULT) -> list[StreamConfig]:
     """Return the streams of one flow: what was heard, and what was decided."""
     heard, decided = subjects.in_stream(flow), subjects.out_stream(flow)
     return [
-        _once_per_subject(heard, subjects.in_filter(flow), storage.keep, storage),
-        _once_per_subject(decided, subjects.out_filter(flow), storage.outcomes, storage),
+        _once_per_subject(heard, subjects.in_filter(flow), storage.keep, flow, storage),
+        _once_per_subject(decided, subjects.out_filter(flow), storage.outcomes, flow, storage),
     ]
 
 
 def dead_wish(flow: str) -> str:
     """Return under what the stream of dead letters says how many seconds `flow` wants them."""
-    return f"chatbot-kept-{subjects.token(flow)}"
+    return f"{migration.WISH}{subjects.token(flow)}"
 
 
-def _once_per_subject(name: str, subject: str, kept: float, storage: Storage) -> StreamConfig:
+def _once_per_subject(
+    name: str, subject: str, kept: float, flow: str, storage: Storage
+) -> StreamConfig:
     return StreamConfig(
         name=name,
         subjects=[subject],
@@ -116,6 +121,7 @@ def _once_per_subject(name: str, subject: str, kept: float, storage: Storage) ->
         storage=StorageType.FILE,
         allow_direct=True,
         num_replicas=storage.replicas or None,
+        metadata={FLOW: flow, STORAGE: storage.encode()},
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 import chatbot
 from chatbot.broker import Broker, subjects
-from chatbot.broker.buckets import open_bucket
+from chatbot.broker.buckets import find_bucket
 from chatbot.broker.gauge import Queue, queues
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
@@ -28,7 +28,7 @@ from chatbot.messages import (
     Stranger,
     announced,
 )
-from chatbot.nodes.roster import Roster
+from chatbot.nodes.roster import announcements
 from chatbot.nodes.shortage import start_commands
 from chatbot.nodes.strangers import remedy
 
@@ -54,20 +54,24 @@ async def status(nats: str | None, data: Path | None) -> Status:
     """
     async with connected(nats, data, "chatbot-status") as broker:
         try:
-            async with Roster.follow(broker, tell=lambda _: None) as roster:
-                flows, waiting = await asyncio.gather(_flows(broker), queues(broker))
+            flows, roster, waiting = await asyncio.gather(
+                flow_records(broker), announcements(broker), queues(broker)
+            )
         except broker.errors as error:
             raise BrokerError(
                 f"the NATS server at {broker.address} does not tell ({type(error).__name__})",
                 hint="does it run with JetStream (nats-server -js)?",
             ) from error
+    there = [each.record for each in roster]
+    primaries = [each for each in there if isinstance(each, PrimaryRecord)]
+    nodes = [each for each in there if isinstance(each, NodeRecord)]
     return Status(
         server=broker.address,
         flows=[each for each in flows if isinstance(each, FlowRecord)],
-        primaries=sorted(roster.primaries, key=lambda record: (record.flow, record.started)),
-        nodes=sorted(roster.nodes, key=lambda record: record.started),
+        primaries=sorted(primaries, key=lambda record: (record.flow, record.started)),
+        nodes=sorted(nodes, key=lambda record: record.started),
         queues=waiting,
-        strangers=[*roster.strangers, *(each for each in flows if isinstance(each, Stranger))],
+        strangers=[each for each in [*there, *flows] if isinstance(each, Stranger)],
     )
 
 
@@ -89,9 +93,11 @@ def show(seen: Status, screen: Screen) -> None:
     _queues_table(seen, screen)
 
 
-async def _flows(broker: Broker) -> list[FlowRecord | Stranger]:
+async def flow_records(broker: Broker) -> list[FlowRecord | Stranger]:
     """Return each flow, once for each revision, and those of another protocol."""
-    bucket = await open_bucket(broker, subjects.FLOWS)
+    bucket = await find_bucket(broker, subjects.FLOWS)
+    if bucket is None:
+        return []
     found: dict[tuple[str, str], FlowRecord | Stranger] = {}
     for key, value in (await bucket.all()).items():
         record = announced(FlowRecord, "flow", key, value)

@@ -181,6 +181,7 @@ class Intake:
             listeners=self._listeners(),
             dropped=self._orchestrator.dispatcher.dropped,
             skipped=self._skipped,
+            time=datetime.now(UTC),
         )
 
     def _receive(self, lane: Lane, taken: Taken) -> None:

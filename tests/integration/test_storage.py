@@ -6,19 +6,30 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
 from nats.errors import Error
-from nats.js.api import RetentionPolicy, StreamConfig
+from nats.js.api import (
+    DiscardPolicy,
+    KeyValueConfig,
+    ObjectStoreConfig,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
 from nats.js.errors import APIError
 
-from chatbot.broker import Broker, EmbeddedServer, connect, streams, subjects
+from chatbot.broker import Broker, EmbeddedServer, connect, files, streams, subjects
 from chatbot.broker.buckets import open_bucket
+from chatbot.broker.migration import FORMAT, FORMAT_KEY
+from chatbot.broker.objects import LargeValues
 from chatbot.broker.server import _executable
 from chatbot.broker.subjects import Lane
 from chatbot.errors import StorageError
 from chatbot.flowfile.load import load
+from chatbot.messages import Outcome, Reply
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.primary import primary
 from chatbot.storage import Storage
@@ -71,8 +82,6 @@ async def test_a_changed_storage_section_migrates_what_is_there_without_loss(
 
 
 async def one(broker: Broker, sequence: int) -> object:
-    from chatbot.messages import Outcome
-
     return Outcome.decode((await broker.js.get_msg(OUT, sequence)).data or b"")
 
 
@@ -170,6 +179,91 @@ async def test_what_cannot_be_changed_in_place_is_told(broker: Broker) -> None:
     with pytest.raises(StorageError, match=f"{IN}.*retention") as error:
         await ensure(broker, Storage())
     assert "chatbot doctor" in error.value.hint
+
+
+async def as_before(broker: Broker) -> None:
+    """Make all as the version before did, which said nothing of storage (678c149)."""
+    file, limits = StorageType.FILE, RetentionPolicy.LIMITS
+    once = {"max_msgs_per_subject": 1, "discard_new_per_subject": True, "allow_direct": True}
+    shared: list[tuple[str, str, RetentionPolicy, float, dict[str, Any]]] = [
+        (subjects.WORK, "chatbot.work.>", RetentionPolicy.WORK_QUEUE, 3600.0, {}),
+        (subjects.DONE, "chatbot.done.*", RetentionPolicy.INTEREST, 600.0, {}),
+        (subjects.DEAD, "chatbot.dead.*", limits, 30 * DAY, {"max_bytes": 256 * 1024 * 1024}),
+        (IN, "chatbot.in.test.*.>", limits, 7 * DAY, {"discard": DiscardPolicy.NEW, **once}),
+        (OUT, "chatbot.out.test.>", limits, 14 * DAY, {"discard": DiscardPolicy.NEW, **once}),
+    ]
+    for name, subject, kind, age, more in shared:
+        given = {"retention": kind, "max_age": age, "storage": file, "num_replicas": 1, **more}
+        await broker.js.add_stream(StreamConfig(name=name, subjects=[subject], **given))
+    for name, seconds in BUCKETS.items():
+        await broker.js.create_key_value(
+            KeyValueConfig(bucket=name, history=1, ttl=seconds, replicas=1)
+        )
+    await broker.js.create_object_store(subjects.FILES, ObjectStoreConfig(replicas=1))
+    await broker.js.create_object_store(
+        subjects.VALUES,
+        ObjectStoreConfig(description="large values of contexts that run", ttl=7200, replicas=1),
+    )
+
+
+BUCKETS = {subjects.FLOWS: 60, subjects.ROSTER: 10, subjects.LEASES: 5, subjects.LOCKS: 5}
+WITHOUT = {"metadata": None, "num_replicas": None}
+
+
+async def test_what_the_version_before_left_is_taken_over_in_place_without_a_loss(
+    broker: Broker, tmp_path: Path
+) -> None:
+    (tmp_path / "open").touch()
+    await as_before(broker)
+    before = {each.config.name: each for each in await broker.js.streams_info()}
+    heard, decided = message("heard"), message("decided")
+    for each in (heard, decided):
+        subject = subjects.in_subject("test", Lane.PEOPLE, each.network, each.id)
+        await broker.publish(subject, each.encode())
+    outcome = Outcome(decided.id, decided.network, decided.room, decided.sender, (Reply("old"),))
+    await broker.publish(
+        subjects.out_subject("test", decided.network, decided.id), outcome.encode()
+    )
+    await broker.publish(subjects.dead_subject("test"), b"a letter")
+    content = b"a file of a flow"
+    await (await broker.js.object_store(subjects.FILES)).put(files.name_of(content), content)
+    async with taking(broker, gated(tmp_path)), serving(broker, "test_gate"):
+        found = await outcomes(broker, 2)
+        await settled(broker)
+        assert found[decided.id] == outcome, "it is not answered again"
+        assert found[heard.id].replies == (Reply("heard"),)
+        assert await files.get(broker, files.name_of(content)) == content
+        await LargeValues(broker).free(["none"])
+        for name in (subjects.LEASES, subjects.LOCKS):
+            await open_bucket(broker, name)
+    assert (await broker.js.get_msg(subjects.DEAD, 1)).data == b"a letter"
+    for now in await broker.js.streams_info():
+        was = before[now.config.name]
+        assert (now.config.metadata or {})[FORMAT_KEY] == str(FORMAT), now.config.name
+        assert now.created == was.created, "it is the same stream"
+        assert now.config.evolve(**WITHOUT) == was.config.evolve(**WITHOUT)
+    assert len(before) == 11
+
+
+async def test_what_a_newer_version_has_set_up_is_left_alone_with_a_warning(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ensure(broker, Storage())
+    await open_bucket(broker, subjects.ROSTER)
+    newer = {FORMAT_KEY: str(FORMAT + 1)}
+    names = [IN, OUT, subjects.WORK, f"KV_{subjects.ROSTER}"]
+    for name in names:
+        found = await config(broker, name)
+        await broker.js.update_stream(found.evolve(max_age=12345, metadata=newer))
+    caplog.clear()
+    await ensure(broker, Storage(keep=2 * DAY))
+    bucket = await open_bucket(broker, subjects.ROSTER)
+    await bucket.put("a", b"it can be used")
+    assert [(await config(broker, name)).max_age for name in names] == [12345] * 4
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 4
+    assert all("newer" in text and "upgrade chatbot here" in text for text in told)
+    assert {name for name in names if any(name in text for text in told)} == set(names)
 
 
 async def test_a_full_stream_makes_listeners_wait_and_loses_nothing(broker: Broker) -> None:
