@@ -150,6 +150,21 @@ class Broker:
         return bool(self.nc._server_info.get("cluster"))
 
     @property
+    def servers(self) -> int:
+        """How many servers of the cluster are known to be there, at the most; 1 without one.
+
+        A server that clients may reach at several addresses counts once for each.
+        """
+        urls = self.nc._server_info.get("connect_urls") or ()
+        return max(1, len(set(urls))) if self.clustered else 1
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The server's version: major, minor."""
+        told = self.nc.connected_server_version
+        return told.major, told.minor
+
+    @property
     def max_payload(self) -> int:
         """The most bytes that the server takes in one message."""
         return int(self.nc.max_payload)
@@ -267,7 +282,8 @@ async def _check_jetstream(broker: Broker) -> None:
     except (ServiceUnavailableError, NoRespondersError) as error:
         raise ConnectError(
             f"the NATS server at {broker.address} has no JetStream",
-            hint="switch it on: `jetstream {}` in its configuration, or nats-server -js",
+            hint="switch it on: `jetstream {}` in its configuration, or nats-server -js; in a "
+            "cluster, most of its servers must run",
         ) from error
 
 

@@ -45,7 +45,7 @@ async def queues(broker: Broker) -> list[Queue]:
 
     Raises one of `broker.errors` where the server does not answer.
     """
-    streams = sorted(await _streams(broker), key=_name)
+    streams = [info for info in await all_streams(broker) if _name(info).startswith(OURS)]
     consumers = await asyncio.gather(*(_consumers(broker, _name(stream)) for stream in streams))
     pairs: list[tuple[StreamInfo, ConsumerInfo | None]] = []
     for stream, infos in zip(streams, consumers, strict=True):
@@ -57,6 +57,14 @@ async def queues(broker: Broker) -> list[Queue]:
     found = list(await asyncio.gather(*(_queue(broker, servers, *pair) for pair in pairs)))
     work = next((infos for s, infos in zip(streams, consumers, strict=True) if _is_work(s)), None)
     return found if work is None else [*found, *await _untaken(broker, servers, work)]
+
+
+async def all_streams(broker: Broker) -> list[StreamInfo]:
+    """Return every stream of the account, those of others too, by name."""
+    found: list[StreamInfo] = []
+    while page := await broker.js.streams_info(offset=len(found)):
+        found += page
+    return sorted(found, key=_name)
 
 
 def _is_work(stream: StreamInfo) -> bool:
@@ -136,13 +144,6 @@ def _age(servers: Clock, stored: datetime | None) -> float | None:
 
 def _name(stream: StreamInfo) -> str:
     return stream.config.name or ""
-
-
-async def _streams(broker: Broker) -> list[StreamInfo]:
-    found: list[StreamInfo] = []
-    while page := await broker.js.streams_info(offset=len(found)):
-        found += page
-    return [info for info in found if _name(info).startswith(OURS)]
 
 
 async def _consumers(broker: Broker, stream: str) -> list[ConsumerInfo]:

@@ -12,6 +12,7 @@ import click
 
 import chatbot
 from chatbot.cli.dffml import dffml
+from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
 from chatbot.cli.node import node
 from chatbot.cli.replay import replay
@@ -28,6 +29,7 @@ Examples:
       --set 'listeners.irc.channels=["#example"]'
   chatbot node run classify_text          give it another node (same machine)
   chatbot status                          see what runs
+  chatbot doctor                          what is wrong?
   chatbot replay support LOG              what would it have said?
   chatbot flow check myflow.yaml          is it right?
 
@@ -56,7 +58,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, replay, dffml):
+for command in (run, node, flow, status, doctor, replay, dffml):
     cli.add_command(command)
 
 

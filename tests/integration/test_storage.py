@@ -39,6 +39,7 @@ from tests.integration.test_nodes import serving
 from tests.servers.irc import free_port
 from tests.servers.processes import until
 
+Server = asyncio.subprocess.Process
 IN, OUT = subjects.in_stream("test"), subjects.out_stream("test")
 
 
@@ -278,8 +279,11 @@ async def test_a_full_stream_makes_listeners_wait_and_loses_nothing(broker: Brok
 
 
 @contextlib.asynccontextmanager
-async def cluster(folder: Path, size: int = 3) -> AsyncIterator[list[str]]:
-    """Run a cluster of real servers; yields their addresses, without waiting for a leader."""
+async def cluster(folder: Path, size: int = 3) -> AsyncIterator[tuple[list[str], list[Server]]]:
+    """Run a cluster of real servers, `n0` and so on; yields their addresses, and the servers.
+
+    It does not wait for a leader.
+    """
     ports = [(free_port(), free_port()) for _ in range(size)]
     routes = ",".join(f"nats://127.0.0.1:{route}" for _, route in ports)
     running = []
@@ -294,7 +298,7 @@ async def cluster(folder: Path, size: int = 3) -> AsyncIterator[list[str]]:
             )
         )
     try:
-        yield [f"nats://127.0.0.1:{port}" for port, _ in ports]
+        yield [f"nats://127.0.0.1:{port}" for port, _ in ports], running
     finally:
         for each in running:
             with contextlib.suppress(ProcessLookupError):
@@ -322,7 +326,7 @@ async def _ignore(_: Exception) -> None:
 
 
 async def test_on_a_cluster_there_are_three_copies_of_everything(tmp_path: Path) -> None:
-    async with cluster(tmp_path) as urls, asyncio.timeout(60):
+    async with cluster(tmp_path) as (urls, _), asyncio.timeout(60):
         await have_a_leader(urls)
         async with connect(",".join(urls), name="test") as broker:
             await ensure(broker, Storage())
