@@ -21,6 +21,9 @@ OLDER = 10 * MINUTE
 TOO_OLD = "too old"
 """What the outcome of such a message says."""
 
+ONLY_RECORD = "ask nothing, only record"
+"""Another way to say `record`."""
+
 _OLDER_THAN = ("older", "than")
 _FORM = "answer, skip older than 10m, or record older than 10m"
 
@@ -40,9 +43,9 @@ class Backlog:
     def parse(cls, text: str) -> Backlog:
         """Read `answer`, `skip [older than DURATION]` or `record [older than DURATION]`.
 
-        Raises `UsageError` for anything else.
+        Without a duration it is `OLDER`. Raises `UsageError` for anything else.
         """
-        policy, *rest = text.split() or [""]
+        policy, *rest = text.replace(ONLY_RECORD, RECORD, 1).split() or [""]
         if policy not in POLICIES:
             raise UsageError(f"{text!r} does not say what to do with old messages", hint=_FORM)
         if not rest:

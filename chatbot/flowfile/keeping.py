@@ -29,7 +29,7 @@ def read_backlog(node: Node | None, report: Report) -> Backlog:
         hint = f"for example {Backlog()}"
         report.add(node.mark, f"`backlog` must be a text, not {node.kind}", hint)
         return Backlog()
-    word = node.value.partition(" ")[0]
+    word = node.value.replace(backlog.ONLY_RECORD, backlog.RECORD, 1).partition(" ")[0]
     if word not in backlog.POLICIES:
         hint = suggest(word, backlog.POLICIES)
         report.add(node.mark, f"`backlog`: there is no `{word}`", hint)
