@@ -180,7 +180,7 @@ def _of_other_formats(kept: Kept) -> Iterator[Finding]:
     newer = [name_of(info) for info in kept.streams if format_of(info.config) > FORMAT]
     if older:
         what = f"set up by an older chatbot: {', '.join(older)}"
-        yield Finding(WARNING, what, _START)
+        yield Finding(WARNING, what, f"upgrade what is older, then {_START}")
     if newer:
         what = f"set up by a newer chatbot, and left alone by this one: {', '.join(newer)}"
         yield Finding(WARNING, what, "upgrade chatbot here")
