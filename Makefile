@@ -14,7 +14,7 @@ TORCH_INDEX ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	-c deploy/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test check bench debian clean help
+.PHONY: run test check bench overload debian clean help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -34,6 +34,9 @@ check: $(VENV)/.check ## lint, types, import rules
 
 bench: $(VENV)/.test ## measure, beside what people would use instead (ARGS='--only w1,w4')
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+overload: $(VENV)/.test ## see what a burst of 100,000 messages does (ARGS='--count 20000')
+	@$(BIN)/python -m tests.benchmarks.overload $(ARGS)
 
 debian: ## install the IRC server and client that the tests use
 	@for program in ngircd ii; do command -v $$program >/dev/null || missing=yes; done; \

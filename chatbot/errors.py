@@ -6,6 +6,7 @@
     ├── BrokerError               NATS
     │   ├── ConnectError          no server there, or it does not let us in        (exit 2)
     │   ├── ServerError           the embedded server cannot start                 (exit 2)
+    │   ├── StorageError          NATS cannot keep what a flow asks it to keep         (exit 2)
     │   ├── LockLostError         a lock may have been another's while we had it
     │   └── AlreadyPublished      the stream has this id already: the first one stands
     ├── OperationError            an operation cannot be had or configured         (exit 2)
@@ -66,6 +67,12 @@ class ConnectError(BrokerError):
 
 class ServerError(BrokerError):
     """The embedded NATS server cannot be started."""
+
+    exit_code = 2
+
+
+class StorageError(BrokerError):
+    """NATS cannot keep what a flow's `storage` section asks it to keep."""
 
     exit_code = 2
 

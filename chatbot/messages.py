@@ -58,6 +58,14 @@ class ChatMessage(Record, frozen=True):
     nick: str = ""
 
 
+RETRY = "~retry-"
+
+
+def is_retry(message_id: str) -> bool:
+    """Whether the message is one that failed, and is tried again: `<id>~retry-<number>`."""
+    return RETRY in message_id
+
+
 class Reply(Record, frozen=True):
     """One thing to say in the room that the message came from; `notice` where there is one."""
 
@@ -69,7 +77,8 @@ class Outcome(Record, frozen=True):
     """All that a flow decided for one message: at most one of these per message id, ever.
 
     `replies` is empty where the bot stays silent; `understood` is what the flow shows of the
-    message, by name (`label`, `score`); `error` says in general terms what failed.
+    message, by name (`label`, `score`); `error` says in general terms what failed,
+    `skipped` why nothing is said where the flow's `backlog` wants it so ("too old").
     """
 
     id: str
@@ -79,6 +88,7 @@ class Outcome(Record, frozen=True):
     replies: tuple[Reply, ...] = ()
     understood: dict[str, Any] = {}
     error: str = ""
+    skipped: str = ""
 
 
 class Call(Record, frozen=True, array_like=True):
@@ -242,7 +252,10 @@ class OperationStats(Record, frozen=True):
 
 
 class NodeRecord(Record, frozen=True, omit_defaults=False):
-    """A node's announcement; it expires unless it is renewed."""
+    """A node's announcement; it expires unless it is renewed.
+
+    `time` is when it was made, by the clock there.
+    """
 
     id: str
     host: str
@@ -253,12 +266,15 @@ class NodeRecord(Record, frozen=True, omit_defaults=False):
     operations: dict[str, OperationStats] = {}
     protocol: int = PROTOCOL
     labels: list[str] = []
+    time: datetime | None = None
 
 
 class PrimaryRecord(Record, frozen=True, omit_defaults=False):
     """A primary's announcement; it expires unless it is renewed.
 
-    `dropped` counts the results that came for no call of its own; `revision` is the flow's.
+    `dropped` counts the results that came for no call of its own, `skipped` the messages (of
+    those that are `done`) that were too old to be answered; `time` is when it was made, by the
+    clock there. `revision` is the flow's.
     """
 
     id: str
@@ -273,6 +289,8 @@ class PrimaryRecord(Record, frozen=True, omit_defaults=False):
     listeners: list[str] = []
     protocol: int = PROTOCOL
     dropped: int = 0
+    skipped: int = 0
+    time: datetime | None = None
     revision: str = ""
 
 

@@ -21,6 +21,16 @@ def nats_url() -> str | None:
 def data_folder(given: Path | None = None) -> Path:
     """Return the folder for what outlives the process, made readable by its owner alone.
 
+    It is the one of `data_path`.
+    """
+    folder = data_path(given)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def data_path(given: Path | None = None) -> Path:
+    """Return where the folder for what outlives the process is, or would be made.
+
     `given` (from `--data`) comes first, then `CHATBOT_DATA`, then the user's data folder.
     """
     if given is None:
@@ -31,9 +41,7 @@ def data_folder(given: Path | None = None) -> Path:
             import platformdirs
 
             given = Path(platformdirs.user_data_dir("chatbot", appauthor=False))
-    folder = given.expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
+    return given.expanduser().resolve()
 
 
 def cache_folder() -> Path:

@@ -16,20 +16,22 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import nats.errors
 from nats.aio.msg import Msg
-from nats.js.api import KeyValueConfig
+from nats.js.api import DiscardPolicy, RawStreamMsg, StorageType, StreamConfig
 from nats.js.errors import (
     APIError,
     BucketNotFoundError,
     KeyDeletedError,
     KeyNotFoundError,
     KeyWrongLastSequenceError,
+    NotFoundError,
 )
-from nats.js.kv import KeyValue
+from nats.js.kv import KV_OP, KeyValue
 
-from chatbot.broker import subjects
+from chatbot.broker import clock, migration, subjects
 from chatbot.broker.connection import Broker
 
 FLOW_KEPT = 60.0
@@ -58,6 +60,15 @@ class Entry:
 
     value: bytes
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A key's value, when it was `stored` by the server's clock, and its `age` in seconds."""
+
+    value: bytes
+    stored: datetime
+    age: float
 
 
 class Bucket:
@@ -108,10 +119,31 @@ class Bucket:
 
     async def all(self) -> dict[str, bytes]:
         """Return every key with its value."""
-        info = await self._broker.js.stream_info(self._stream, subjects_filter=">")
-        keys = [subject.removeprefix(self._prefix) for subject in info.state.subjects or {}]
+        keys = await self._keys()
         entries = await asyncio.gather(*(self.get(key) for key in keys))
         return {key: entry.value for key, entry in zip(keys, entries, strict=True) if entry}
+
+    async def dated(self) -> dict[str, Dated]:
+        """Return every key with its value and how old that is, whatever our clock says."""
+        keys = await self._keys()
+        servers = await clock.of_server(self._broker, self._stream)
+        found = await asyncio.gather(*(self._stored(key) for key in keys))
+        return {
+            key: Dated(each.data or b"", each.time, servers.age(each.time))
+            for key, each in zip(keys, found, strict=True)
+            if each is not None and each.time is not None
+        }
+
+    async def _keys(self) -> list[str]:
+        info = await self._broker.js.stream_info(self._stream, subjects_filter=">")
+        return [subject.removeprefix(self._prefix) for subject in info.state.subjects or {}]
+
+    async def _stored(self, key: str) -> RawStreamMsg | None:
+        try:
+            found = await self._broker.js.get_last_msg(self._stream, self._prefix + key)
+        except NotFoundError:  # it has expired in this moment
+            return None
+        return None if KV_OP in (found.headers or {}) else found
 
     @asynccontextmanager
     async def watch(self, change: Change, keys: str = ">") -> AsyncIterator[None]:
@@ -132,15 +164,31 @@ class Bucket:
                 await sub.unsubscribe()
 
 
+def stream(name: str) -> StreamConfig:
+    """Return the stream that is behind one of the buckets above (NATS ADR-8)."""
+    return StreamConfig(
+        name=f"KV_{name}",
+        subjects=[f"$KV.{name}.>"],
+        max_age=_TTL[name],
+        max_msgs_per_subject=1,
+        discard=DiscardPolicy.NEW,
+        storage=StorageType.FILE,
+        duplicate_window=_TTL[name],
+        allow_rollup_hdrs=True,
+        allow_msg_ttl=True,
+        deny_delete=True,
+    )
+
+
 async def open_bucket(broker: Broker, name: str) -> Bucket:
-    """Open one of the buckets above, made if need be."""
+    """Open one of the buckets above; it is made, or brought to its settings, if need be."""
+    await migration.ensure(broker, [stream(name)])
+    return Bucket(broker, name, await broker.js.key_value(name))
+
+
+async def find_bucket(broker: Broker, name: str) -> Bucket | None:
+    """Open one of the buckets above as it is; `None` where there is none."""
     try:
-        kv = await broker.js.key_value(name)
+        return Bucket(broker, name, await broker.js.key_value(name))
     except BucketNotFoundError:
-        try:
-            kv = await broker.js.create_key_value(
-                KeyValueConfig(bucket=name, history=1, ttl=_TTL[name], replicas=broker.replicas)
-            )
-        except APIError:  # made by another in this moment
-            kv = await broker.js.key_value(name)
-    return Bucket(broker, name, kv)
+        return None

@@ -112,7 +112,8 @@ class Broker:
         """Called when a connection that was lost is there again."""
         self.closed: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
         """Fails, with `ConnectError`, when the connection is gone for good."""
-        self.replicas = 1
+        self.replicas = 0
+        """Copies of each stream; 0 is three on a cluster that has so many servers, else one."""
 
     async def publish(self, subject: str, data: bytes) -> None:
         """Store `data` under `subject`; see `Publisher.publish`."""
@@ -171,6 +172,26 @@ class Broker:
             return (await self.nc.request(subject, data, timeout=seconds)).data
         except NoRespondersError:
             return None
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the server is one of a cluster."""
+        return bool(self.nc._server_info.get("cluster"))
+
+    @property
+    def servers(self) -> int:
+        """How many servers of the cluster are known to be there, at the most; 1 without one.
+
+        A server that clients may reach at several addresses counts once for each.
+        """
+        urls = self.nc._server_info.get("connect_urls") or ()
+        return max(1, len(set(urls))) if self.clustered else 1
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The server's version: major, minor."""
+        told = self.nc.connected_server_version
+        return told.major, told.minor
 
     @property
     def max_payload(self) -> int:
@@ -290,7 +311,8 @@ async def _check_jetstream(broker: Broker) -> None:
     except (ServiceUnavailableError, NoRespondersError) as error:
         raise ConnectError(
             f"the NATS server at {broker.address} has no JetStream",
-            hint="switch it on: `jetstream {}` in its configuration, or nats-server -js",
+            hint="switch it on: `jetstream {}` in its configuration, or nats-server -js; in a "
+            "cluster, most of its servers must run",
         ) from error
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 
-from nats.js.api import ObjectStoreConfig
-from nats.js.errors import APIError, BucketNotFoundError, ObjectNotFoundError
+from nats.js.api import StreamConfig
+from nats.js.errors import ObjectNotFoundError
 from nats.js.object_store import ObjectStore
 
-from chatbot.broker import subjects
+from chatbot.broker import migration, subjects
 from chatbot.broker.connection import Broker
+from chatbot.broker.objects import object_stream
 from chatbot.errors import BrokerError
 from chatbot.messages import digest
 
@@ -44,13 +45,11 @@ async def get(broker: Broker, name: str) -> bytes:
     return content
 
 
+def stream() -> StreamConfig:
+    """Return the stream that is behind the object store of files."""
+    return object_stream(subjects.FILES)
+
+
 async def _open(broker: Broker) -> ObjectStore:
-    try:
-        return await broker.js.object_store(subjects.FILES)
-    except BucketNotFoundError:
-        try:
-            return await broker.js.create_object_store(
-                subjects.FILES, ObjectStoreConfig(replicas=broker.replicas)
-            )
-        except APIError:
-            return await broker.js.object_store(subjects.FILES)
+    await migration.ensure(broker, [stream()])
+    return await broker.js.object_store(subjects.FILES)

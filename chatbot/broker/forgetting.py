@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from chatbot.broker import letters, stored, subjects
+from chatbot.broker import gauge, letters, stored, subjects
 from chatbot.broker.connection import Broker
 from chatbot.broker.stored import Stored
 from chatbot.broker.subjects import Lane
@@ -84,8 +84,9 @@ async def said_by(
 
 async def flows(broker: Broker) -> list[str]:
     """Return the flows of which anything is kept."""
+    names = [str(stream.config.name) for stream in await gauge.all_streams(broker)]
     prefix = subjects.IN_PREFIX
-    return [name.removeprefix(prefix) for name in await stored.streams(broker, prefix)]
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
 
 async def _silence(broker: Broker, said: Said) -> None:

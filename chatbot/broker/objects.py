@@ -17,15 +17,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import nats.errors
-from nats.js.api import ObjectInfo, ObjectStoreConfig
-from nats.js.errors import (
-    APIError,
-    BucketNotFoundError,
-    ObjectNotFoundError,
-    ServiceUnavailableError,
-)
+from nats.js.api import DiscardPolicy, ObjectInfo, StorageType, StreamConfig
+from nats.js.errors import APIError, ObjectNotFoundError, ServiceUnavailableError
 
-from chatbot.broker import subjects
+from chatbot.broker import migration, subjects
 from chatbot.broker.connection import Broker
 from chatbot.broker.streams import WORK_KEPT
 from chatbot.errors import BrokerError
@@ -167,16 +162,25 @@ class LargeValues:
             pause = min(pause * 2, 2.0)
 
 
+def object_stream(bucket: str, description: str = "", kept: float = 0.0) -> StreamConfig:
+    """Return the stream that is behind an object store (NATS ADR-20)."""
+    return StreamConfig(
+        name=f"OBJ_{bucket}",
+        description=description or None,
+        subjects=[f"$O.{bucket}.C.>", f"$O.{bucket}.M.>"],
+        max_age=kept,
+        discard=DiscardPolicy.NEW,
+        storage=StorageType.FILE,
+        allow_rollup_hdrs=True,
+        allow_direct=True,
+    )
+
+
+def stream() -> StreamConfig:
+    """Return the stream that is behind the object store of large values."""
+    return object_stream(subjects.VALUES, "large values of contexts that run", KEPT)
+
+
 async def _open(broker: Broker) -> Any:
-    try:
-        return await broker.js.object_store(subjects.VALUES)
-    except BucketNotFoundError:
-        settings = ObjectStoreConfig(
-            description="large values of contexts that run",
-            ttl=int(KEPT),
-            replicas=broker.replicas,
-        )
-        try:
-            return await broker.js.create_object_store(subjects.VALUES, settings)
-        except APIError:  # made by another in this moment
-            return await broker.js.object_store(subjects.VALUES)
+    await migration.ensure(broker, [stream()])
+    return await broker.js.object_store(subjects.VALUES)

@@ -63,16 +63,6 @@ async def count(broker: Broker, stream: str) -> int:
         return 0
 
 
-async def streams(broker: Broker, prefix: str) -> list[str]:
-    """Return the names of the streams that begin with `prefix`, sorted."""
-    found: list[str] = []
-    seen = 0
-    while page := await broker.js.streams_info(offset=seen):
-        seen += len(page)
-        found += [info.config.name or "" for info in page]
-    return sorted(name for name in found if name.startswith(prefix))
-
-
 async def sequence_of(broker: Broker, stream: str, subject: str) -> int | None:
     """Return where the last message of a subject lies; `None` where there is none."""
     try:

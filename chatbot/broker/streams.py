@@ -19,24 +19,21 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import NotFoundError
 
-from chatbot.broker import subjects
+from chatbot.broker import migration, subjects
 from chatbot.broker.subjects import Lane
+from chatbot.storage import Storage
+from chatbot.units import HOUR
 
 if TYPE_CHECKING:
     from chatbot.broker.connection import Broker
 
 log = logging.getLogger(__name__)
 
-HOUR = 3600.0
-DAY = 24 * HOUR
-
-IN_KEPT = 7 * DAY
-OUT_KEPT = 14 * DAY
+DEFAULT = Storage()
 WORK_KEPT = 1 * HOUR
 DONE_KEPT = 10 * 60.0
-DEAD_KEPT = 30 * DAY
 
 IN_ACK_WAIT = 8.0
 """Seconds until a killed primary's messages are another's; renewed while it lives."""
@@ -52,12 +49,19 @@ IN_PENDING = {Lane.PEOPLE: 2048, Lane.BULK: 2048}
 AGAIN = 0.5
 """Seconds until the server is asked again, where it did not answer."""
 
-STREAM_NAME_IN_USE = 10058
 MIB = 1024 * 1024
+FLOW = "chatbot-flow"
+STORAGE = "chatbot-storage"
+"""What the streams of a flow say of themselves: whose they are, and what its file asked for."""
 
 
-def account_streams() -> list[StreamConfig]:
-    """Return the streams that all flows of an account share."""
+def account_streams(flow: str = "", storage: Storage = DEFAULT) -> list[StreamConfig]:
+    """Return the streams that all flows of an account share.
+
+    A `flow` says with its `storage` how long it wants dead letters kept. The longest that any
+    flow wants is what all get, and so are the replicas the most.
+    """
+    asked = {dead_wish(flow): str(int(storage.dead))} if flow else None
     return [
         StreamConfig(
             name=subjects.WORK,
@@ -65,6 +69,7 @@ def account_streams() -> list[StreamConfig]:
             retention=RetentionPolicy.WORK_QUEUE,
             max_age=WORK_KEPT,
             storage=StorageType.FILE,
+            num_replicas=storage.replicas or None,
         ),
         StreamConfig(
             name=subjects.DONE,
@@ -72,37 +77,51 @@ def account_streams() -> list[StreamConfig]:
             retention=RetentionPolicy.INTEREST,
             max_age=DONE_KEPT,
             storage=StorageType.FILE,
+            num_replicas=storage.replicas or None,
         ),
         StreamConfig(
             name=subjects.DEAD,
             subjects=["chatbot.dead.*"],
             retention=RetentionPolicy.LIMITS,
-            max_age=DEAD_KEPT,
+            max_age=storage.dead,
             max_bytes=256 * MIB,
             storage=StorageType.FILE,
+            metadata=asked,
+            num_replicas=storage.replicas or None,
         ),
     ]
 
 
-def flow_streams(flow: str) -> list[StreamConfig]:
+def flow_streams(flow: str, storage: Storage = DEFAULT) -> list[StreamConfig]:
     """Return the streams of one flow: what was heard, and what was decided."""
+    heard, decided = subjects.in_stream(flow), subjects.out_stream(flow)
     return [
-        _once_per_subject(subjects.in_stream(flow), subjects.in_filter(flow), IN_KEPT),
-        _once_per_subject(subjects.out_stream(flow), subjects.out_filter(flow), OUT_KEPT),
+        _once_per_subject(heard, subjects.in_filter(flow), storage.keep, flow, storage),
+        _once_per_subject(decided, subjects.out_filter(flow), storage.outcomes, flow, storage),
     ]
 
 
-def _once_per_subject(name: str, subject: str, kept: float) -> StreamConfig:
+def dead_wish(flow: str) -> str:
+    """Return under what the stream of dead letters says how many seconds `flow` wants them."""
+    return f"{migration.WISH}{subjects.token(flow)}"
+
+
+def _once_per_subject(
+    name: str, subject: str, kept: float, flow: str, storage: Storage
+) -> StreamConfig:
     return StreamConfig(
         name=name,
         subjects=[subject],
         retention=RetentionPolicy.LIMITS,
         max_age=kept,
+        max_bytes=storage.size or None,
         max_msgs_per_subject=1,
         discard=DiscardPolicy.NEW,
         discard_new_per_subject=True,
         storage=StorageType.FILE,
         allow_direct=True,
+        num_replicas=storage.replicas or None,
+        metadata={FLOW: flow, STORAGE: storage.encode()},
     )
 
 
@@ -157,15 +176,12 @@ def out_consumer(
 
 
 async def ensure(broker: Broker, streams: list[StreamConfig]) -> None:
-    """Create the streams, or bring them to this configuration. Idempotent."""
-    for config in streams:
-        config.num_replicas = broker.replicas
-        try:
-            await broker.js.add_stream(config)
-        except APIError as error:
-            if error.err_code != STREAM_NAME_IN_USE:
-                raise
-            await broker.js.update_stream(config)
+    """Create the streams, or bring them to this configuration. Idempotent.
+
+    What is stored stays, and an operator's other settings do. Raises `StorageError` where the
+    server cannot keep it so.
+    """
+    await migration.ensure(broker, streams)
 
 
 async def last(broker: Broker, stream: str, subject: str) -> bytes | None:

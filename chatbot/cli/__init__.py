@@ -13,6 +13,7 @@ import click
 import chatbot
 from chatbot.cli.dead import dead
 from chatbot.cli.dffml import dffml
+from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
 from chatbot.cli.node import node
@@ -30,6 +31,7 @@ Examples:
       --set 'listeners.irc.channels=["#example"]'
   chatbot node run classify_text          give it another node (same machine)
   chatbot status                          see what runs
+  chatbot doctor                          what is wrong?
   chatbot replay support LOG              what would it have said?
   chatbot flow check myflow.yaml          is it right?
   chatbot flow apply myflow.yaml          have the bots that run take it up
@@ -60,7 +62,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, dead, replay, forget, dffml):
+for command in (run, node, flow, status, doctor, dead, replay, forget, dffml):
     cli.add_command(command)
 
 

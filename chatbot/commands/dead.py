@@ -29,9 +29,9 @@ from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
 from chatbot.commands.tally import printable
 from chatbot.errors import AlreadyPublished, BrokerError, UsageError
-from chatbot.messages import ChatMessage, DeadLetter, digest
+from chatbot.messages import RETRY, ChatMessage, DeadLetter, digest
 
-_RETRIED = re.compile(r"(?P<id>.+)~retry-(?P<number>\d+)", re.DOTALL)
+_RETRIED = re.compile(rf"(?P<id>.+){RETRY}(?P<number>\d+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def next_try(message: ChatMessage) -> ChatMessage:
     """Return `message` as it is tried once more: the same, under the next id."""
     known = _RETRIED.fullmatch(message.id)
     first, number = (known["id"], int(known["number"])) if known else (message.id, 0)
-    return msgspec.structs.replace(message, id=f"{first}~retry-{number + 1}")
+    return msgspec.structs.replace(message, id=f"{first}{RETRY}{number + 1}")
 
 
 @asynccontextmanager

@@ -97,7 +97,7 @@ class Revisions:
                     hint="start the bot anew to run another flow",
                 )
             put_in = self._prepare(flow)
-            if flow.revision != before.flow.revision:
+            if _behaviour(flow) != _behaviour(before.flow):
                 self._current = await self._start(flow, self._ready_soon)
                 self._retire(before)
             before_flow, before.flow = before.flow, flow
@@ -149,6 +149,10 @@ class Revisions:
             hint=hint,
             problems=problems,
         ).encode()
+
+
+def _behaviour(flow: Flow) -> tuple[object, ...]:
+    return flow.revision, flow.backlog, flow.storage
 
 
 class _Calls:

@@ -50,7 +50,7 @@ def existing(nats: str | None, data: Path | None) -> str:
     url = nats or settings.nats_url()
     if url is not None:
         return url
-    folder = settings.data_folder(data)
+    folder = settings.data_path(data)
     url = running(folder)
     if url is None:
         raise ConnectError(

@@ -13,7 +13,7 @@ import msgspec
 
 import chatbot
 from chatbot.broker import Broker, letters, subjects
-from chatbot.broker.buckets import open_bucket
+from chatbot.broker.buckets import find_bucket
 from chatbot.broker.gauge import Queue, queues
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
@@ -28,7 +28,7 @@ from chatbot.messages import (
     Stranger,
     announced,
 )
-from chatbot.nodes.roster import Roster
+from chatbot.nodes.roster import announcements
 from chatbot.nodes.shortage import start_commands
 from chatbot.nodes.strangers import remedy
 
@@ -58,22 +58,24 @@ async def status(nats: str | None, data: Path | None) -> Status:
     """
     async with connected(nats, data, "chatbot-status") as broker:
         try:
-            async with Roster.follow(broker, tell=lambda _: None) as roster:
-                flows, waiting, dead = await asyncio.gather(
-                    _flows(broker), queues(broker), letters.count(broker)
-                )
+            flows, roster, waiting, dead = await asyncio.gather(
+                flow_records(broker), announcements(broker), queues(broker), letters.count(broker)
+            )
         except broker.errors as error:
             raise BrokerError(
                 f"the NATS server at {broker.address} does not tell ({type(error).__name__})",
                 hint="does it run with JetStream (nats-server -js)?",
             ) from error
+    there = [each.record for each in roster]
+    primaries = [each for each in there if isinstance(each, PrimaryRecord)]
+    nodes = [each for each in there if isinstance(each, NodeRecord)]
     return Status(
         server=broker.address,
         flows=[each for each in flows if isinstance(each, FlowRecord)],
-        primaries=sorted(roster.primaries, key=lambda record: (record.flow, record.started)),
-        nodes=sorted(roster.nodes, key=lambda record: record.started),
+        primaries=sorted(primaries, key=lambda record: (record.flow, record.started)),
+        nodes=sorted(nodes, key=lambda record: record.started),
         queues=waiting,
-        strangers=[*roster.strangers, *(each for each in flows if isinstance(each, Stranger))],
+        strangers=[each for each in [*there, *flows] if isinstance(each, Stranger)],
         dead=dead,
     )
 
@@ -99,9 +101,11 @@ def show(seen: Status, screen: Screen) -> None:
         screen.out.print(f"\n{count}: see them with `chatbot dead list`", style="yellow")
 
 
-async def _flows(broker: Broker) -> list[FlowRecord | Stranger]:
+async def flow_records(broker: Broker) -> list[FlowRecord | Stranger]:
     """Return each flow, once for each revision, and those of another protocol."""
-    bucket = await open_bucket(broker, subjects.FLOWS)
+    bucket = await find_bucket(broker, subjects.FLOWS)
+    if bucket is None:
+        return []
     found: dict[tuple[str, str], FlowRecord | Stranger] = {}
     for key, value in (await bucket.all()).items():
         record = announced(FlowRecord, "flow", key, value)
@@ -146,6 +150,7 @@ def _flows_table(seen: Status, screen: Screen) -> None:
 
 
 def _primaries_table(seen: Status, screen: Screen) -> None:
+    skipping = any(each.skipped for each in seen.primaries)
     rows = [
         [
             each.flow,
@@ -154,12 +159,14 @@ def _primaries_table(seen: Status, screen: Screen) -> None:
             str(each.contexts),
             str(each.done),
             f"{each.rate:.1f}",
+            *([str(each.skipped)] if skipping else []),
             str(each.dropped),
         ]
         for each in seen.primaries
     ]
-    columns = ["flow", "where", "since", "in flight", "done", "per s", "dropped"]
-    _table(screen, "Primaries", columns, rows, figures=5)
+    columns = ["flow", "where", "since", "in flight", "done", "per s"]
+    columns += [*(["skipped"] if skipping else []), "dropped"]
+    _table(screen, "Primaries", columns, rows, figures=5 + skipping)
     rows = [
         [each.flow, listener, f"{each.host}:{each.pid}"]
         for each in seen.primaries
@@ -224,13 +231,15 @@ def _queues_table(seen: Status, screen: Screen) -> None:
         idle = not queue.waiting and not queue.in_progress
         if queue.queue == "WORK" and taker == queue.consumer != "-" and idle:
             continue  # a former revision's
-        figures = [str(queue.waiting), str(queue.in_progress), str(queue.stored)]
+        oldest = "-" if queue.oldest is None else _span(queue.oldest)
+        figures = [str(queue.waiting), str(queue.in_progress), oldest, str(queue.stored)]
         rows.append([queue.queue, taker, *figures])
-    columns = ["queue", "taken by", "waiting", "in progress", "stored"]
-    _table(screen, "Queues", columns, rows, figures=3)
+    columns = ["queue", "taken by", "waiting", "in progress", "oldest", "stored"]
+    _table(screen, "Queues", columns, rows, figures=4)
     if rows:
         screen.out.print(
             "waiting: the lag, nobody has taken it; in progress: taken, not yet done;\n"
+            "oldest: how long the oldest of these is there;\n"
             "stored: kept by the stream (IN and OUT keep what is done, to do it once only)",
             style="dim",
         )
@@ -268,7 +277,11 @@ def _printable(text: str) -> str:
 
 
 def _since(started: datetime) -> str:
-    seconds = max(0, int((datetime.now(UTC) - started).total_seconds()))
+    return _span((datetime.now(UTC) - started).total_seconds())
+
+
+def _span(length: float) -> str:
+    seconds = max(0, int(length))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size} {unit}"

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chatbot.backlog import Backlog
 from chatbot.labels import Placement
+from chatbot.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,8 @@ class Flow:
     `dataflow.configs[instance].dataflow`; there instances have their own names, while
     `instances` lists all by their paths. `outputs` maps what the flow shows of a message to
     where it comes from. `revision` is equal for equal behaviour: it covers the operations,
-    their configuration and the content of their files, but no listener. `sources` are the files
-    that it was made of: itself, its subflows, and the files that they name.
+    their configuration and the content of their files, but no listener, `backlog` or `storage`.
+    `sources` are the files that it was made of: itself, its subflows, and the files that they name.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Flow:
     dataflow: Any
     outputs: dict[str, str]
     instances: dict[str, Instance]
+    backlog: Backlog = field(default_factory=Backlog)
+    storage: Storage = field(default_factory=Storage)
     sources: frozenset[Path] = frozenset()
 
 

@@ -5,14 +5,17 @@ Importing this is cheap: YAML and DFFML are imported when a flow is loaded, mode
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from chatbot import settings
 from chatbot.errors import FlowError
 from chatbot.flowfile.assembly import Assembled, Assembler
 from chatbot.flowfile.catalog import LISTENERS, OPERATIONS, Catalog
 from chatbot.flowfile.flow import Flow, ListenerSection
+from chatbot.flowfile.keeping import read_backlog, read_storage
 from chatbot.flowfile.networks import Networks
 from chatbot.flowfile.overrides import parse_all
 from chatbot.flowfile.problems import Report
@@ -43,11 +46,14 @@ def load(
     listeners: dict[str, ListenerSection] = {}
     if path is not None:
         assembled = Assembler(Catalog(OPERATIONS), report).flow(path, parsed)
+    kept: dict[str, Any] = {}
     if assembled is not None:
+        kept["backlog"] = read_backlog(assembled.file.backlog, report)
+        kept["storage"] = read_storage(assembled.file.storage, report)
         listeners = _listeners(assembled.file, environment, report)
     if report or assembled is None:
         raise FlowError(report.problems())
-    return _flow(assembled, listeners)
+    return dataclasses.replace(_flow(assembled, listeners), **kept)
 
 
 def _listeners(

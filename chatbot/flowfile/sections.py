@@ -37,7 +37,7 @@ PRIMITIVES = {
 }
 """The types that a subflow's inputs may have, and DFFML's words for them."""
 
-_FLOW_KEYS = ("version", "name", "listeners", "operations", "outputs")
+_FLOW_KEYS = ("version", "name", "listeners", "backlog", "storage", "operations", "outputs")
 _SUBFLOW_KEYS = ("version", "name", "inputs", "operations", "outputs")
 _OPERATION_KEYS = (
     *("run", "when", "inputs", "config", "on", "retry", "batch", "concurrency"),
@@ -105,6 +105,8 @@ class FlowFile:
     operations: dict[str, Section]
     outputs: dict[str, Source]
     inputs: dict[str, str]
+    backlog: Node | None = None
+    storage: Node | None = None
 
 
 def read_sections(tree: Node, path: Path, report: Report, *, subflow: bool) -> FlowFile:
@@ -157,6 +159,8 @@ class _Sections:
             operations=self._operations(entries.get("operations"), tree.mark),
             outputs=self._outputs(entries.get("outputs"), tree.mark),
             inputs=self._inputs(entries.get("inputs"), tree.mark),
+            backlog=entries.get("backlog"),
+            storage=entries.get("storage"),
         )
 
     def _check_kind(self, tree: Node) -> None:

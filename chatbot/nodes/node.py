@@ -128,6 +128,7 @@ class Node:
             offers=sorted(self._names),
             operations={worker.record.key: worker.stats() for worker in self._workers.values()},
             labels=list(self.labels),
+            time=datetime.now(UTC),
         )
 
     @asynccontextmanager

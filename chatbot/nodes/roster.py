@@ -1,7 +1,8 @@
 """Who is there: what nodes and primaries announce, and how others see it.
 
 The rule that it guards: an announcement expires by itself. A process that was killed is gone
-from the roster within `EXPIRY` seconds, by the reader's own clock.
+from the roster `EXPIRY` seconds after it last spoke, for a reader who comes later, too; no two
+machines' clocks are compared.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from chatbot.broker import Broker, subjects
-from chatbot.broker.buckets import Bucket, open_bucket
+from chatbot.broker.buckets import Bucket, find_bucket, open_bucket
 from chatbot.errors import BrokerError
 from chatbot.messages import NodeRecord, PrimaryRecord, Record, Stranger, announced
 from chatbot.nodes.strangers import Strangers
@@ -67,6 +70,29 @@ async def _renew(
             log.warning("cannot announce %s: %s", key, error)
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a process announced, when the server `stored` it, and how many seconds ago."""
+
+    key: str
+    record: Record
+    stored: datetime
+    age: float
+
+
+async def announcements(broker: Broker) -> list[Announced]:
+    """Return what is announced now, and has not expired. Makes nothing where nobody ever was."""
+    bucket = await find_bucket(broker, subjects.ROSTER)
+    return [each for each in await _read(bucket) if each.age < EXPIRY] if bucket else []
+
+
+async def _read(bucket: Bucket) -> list[Announced]:
+    return [
+        Announced(key, _decode(key, each.value), each.stored, each.age)
+        for key, each in (await bucket.dated()).items()
+    ]
+
+
 class Roster:
     """Which nodes and primaries there are, as last announced. Made by `follow`."""
 
@@ -88,8 +114,9 @@ class Roster:
         roster = cls(tell or Strangers().tell)
         bucket = await open_bucket(broker, subjects.ROSTER)
         async with bucket.watch(roster._change):
-            for key, value in (await bucket.all()).items():
-                roster._change(key, value)
+            for each in await _read(bucket):
+                if each.key not in roster._seen:  # nobody was quicker to tell us
+                    roster._add(each.key, each.record, each.age)
             yield roster
 
     @property
@@ -128,13 +155,24 @@ class Roster:
 
     def _change(self, key: str, value: bytes) -> None:
         if value:
-            record = _decode(key, value)
-            if isinstance(record, Stranger):
-                self._tell(record)
-            self._seen[key] = (time.monotonic(), record)
+            self._add(key, _decode(key, value))
         else:
             self._seen.pop(key, None)
         self.changed.set()
+
+    def _add(self, key: str, record: Record, age: float = 0.0) -> None:
+        if age >= EXPIRY:
+            return
+        if isinstance(record, Stranger):
+            self._tell(record)
+        if key not in self._seen:
+            self._forget_the_expired()
+        self._seen[key] = (time.monotonic() - age, record)
+
+    def _forget_the_expired(self) -> None:
+        oldest = time.monotonic() - EXPIRY
+        for key in [key for key, (seen, _) in self._seen.items() if seen < oldest]:
+            del self._seen[key]
 
 
 def _decode(key: str, value: bytes) -> Record:

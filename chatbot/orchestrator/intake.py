@@ -25,6 +25,7 @@ from dffml.df.base import OperationException, StringInputSetContext
 from dffml.df.types import DataFlow, Definition
 
 import chatbot
+from chatbot.backlog import ANSWER, TOO_OLD, Backlog
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished, RemoteError
@@ -34,6 +35,7 @@ from chatbot.messages import (
     Outcome,
     PrimaryRecord,
     Reply,
+    is_retry,
 )
 from chatbot.nodes.attempts import MOST
 from chatbot.nodes.limits import GRACE
@@ -66,6 +68,7 @@ DEADLINE = 120.0
 """Seconds, at least, after which a context is given up and its message handed back."""
 
 DRAIN = 5.0
+ANSWER_ALL = Backlog(ANSWER)
 PREFIX = "message."
 
 
@@ -78,6 +81,8 @@ class Running:
     lane: Lane
     started: float
     context: Context | None = None
+    old: bool = False
+    """It is not to be answered any more."""
 
 
 class Intake:
@@ -90,12 +95,14 @@ class Intake:
         octx: NatsOrchestratorContext,
         roster: Roster,
         listeners: Callable[[], list[str]],
+        backlog: Backlog,
     ) -> None:
         self._broker = broker
         self._orchestrator = orchestrator
         self._octx = octx
         self._roster = roster
         self._listeners = listeners
+        self._backlog = backlog
         self.flow = orchestrator.flow
         self.grace = DRAIN
         """Seconds, at its end, for what runs."""
@@ -104,6 +111,7 @@ class Intake:
         self._running: dict[str, Running] = {}
         self._started = datetime.now(UTC)
         self._done = 0
+        self._skipped = 0
         self._looked, self._lacking = 0.0, False
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
         self._idle = asyncio.Event()
@@ -119,12 +127,14 @@ class Intake:
         roster: Roster,
         *,
         listeners: Callable[[], list[str]] = list,
+        backlog: Backlog = ANSWER_ALL,
     ) -> AsyncIterator[Intake]:
         """Take messages for the block's duration; at its end finish what runs, briefly.
 
-        What does not finish in `grace` seconds is handed back and runs elsewhere, or later.
+        What is old when its turn comes is dealt with as `backlog` says. What does not finish in
+        `grace` seconds is handed back and runs elsewhere, or later.
         """
-        intake = cls(broker, orchestrator, octx, roster, listeners)
+        intake = cls(broker, orchestrator, octx, roster, listeners, backlog)
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(
                 announce(broker, f"primary.{orchestrator.id}", intake.record)
@@ -188,6 +198,8 @@ class Intake:
             listeners=self._listeners(),
             dropped=self._orchestrator.dispatcher.dropped,
             revision=self._orchestrator.revision,
+            skipped=self._skipped,
+            time=datetime.now(UTC),
         )
 
     def _receive(self, lane: Lane, taken: Taken) -> None:
@@ -200,10 +212,16 @@ class Intake:
         known = self._running.get(message.id)
         if known is not None:
             known.taken = taken  # delivered again while it runs: settle this delivery
+        elif not self._backlog.runs and self._is_old(message):
+            self._skip(lane, taken, message)
         elif len(self._running) >= PARKED and self._lacks_a_node():
             self._spawn(taken.nak(HANDED_BACK))
         else:
             self._start(lane, taken, message)
+
+    def _is_old(self, message: ChatMessage) -> bool:
+        """Whether it is not to be answered any more; who has one tried again wants an answer."""
+        return self._backlog.is_old(message.time) and not is_retry(message.id)
 
     def _lacks_a_node(self) -> bool:
         """Whether an operation has no node; asked at each message, looked up now and then."""
@@ -212,9 +230,19 @@ class Intake:
             self._looked, self._lacking = now, bool(self.missing)
         return self._lacking
 
-    def _start(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+    def _skip(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+        running = self._hold(lane, taken, message)
+        running.old = True
+        self._spawn(self._settle(running, {}, None))
+
+    def _hold(self, lane: Lane, taken: Taken, message: ChatMessage) -> Running:
         running = self._running[message.id] = Running(taken, message, lane, time.monotonic())
         self._idle.clear()
+        return running
+
+    def _start(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+        running = self._hold(lane, taken, message)
+        running.old = self._is_old(message)
 
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
             self._spawn(self._settle(running, results, error))
@@ -232,11 +260,13 @@ class Intake:
         try:
             if error is not None:
                 raise error
-            await self._publish(outcome_of(message, results), running.lane)
+            outcome = outcome_of(message, results)
+            await self._publish(silenced(outcome) if running.old else outcome, running.lane)
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
             await self._publish(await self._bury(message, failure, running.lane), running.lane)
         await running.taken.ack()
         self._done += 1
+        self._skipped += running.old
         self._forget(message.id)
 
     async def _publish(self, outcome: Outcome, lane: Lane) -> None:
@@ -351,6 +381,11 @@ def deadline_for(longest: float) -> float:
     if not longest:
         return DEADLINE
     return max(DEADLINE, MOST * (max(longest + 2 * GRACE, LEAST_ALARM) + RECOVERY))
+
+
+def silenced(outcome: Outcome) -> Outcome:
+    """Return the outcome of a message that is too old to be answered."""
+    return msgspec.structs.replace(outcome, replies=(), skipped=TOO_OLD)
 
 
 def in_general_terms(error: Exception, cause: BaseException) -> str:

@@ -27,14 +27,17 @@ async def primary(
 
     With `ready` it takes messages only when that has returned; it is told what nodes are to run.
     """
-    await streams.ensure(broker, streams.account_streams() + streams.flow_streams(flow.name))
+    shared = streams.account_streams(flow.name, flow.storage)
+    await streams.ensure(broker, shared + streams.flow_streams(flow.name, flow.storage))
     async with (
         orchestrator(broker, flow, Lane.PEOPLE, roster) as running,
         running(flow.dataflow) as octx,
     ):
         if ready is not None:
             await ready(running.records)
-        async with Intake.open(broker, running, octx, roster, listeners=listeners) as intake:
+        async with Intake.open(
+            broker, running, octx, roster, listeners=listeners, backlog=flow.backlog
+        ) as intake:
             yield intake
 
 

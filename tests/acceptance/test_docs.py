@@ -34,8 +34,13 @@ ONCE = [
 ]
 WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
 DEAD = "chatbot dead list"
+DOCTOR = ["chatbot doctor", "chatbot doctor support"]
 MAKE = ["make run", "make test"]
-# What they do is tested in test_benchmarks.py.
+# What these do is tested in test_benchmarks.py, test_overload.py.
+OVERLOAD = [
+    "make overload                           # 100,000 messages; three minutes",
+    "make overload ARGS='--count 20000'",
+]
 BENCH = [
     "make bench                          # all of it; about ten minutes",
     "make bench ARGS='--only w1,w4'      # parts: w1 w2 w3 w4 inputs memory others",
@@ -53,8 +58,9 @@ def arguments(command: str) -> list[str]:
 
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
-    started = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH, DEAD}
-    assert commands() == {*started, APPLY, FORGET, *ONCE, *WHILE_IT_RUNS, *MAKE, *BENCH}
+    started = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
+    asked = {APPLY, FORGET, DEAD, *ONCE, *WHILE_IT_RUNS, *DOCTOR}
+    assert commands() == {*started, *asked, *MAKE, *BENCH, *OVERLOAD}
 
 
 @pytest.mark.parametrize("command", ONCE)
@@ -78,6 +84,10 @@ async def test_a_bot_on_irc_gets_another_node_and_shows_its_status(
                 assert code == 0, err
                 assert out.count("classify_text") >= 3
             assert await program.run(*arguments(DEAD)) == (0, "There are no dead letters.\n", "")
+            for command in DOCTOR:
+                code, out, err = await program.run(*arguments(command))
+                assert code == 0, out + err
+                assert "All is well" in out
 
 
 async def test_a_node_has_labels(program: Program, nats_server: object) -> None:

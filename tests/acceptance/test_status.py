@@ -21,11 +21,25 @@ from tests.servers.processes import Process, Program, environment
 
 SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 
-QUEUE = {"queue", "consumer", "waiting", "in_progress", "stored", "redelivered"}
-NODE = {"id", "host", "pid", "version", "started", "offers", "operations", "protocol", "labels"}
+QUEUE = {
+    *("queue", "consumer", "waiting", "in_progress", "stored", "redelivered"),
+    *("oldest", "flow", "lane"),
+}
+NODE = {
+    "id",
+    "host",
+    "pid",
+    "version",
+    "started",
+    "offers",
+    "operations",
+    "protocol",
+    "labels",
+    "time",
+}
 PRIMARY = {
     *("id", "flow", "host", "pid", "version", "started", "contexts", "done", "rate"),
-    *("listeners", "protocol", "dropped"),
+    *("listeners", "protocol", "dropped", "skipped", "time", "revision"),
 }
 
 
@@ -47,7 +61,7 @@ async def test_a_server_that_is_down_is_told_within_seconds(program: Program) ->
 
 
 async def test_an_empty_server_is_an_empty_status(
-    program: Program, nats_server: EmbeddedServer
+    program: Program, nats_server: EmbeddedServer, broker: Broker
 ) -> None:
     code, out, err = await program.run("status", CHATBOT_NATS_URL=nats_server.url)
     assert (code, err) == (0, "")
@@ -58,6 +72,7 @@ async def test_an_empty_server_is_an_empty_status(
     assert seen.pop("server")
     assert seen.pop("dead") == 0
     assert seen == {name: [] for name in ("flows", "primaries", "nodes", "queues", "strangers")}
+    assert await broker.js.streams_info() == [], "looking has made nothing"
 
 
 async def test_a_server_without_jetstream_is_told(program: Program) -> None:

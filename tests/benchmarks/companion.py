@@ -63,6 +63,10 @@ class Companion:
                 process.kill()
                 await process.wait()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def ask(self, **request: Any) -> dict[str, Any]:
         """Return its answer to `request`."""
         assert self._process.stdin is not None

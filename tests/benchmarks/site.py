@@ -29,6 +29,7 @@ class Site:
     url: str
     broker: Broker
     roster: Roster
+    server: EmbeddedServer
 
     @classmethod
     @asynccontextmanager
@@ -41,4 +42,4 @@ class Site:
                 connect(running.url, name="bench") as broker,
                 Roster.follow(broker) as roster,
             ):
-                yield cls(folder, running.url, broker, roster)
+                yield cls(folder, running.url, broker, roster, running)

@@ -13,7 +13,7 @@ from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.broker.subjects import ROSTER
 from chatbot.messages import PROTOCOL, NodeRecord, OperationStats, PrimaryRecord
 from chatbot.nodes import roster as module
-from chatbot.nodes.roster import Roster, announce
+from chatbot.nodes.roster import Roster, announce, announcements
 from tests.servers.processes import until
 
 NODE = NodeRecord(
@@ -67,6 +67,34 @@ async def test_who_is_not_renewed_is_gone_by_the_readers_clock(
         assert time.monotonic() - seen >= 0.5
         assert await bucket.get("node.n"), "the server still has it"
         assert not roster.offers("key")
+
+
+async def test_who_has_expired_is_gone_for_those_who_come_later_too(
+    broker: Broker, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EXPIRY", 0.5)
+    await bucket.put("node.n", NODE.encode())
+    stored = time.monotonic()
+    assert [each.record for each in await announcements(broker)] == [NODE]
+    await until(lambda: time.monotonic() - stored > 0.6, 2.0)
+    assert await bucket.get("node.n"), "the server still has it"
+    assert await announcements(broker) == []
+    async with Roster.follow(broker) as roster:
+        assert roster.nodes == []
+
+
+async def test_the_roster_does_not_grow_with_processes_that_came_and_went(
+    broker: Broker, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EXPIRY", 0.3)
+    async with Roster.follow(broker) as roster:
+        for number in range(20):
+            await bucket.put(f"node.{number}", NODE.encode())
+        await until(lambda: len(roster.nodes) == 20, 2.0)
+        await until(lambda: not roster.nodes, 2.0)
+        await bucket.put("node.n", NODE.encode())
+        await until(lambda: roster.nodes, 2.0)
+        assert set(roster._seen) == {"node.n"}
 
 
 async def test_who_is_renewed_stays(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
