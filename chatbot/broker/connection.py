@@ -76,7 +76,10 @@ class Address:
 def redact(url: str) -> str:
     """Return `url` without its credentials, to show to people."""
     # A comma before a later "@" may be a credential's own, where no new address begins.
-    addresses = re.split(r",(?=[a-z]+://)|,(?=[^@]*$)", url)
+    before, at, after = url.rpartition("@")
+    *whole, last = re.split(r",(?=[a-z]+://)", before)
+    first, *others = after.split(",")
+    addresses = [*whole, last + at + first, *others]
     return ",".join(
         each.rpartition("@")[2].partition("?")[0] if "@" in each else each.partition("?")[0]
         for each in addresses

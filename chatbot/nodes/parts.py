@@ -22,7 +22,7 @@ from chatbot.broker import Broker
 from chatbot.broker.objects import LargeValues
 from chatbot.broker.subjects import done_subject, wanted_subject
 from chatbot.encoding import MESSAGE, Place, is_packed, is_plain, limit_for, owner_of, pack, shrink
-from chatbot.messages import Call, Part, Raised, Results
+from chatbot.messages import Call, Part, Raised, Results, plain
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class PartSender:
                 await self._add(self._encode(outputs))
         except Exception as error:  # noqa: BLE001 - it is the result of this call
             trace = "".join(traceback.format_exception(error))
-            self._error = Raised(type(error).__name__, str(error), trace[-4000:])
+            self._error = Raised(type(error).__name__, plain(str(error)), plain(trace[-4000:]))
         self._ended = True
         self._changed.set()
 

@@ -131,10 +131,17 @@ class Roster:
             record = _decode(key, value)
             if isinstance(record, Stranger):
                 self._tell(record)
+            self._seen.pop(key, None)  # those last seen are last
             self._seen[key] = (time.monotonic(), record)
+            self._forget_expired()
         else:
             self._seen.pop(key, None)
         self.changed.set()
+
+    def _forget_expired(self) -> None:
+        oldest = time.monotonic() - EXPIRY
+        while (key := next(iter(self._seen))) and self._seen[key][0] < oldest:
+            del self._seen[key]
 
 
 def _decode(key: str, value: bytes) -> Record:

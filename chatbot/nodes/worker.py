@@ -23,7 +23,16 @@ from chatbot import eager
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.encoding import Place
-from chatbot.messages import Call, OperationRecord, OperationStats, Raised, Result, Results, Work
+from chatbot.messages import (
+    Call,
+    OperationRecord,
+    OperationStats,
+    Raised,
+    Result,
+    Results,
+    Work,
+    plain,
+)
 from chatbot.nodes.implementations import STREAMED, Outputs, Yields
 from chatbot.nodes.networks import (
     NatsNodeInputNetworkContext,
@@ -354,5 +363,5 @@ def _result(call: Call, outcome: Outputs | Exception) -> Result:
         call.context,
         call.number,
         [],
-        Raised(type(outcome).__name__, str(outcome), trace[-4000:]),
+        Raised(type(outcome).__name__, plain(str(outcome)), plain(trace[-4000:])),
     )

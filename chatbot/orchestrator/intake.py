@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Any
 
 import msgspec
@@ -35,6 +35,7 @@ from chatbot.messages import (
     Outcome,
     PrimaryRecord,
     Reply,
+    plain,
 )
 from chatbot.nodes.roster import Roster, announce
 from chatbot.orchestrator.context import Context
@@ -181,7 +182,10 @@ class Intake:
             self._spawn(taken.term())
             return
         known = self._running.get(message.id)
-        if known is not None:
+        if known is not None and known.taken.identity != taken.identity:
+            log.error("drop a message whose id another has, from %s", taken.subject)
+            self._spawn(taken.term())
+        elif known is not None:
             known.taken = taken  # delivered again while it runs: settle this delivery
         elif len(self._running) >= PARKED and self._lacks_a_node():
             self._spawn(taken.nak(HANDED_BACK))
@@ -255,7 +259,7 @@ class Intake:
             trace=cause.trace if isinstance(cause, RemoteError) else "",
             time=datetime.now(UTC),
         )
-        await self._broker.publish(subjects.dead_subject(self.flow), letter.encode())
+        await self._broker.publish(subjects.dead_subject(self.flow), encoded(letter))
         return Outcome(message.id, message.network, message.room, message.sender, error=what)
 
     async def _watch(self) -> None:
@@ -326,6 +330,17 @@ def outcome_of(message: ChatMessage, results: dict[str, Any]) -> Outcome:
         ),
         understood=results.get("understood", {}),
     )
+
+
+def encoded(letter: DeadLetter) -> bytes:
+    """Return the letter, whatever an operation wrote into its reason, in what may be published."""
+    message = letter.message
+    if message.time.utcoffset() and not 1 < message.time.year < MAXYEAR:
+        # What a clock a few hours away shows is no date; it is read, but not written.
+        message = msgspec.structs.replace(message, time=message.time.replace(tzinfo=UTC))
+    return msgspec.structs.replace(
+        letter, message=message, reason=plain(letter.reason), trace=plain(letter.trace)
+    ).encode()
 
 
 def root_of(error: BaseException) -> BaseException:

@@ -8,6 +8,9 @@ from enum import Enum
 
 from chatbot.listeners.irc.settings import Timing
 
+MOST = 1000
+"""Channels that are known at once; the server may put us into more, which are not spoken in."""
+
 
 class Standing(Enum):
     """Whether something can be said in a room."""
@@ -73,7 +76,8 @@ class Channels:
         channel = self.find(name)
         if channel is None:
             channel = Channel(name, wanted=False)
-            self._channels.append(channel)
+            if len(self._channels) < MOST:
+                self._channels.append(channel)
         channel.joined, channel.since = True, now
         return channel
 
