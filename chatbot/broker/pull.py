@@ -255,7 +255,7 @@ class Pull:
             self._unsettled[identity] = taken
             try:
                 self._deliver(taken)
-            except Exception as error:  # noqa: BLE001 - the verdict: it would be renewed for ever
+            except Exception as error:
                 log.error("drop a message of %s: %s", self._stream, type(error).__name__)
                 log.debug("drop a message of %s", self._stream, exc_info=error)
                 await taken.term()

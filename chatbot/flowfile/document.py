@@ -127,6 +127,9 @@ def parse(text: str, start: Mark, report: Report) -> Node | None:
         column = error.position - text.rfind("\n", 0, error.position)
         report.add(Mark(start.file, line, column), "is not YAML: a character that is not allowed")
         return None
+    except ValueError as error:  # "\U00110000"
+        report.add(start, f"is not YAML: {error}")
+        return None
     return None if root is None else _built(root, yaml.constructor, start, report)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 COMMAND_LINE = "--set"
 """The `file` of a problem with an override; its `line` counts the overrides from 1."""
 
+MOST_TOLD = 200
 MOST_NAMES, LONGEST_NAME = 300, 80
 """Among how many names, and for how long a one, the nearest is looked for."""
 
@@ -55,8 +56,8 @@ class Report:
         self._problems[Problem(mark.file, mark.line, mark.column, message, hint)] = None
 
     def problems(self) -> list[Problem]:
-        """Return what was found, sorted by file, line and column."""
-        return sorted(self._problems)
+        """Return the first `MOST_TOLD` that were found, sorted by file, line and column."""
+        return sorted(self._problems)[:MOST_TOLD]
 
 
 def render(problem: Problem, overrides: Sequence[str] = ()) -> str:

@@ -88,7 +88,7 @@ def _check_message(message: ChatMessage) -> None:
 
 def text(data: bytes) -> None:
     """Split a text into lines that may leave: none too long, none that ends another's."""
-    said = data.decode("utf-8", "surrogatepass" if data[:1] == b"\xed" else "replace")
+    said = data.decode("utf-8", "surrogateescape" if len(data) % 2 else "replace")
     for line in lines(said, limit=80, most=4):
         assert len(line.encode(errors="replace")) <= 80
         assert not set(line) & set("\r\n\0\x01")

@@ -120,7 +120,8 @@ class Ear:
         return "." not in event.source.nick  # else it is a server
 
     def _message(self, event: Event, text: str, tags: dict[str, str | None]) -> ChatMessage:
-        sender, nick = event.source.nick, self._wire.nickname_now
+        # A source without `!` is given as an object of the library's, which no message may hold.
+        sender, nick = str(event.source.nick), self._wire.nickname_now
         private = not self._membership.is_channel(event.target)
         return ChatMessage(
             id=self._id(tags.get("msgid")),

@@ -246,6 +246,8 @@ class Wire(AioConnection):  # type: ignore[misc]
         self.send_raw(BEGIN)
 
     def _process_line(self, line: str) -> None:
+        if self.transport is not None and self.transport.is_closing():
+            return
         try:
             super()._process_line(line)
             if len(vars(self.features)) > FEATURES:
