@@ -37,6 +37,7 @@ START_TIMEOUT = 20.0
 _DIGITS = 10
 DEFAULT_PORT = 4222
 
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
 _TOKEN = re.compile(rb"[\x21-\x7e]{32,512}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 
@@ -314,6 +315,8 @@ async def _dial(listen: Listen | None, port: int) -> asyncio.StreamWriter:
 
 
 def _is_ipv6(text: str) -> bool:
+    if not _IPV6.fullmatch(text):
+        return False  # Python takes anything for the name of an interface
     try:
         ipaddress.IPv6Address(text)
     except ValueError:

@@ -15,7 +15,7 @@ from chatbot.broker.server import running, token_in
 from chatbot.commands import chatlog
 from chatbot.errors import FlowError, UsageError
 from chatbot.flowfile.load import load
-from chatbot.flowfile.problems import render
+from chatbot.flowfile.problems import Problem, render
 from chatbot.inference.examples import check_examples
 from chatbot.messages import ChatMessage
 
@@ -63,15 +63,14 @@ def _load(outer: bytes, inner: bytes, given: Sequence[str] = ()) -> None:
     path = folder() / "fuzz.yaml"
     path.write_bytes(outer)
     (folder() / "inner.yaml").write_bytes(inner)
+    problems: list[Problem] = []
     try:
         loaded = load(path, overrides=given, environment={"SECRET": "hunter2 ${SECRET}"}.get)
+        assert loaded.revision
+        json.dumps({name: section.config for name, section in loaded.instances.items()})
     except FlowError as error:
-        assert error.problems, "refused without a reason"
-        for problem in error.problems:
-            assert "hunter2" not in render(problem, given)
-        return
-    assert loaded.revision
-    json.dumps({name: section.config for name, section in loaded.instances.items()})
+        problems = error.problems[:20]
+    assert not any("hunter2" in render(problem, given) for problem in problems)
 
 
 def examples(data: bytes) -> None:

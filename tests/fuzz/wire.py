@@ -58,12 +58,15 @@ class Point(NamedTuple):
     y: int = 0
 
 
+ORIGIN = Point(0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Person:
     """What a `spec` may declare."""
 
     name: str
-    where: Point = Point(0)
+    where: Point = ORIGIN
     likes: Colour = Colour.RED
     length: int = dataclasses.field(init=False, default=0)
 

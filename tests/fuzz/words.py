@@ -20,12 +20,12 @@ def address(data: bytes) -> None:
     shown = redact(text)
     try:
         found = Address.parse(text)
-    except ConnectError as error:
-        assert text not in error.message or "@" not in text
+    except ConnectError:
         return
     assert found.servers
     for secret in (found.token, found.password):
-        assert not secret or len(secret) < 4 or secret not in shown or "@" not in text
+        told = secret is not None and len(set(secret)) > 4 and secret in shown
+        assert not told or str(secret) in str(found.servers)
 
 
 def listen(data: bytes) -> None:
