@@ -19,12 +19,12 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import nats
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.js.client import JetStreamContext
 from nats.js.errors import ServiceUnavailableError
 
+from chatbot.broker.nats_compat import Client
 from chatbot.broker.publisher import Publisher
 from chatbot.errors import ConnectError
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from dffml.df.types import Definition
 
+from chatbot.broker.nats_compat import Client
 from chatbot.encoding import Place, is_packed, pack, stored, unpack
 from chatbot.errors import EncodingError
 from chatbot.messages import (
@@ -163,10 +164,24 @@ def raised(data: bytes) -> None:
     repr(made)
 
 
+def headers(data: bytes) -> None:
+    """Read the headers of a NATS message, which whoever published it wrote."""
+    client: Any = Client()
+    client._error_cb = _told
+    for given in (data, b"NATS/1.0" + data):
+        with contextlib.suppress(StopIteration):  # it never waits
+            client._process_headers(given).send(None)
+
+
+async def _told(_: Exception) -> None:
+    """Take what nats-py says of headers that it passes over."""
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     **{f"wire_{kind.__name__}": functools.partial(record, kind) for kind in RECORDS},
     **{f"wire_{k.__name__}": functools.partial(announcement, k) for k in ANNOUNCEMENTS},
     "wire_Raised": raised,
+    "wire_headers": headers,
     "wire_parts": parts,
     "wire_typed": typed,
     "wire_values": values,
