@@ -140,7 +140,10 @@ class Roster:
 
     def _forget_expired(self) -> None:
         oldest = time.monotonic() - EXPIRY
-        while (key := next(iter(self._seen))) and self._seen[key][0] < oldest:
+        while self._seen:
+            key, (seen, _) = next(iter(self._seen.items()))
+            if seen >= oldest:
+                return
             del self._seen[key]
 
 

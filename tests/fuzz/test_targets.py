@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from tests.fuzz.bombs import BOMBS
 from tests.fuzz.cases import CORPUS, SEEDS, TOKENS, inputs
 from tests.fuzz.limits import TooLargeError, TooSlowError, held
 from tests.fuzz.targets import TARGETS
@@ -20,6 +21,11 @@ FINDINGS = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 @pytest.mark.parametrize("path", FINDINGS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_a_finding_of_the_past_stays_mended(path: Path) -> None:
     held(TARGETS[path.parent.name], path.read_bytes())
+
+
+@pytest.mark.parametrize(("name", "bomb"), [(name, each) for name in BOMBS for each in BOMBS[name]])
+def test_a_bomb_does_not_go_off(name: str, bomb: str) -> None:
+    held(TARGETS[name], BOMBS[name][bomb])
 
 
 @pytest.mark.parametrize("name", TARGETS)

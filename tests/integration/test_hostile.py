@@ -190,19 +190,26 @@ def _parts(value: object) -> list[Part]:
 
 async def test_a_flow_that_lies_does_not_end_a_node(broker: Broker, tmp_path: Path) -> None:
     async with answering(broker, tmp_path):
-        configs: list[object] = [{"x": 1}, {"folder": 1}, {"": None}, {"folder": {"a": [{}]}}]
-        for number, config in enumerate(configs):
-            operation = {"key": f"k{number}", "name": "test_shout", "instance": "it"}
+        lies: list[dict[str, object]] = [
+            {"config": {"x": 1}},
+            {"config": {"folder": {"a": [{}]}, "": None}},
+            {"files": {"folder": ["f", "0" * 40]}},
+            {"files": {"folder": ["passwd", "../../../etc"]}},
+            {"concurrency": 10**7},
+            {"batch": -1},
+        ]
+        for number, lie in enumerate(lies):
+            operation = {"key": f"k{number}", "name": "test_gate", "instance": "it", **lie}
             record = {
                 **msgspec.to_builtins(FlowRecord(f"lie{number}", "r")),
-                "operations": [{**operation, "config": config, "files": {"e": ["f", "0" * 40]}}],
+                "operations": [operation],
             }
             await publish(
                 broker, f"$KV.{subjects.FLOWS}.lie{number}.p", [msgspec.msgpack.encode(record)]
             )
         for odd in ("../../x", "a.b", "*", ""):
-            lie = FlowRecord("lie", "r", [OperationRecord(odd, "test_shout", "it")])
-            await publish(broker, f"$KV.{subjects.FLOWS}.lie.p", [lie.encode()])
+            named = FlowRecord("lie", "r", [OperationRecord(odd, "test_shout", "it")])
+            await publish(broker, f"$KV.{subjects.FLOWS}.lie.p", [named.encode()])
         async with serving(broker, "test_shout", "test_gate") as node:
             await until(lambda: node.record().operations)
 
