@@ -20,7 +20,7 @@ _KEYS = b"a: &a {" + b",".join(b"k%d: 1" % n for n in range(1000)) + b"}\n"
 BOMBS: dict[str, dict[str, bytes]] = {
     "irc_lines": {
         "joins": b"".join(b":bot!u@h JOIN #c%d\r\n" % n for n in range(6000)),
-        "pings": b"PING :aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" * 40_000,
+        "pings": b"PING :aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" * 30_000,
         "batches": b"".join(b":s BATCH +%d chathistory #c\r\n" % n for n in range(6000)),
         "features": b"".join(b":s 005 bot A%d=1 B%d=2 :are\r\n" % (n, n) for n in range(4000)),
         "no end": b"a" * 1_000_000,

@@ -16,7 +16,7 @@ from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.text import LINE, heard, is_nick, lines
-from chatbot.listeners.irc.wire import Protocol
+from chatbot.listeners.irc.wire import UNREAD, Protocol
 from chatbot.messages import ChatMessage
 
 SETTINGS = IrcSettings(server="irc.example.org", tls=False, nick="bot", channels=("#chan", "#é"))
@@ -73,6 +73,7 @@ async def _session(data: bytes) -> None:
         session.standing(message.room)
         limit = session.limit(message.room, notice=True)
         assert all(len(line.encode()) <= limit for line in lines(message.text, limit=limit, most=3))
+    assert len(sink.written) <= UNREAD + LINE, "the server asks, and does not read"
     assert all(len(line) + 2 <= LINE for line in bytes(sink.written).split(b"\r\n"))
     assert len(session._membership._channels._channels) <= MOST_REMEMBERED
     assert len(session._ear._history) <= MOST_REMEMBERED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,13 +9,10 @@ import pytest
 
 from chatbot.flowfile.document import LONGEST, MOST, parse
 from chatbot.flowfile.problems import Mark, Report
-from chatbot.listeners.irc import IrcSettings
 from chatbot.messages import Call, ChatMessage, DeadLetter, Result
 from chatbot.nodes import roster
 from chatbot.nodes.worker import _result
 from chatbot.orchestrator.intake import encoded
-from tests.servers.irc import RudeServer
-from tests.servers.listening import listening
 from tests.unit.flowfiles import problems_of, write
 
 
@@ -62,16 +58,3 @@ def test_aliases_are_counted_as_often_as_they_stand() -> None:
     rows = ["- &a0 [x, x]"] + [f"- &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 30)]
     assert parse("\n".join(rows), Mark("f"), report) is None
     assert [f"over {MOST} values" in str(each) for each in report.problems()] == [True]
-
-
-async def test_a_server_that_asks_and_does_not_read_is_left() -> None:
-    server = RudeServer()
-    chosen = IrcSettings(
-        server="127.0.0.1", port=server.port, tls=False, nick="bot", channels=("#chan",)
-    )
-    async with server, listening(chosen):
-        bot = await server.welcome()
-        async with asyncio.timeout(30):
-            while server.connections == 1:
-                bot.send("PING :" + "x" * 400)
-                await asyncio.sleep(0)
