@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
@@ -72,6 +74,7 @@ class Person:
     length: int = dataclasses.field(init=False, default=0)
 
 
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 PLACE = Place("output", "fuzz")
 DEFINITIONS = {"v": Definition(name="v", primitive="generic", spec=Person, subspec=False)}
 
@@ -79,7 +82,28 @@ DEFINITIONS = {"v": Definition(name="v", primitive="generic", spec=Person, subsp
 def record(kind: type[Record], data: bytes) -> None:
     """Decode a record; what decodes is encoded and decoded again to the same."""
     with contextlib.suppress(msgspec.MsgspecError):
-        same_again(kind, kind.decode(data))
+        decoded = kind.decode(data)
+        check(decoded)
+        same_again(kind, decoded)
+
+
+def check(decoded: Record) -> None:
+    """Hold a record to what whoever gets it relies on."""
+    if isinstance(decoded, Work):
+        assert decoded.calls, "nothing to measure"
+        assert _TOKEN.fullmatch(decoded.primary), "it is published to"
+    elif isinstance(decoded, Results):
+        assert math.isfinite(decoded.seconds)
+        for part in decoded.parts:
+            assert part.first >= 0
+            assert all(type(outputs) is dict for outputs in part.outputs)
+    elif isinstance(decoded, FlowRecord):
+        for operation in decoded.operations:
+            check(operation)
+    elif isinstance(decoded, OperationRecord):
+        assert _TOKEN.fullmatch(decoded.key), "a consumer is named by it"
+        assert 0 < decoded.concurrency <= 1024, "so many tasks are made"
+        assert all(_TOKEN.fullmatch(content) for _, content in decoded.files.values()), "a folder"
 
 
 def same_again(kind: type[Record], decoded: Record) -> None:
@@ -90,6 +114,7 @@ def same_again(kind: type[Record], decoded: Record) -> None:
 def announcement(kind: type[Record], data: bytes) -> None:
     """Read an announcement, or a stranger's; what is said of either can be said."""
     found = announced(kind, "kind", "key", data)
+    check(found)
     same_again(type(found), found)
     if isinstance(found, Stranger):
         assert called(found)
