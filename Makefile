@@ -9,12 +9,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 FLOW ?= support
 ARGS ?=
+MINUTES ?= 10
 # For pip; for example TORCH_INDEX=https://download.pytorch.org/whl/cpu for torch without CUDA.
 TORCH_INDEX ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	-c deploy/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test check bench overload debian clean help
+.PHONY: run test check bench overload fuzz debian clean help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -37,6 +38,10 @@ bench: $(VENV)/.test ## measure, beside what people would use instead (ARGS='--o
 
 overload: $(VENV)/.test ## see what a burst of 100,000 messages does (ARGS='--count 20000')
 	@$(BIN)/python -m tests.benchmarks.overload $(ARGS)
+
+fuzz: $(VENV)/.test ## search for input that breaks a decoder (MINUTES=10 ARGS='--only flow_file')
+	@$(PIP_INSTALL) -e '.[nlp,test,fuzz]' || echo "atheris cannot be installed here" >&2
+	@nice -n 15 $(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 debian: ## install the IRC server and client that the tests use
 	@for program in ngircd ii; do command -v $$program >/dev/null || missing=yes; done; \

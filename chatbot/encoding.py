@@ -176,7 +176,8 @@ def unpack(
             continue
         content = bytes(value.data)
         if value.code == STORED:
-            content = (contents or {}).get(content.decode(), b"")  # nothing is ever empty
+            stored_at = content.decode(errors="replace")
+            content = (contents or {}).get(stored_at, b"")  # nothing is ever empty
         elif value.code != TYPED:
             raise place.refuse(name, EncodingError(f"extension {value.code}: a later version?"))
         spec = None if definitions is None else getattr(definitions.get(name), "spec", None)

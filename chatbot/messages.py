@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 PROTOCOL = 2
 """The version of everything below; processes that differ in it do not talk."""
@@ -33,9 +34,16 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
             return msgspec.msgpack.decode(data, type=cls)
         except RecursionError:
             raise msgspec.DecodeError("nested too deep") from None
+        except UnicodeDecodeError:  # of a key or a text in it
+            raise msgspec.DecodeError("not UTF-8") from None
 
 
 _encoder = msgspec.msgpack.Encoder()
+
+Address = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
+"""One token of a subject, nothing else: it is published to."""
+
+Count = Annotated[int, Meta(ge=0, le=2**31)]
 
 
 class ChatMessage(Record, frozen=True):
@@ -108,8 +116,8 @@ class Work(Record, frozen=True):
     `packed` says that some of the inputs are to be unpacked.
     """
 
-    primary: str
-    calls: list[Call]
+    primary: Address
+    calls: Annotated[list[Call], Meta(min_length=1)]
     packed: bool = False
 
 
@@ -151,8 +159,8 @@ class Part(Record, frozen=True, array_like=True):
 
     context: int
     number: int
-    first: int
-    outputs: list[Any]
+    first: Annotated[int, Meta(ge=0)]
+    outputs: list[dict[str, Any]]
     last: bool = False
     error: Raised | None = None
 
@@ -174,7 +182,7 @@ class Results(Record, frozen=True):
 
     node: str
     operation: str
-    seconds: float
+    seconds: Annotated[float, Meta(ge=0, le=86400)]
     results: list[Result]
     packed: bool = False
     parts: list[Part] = []
@@ -208,14 +216,14 @@ class OperationRecord(Record, frozen=True):
     key to (file name, content hash); the content lies in the object store under its hash.
     """
 
-    key: str
+    key: Address
     name: str
     instance: str
     config: dict[str, Any] = {}
-    files: dict[str, tuple[str, str]] = {}
-    retry: int = 0
-    batch: int = 32
-    concurrency: int = 1
+    files: dict[str, tuple[str, Address]] = {}
+    retry: Count = 0
+    batch: Annotated[int, Meta(ge=1, le=2**31)] = 32
+    concurrency: Annotated[int, Meta(ge=1, le=1024)] = 1
     private: bool = False
     """Only the process that says so has it: no other node takes its work."""
 

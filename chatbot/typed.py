@@ -29,6 +29,9 @@ from chatbot.errors import EncodingError
 
 DEEPEST = 64
 
+MANY = 1000
+"""Keys whose hashes are looked at before they are put together."""
+
 TUPLE, SET, FROZENSET, MAP, RECORD, ENUM = 10, 11, 12, 13, 14, 15
 INTEGER, TEXT, BYTEARRAY, COMPLEX, DECIMAL, IDENTIFIER = 20, 21, 22, 23, 24, 25
 DATETIME, DATE, TIME, DURATION = 30, 31, 32, 33
@@ -296,7 +299,18 @@ def _make_record(kind: Any, fields: dict[str, Any]) -> Any:
 
 
 def _pairs(content: list[Any]) -> dict[Any, Any]:
-    return dict(zip(content[::2], content[1::2], strict=True))
+    return dict(zip(_scattered(content[::2]), content[1::2], strict=True))
+
+
+def _scattered(keys: list[Any]) -> list[Any]:
+    """Return `keys`; refuses those that were chosen for their equal hashes.
+
+    Numbers' hashes are no secret (as those of texts are), and a set of ten thousand multiples of
+    one prime takes seconds.
+    """
+    if len(keys) > MANY and 2 * len(set(map(hash, keys))) < len(keys):
+        raise EncodingError("has keys that were made to collide")
+    return keys
 
 
 def _read_datetime(content: Any) -> datetime:
@@ -321,8 +335,8 @@ def _in_zone(value: Moment, fold: int, zone: str | int | None) -> Moment:
 
 _COLLECTIONS: dict[int, Callable[[Any], Any]] = {
     TUPLE: tuple,
-    SET: set,
-    FROZENSET: frozenset,
+    SET: lambda content: set(_scattered(content)),
+    FROZENSET: lambda content: frozenset(_scattered(content)),
     MAP: _pairs,
     DATETIME: _read_datetime,
     TIME: _read_time,
@@ -345,5 +359,9 @@ def _a(name: str) -> str:
 
 
 def _short(key: Any) -> str:
-    text = repr(key) if isinstance(key, str | int | float | bytes | tuple) else type(key).__name__
+    try:
+        shown = isinstance(key, str | int | float | bytes | tuple)
+        text = repr(key) if shown else type(key).__name__
+    except ValueError:  # a number of thousands of digits
+        text = type(key).__name__
     return text if len(text) <= 40 else text[:37] + "…"

@@ -24,6 +24,7 @@ from nats.js.api import DiscardPolicy, RawStreamMsg, StorageType, StreamConfig
 from nats.js.errors import (
     APIError,
     BucketNotFoundError,
+    InvalidKeyError,
     KeyDeletedError,
     KeyNotFoundError,
     KeyWrongLastSequenceError,
@@ -84,8 +85,8 @@ class Bucket:
         """Return what `key` holds, `None` where it holds nothing."""
         try:
             found = await self._kv.get(key)
-        except (KeyNotFoundError, KeyDeletedError):
-            return None
+        except (KeyNotFoundError, KeyDeletedError, InvalidKeyError):
+            return None  # under a key that can be none, only a stranger puts anything
         return Entry(found.value or b"", found.revision or 0)
 
     async def put(self, key: str, value: bytes) -> None:

@@ -20,12 +20,12 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import nats
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.js.client import JetStreamContext
 from nats.js.errors import ServiceUnavailableError
 
+from chatbot.broker.nats_compat import Client
 from chatbot.broker.publisher import Publisher
 from chatbot.errors import ConnectError
 
@@ -77,7 +77,10 @@ class Address:
 def redact(url: str) -> str:
     """Return `url` without its credentials, to show to people."""
     # A comma before a later "@" may be a credential's own, where no new address begins.
-    addresses = re.split(r",(?=[a-z]+://)|,(?=[^@]*$)", url)
+    before, at, after = url.rpartition("@")
+    *whole, last = re.split(r",(?=[a-z]+://)", before)
+    first, *others = after.split(",")
+    addresses = [*whole, last + at + first, *others]
     return ",".join(
         each.rpartition("@")[2].partition("?")[0] if "@" in each else each.partition("?")[0]
         for each in addresses

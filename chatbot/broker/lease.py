@@ -121,7 +121,7 @@ class _Lease:
 
     async def _tell_holder(self) -> None:
         held = await self._bucket.get(self._key)
-        owner = held.value.partition(b"\n")[0].decode() if held else "another"
+        owner = holder(held.value) if held else "another"
         log.warning("stand by: %s is held by %s", self._key, owner)
 
     async def _release(self) -> None:
@@ -130,3 +130,9 @@ class _Lease:
                 await self._bucket.delete(self._key, self._revision)
         except _TROUBLE as error:
             log.debug("cannot release the lease %s: %r", self._key, error)
+
+
+def holder(value: bytes) -> str:
+    """Return who says to hold a lease, for people: short and printable, whatever stands there."""
+    said = value.partition(b"\n")[0][:200].decode(errors="replace")
+    return "".join(c if c.isprintable() else " " for c in said).strip() or "another"

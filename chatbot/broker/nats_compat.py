@@ -1,4 +1,8 @@
-"""The repair that nats-py needs on Python 3.11; nothing else.
+"""The repairs that nats-py needs; nothing else.
+
+A message whose headers are none (whoever may publish can send one) ends nats-py's loop that reads
+the connection: it stays open, and nothing is heard from it ever again. `Client` takes it as a
+message without headers.
 
 Before 3.12 `asyncio.wait_for` loses a cancellation that comes in the same turn of the event loop
 as the result (python/cpython#86296): the task goes on as if nobody had asked it to end, and a
@@ -9,6 +13,7 @@ program that drains waits for it for ever. nats-py waits so at each request. Its
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Awaitable
 from types import ModuleType
@@ -21,6 +26,8 @@ import nats.js.client
 import nats.js.kv
 import nats.js.object_store
 
+log = logging.getLogger(__name__)
+
 R = TypeVar("R")
 
 _MODULES: tuple[ModuleType, ...] = (
@@ -31,6 +38,18 @@ _MODULES: tuple[ModuleType, ...] = (
     nats.js.kv,
     nats.js.object_store,
 )
+
+
+class Client(nats.aio.client.Client):
+    """nats-py's, for which headers that cannot be read are no headers."""
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        try:
+            found: dict[str, str] | None = await super()._process_headers(headers)
+        except (IndexError, ValueError) as error:  # cut off; no UTF-8
+            log.debug("pass over headers that are none: %r", error)
+            return None
+        return found
 
 
 async def wait_for(awaitable: Awaitable[R], timeout: float | None) -> R:

@@ -41,6 +41,9 @@ REMEMBERED = 4096
 """Settled messages, at least, that are known again: a killed server forgets the acknowledgements
 that it had not written down, and delivers those messages once more."""
 
+_ACKNOWLEDGED = "$JS.ACK."
+"""What the subjects begin with at which messages of a stream are acknowledged."""
+
 _ACK, _TERM, _PROGRESS = b"+ACK", b"+TERM", b"+WPI"
 
 
@@ -234,9 +237,9 @@ class Pull:
         self._asked_at = time.monotonic()
 
     async def _receive(self, msg: Msg) -> None:
-        status = msg.headers.get("Status") if msg.headers else None
-        if status is not None:
-            self._note(status, msg)
+        if msg.headers and not msg.reply.startswith(_ACKNOWLEDGED):
+            # Not where it is one of the stream's: whoever published it wrote its headers.
+            self._note(msg.headers.get("Status", ""), msg)
             return
         self._requested = max(0, self._requested - 1)
         if self._requested == 0:
@@ -250,7 +253,12 @@ class Pull:
             self._unsettled[identity]._reply = msg.reply
         else:
             self._unsettled[identity] = taken
-            self._deliver(taken)
+            try:
+                self._deliver(taken)
+            except Exception as error:
+                log.error("drop a message of %s: %s", self._stream, type(error).__name__)
+                log.debug("drop a message of %s", self._stream, exc_info=error)
+                await taken.term()
 
     def _note(self, status: str, msg: Msg) -> None:
         if status == "100":

@@ -34,8 +34,11 @@ from chatbot.service import end_with_parent
 log = logging.getLogger(__name__)
 
 START_TIMEOUT = 20.0
+_DIGITS = 10
 DEFAULT_PORT = 4222
 
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
+_TOKEN = re.compile(rb"[\x21-\x7e]{32,512}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 
 
@@ -139,10 +142,7 @@ class EmbeddedServer:
         return f"nats://{self._token}@{shown}:{self._port}"
 
     async def _prepare(self) -> None:
-        token = self._folder / "token"
-        if not token.exists():
-            write_private(token, secrets.token_urlsafe(32).encode())
-        self._token = token.read_text()
+        self._token = token_in(self._folder / "token")
         (self._folder / "ports").mkdir(exist_ok=True, mode=0o700)
         await self._end_stray_ones()
         if self._listen is None:
@@ -151,7 +151,7 @@ class EmbeddedServer:
     async def _end_stray_ones(self) -> None:
         """End a server whose starter was killed, where the system did not do it for us."""
         for ports in (self._folder / "ports").glob("nats-server_*.ports"):
-            pid = int(ports.stem.rpartition("_")[2])
+            pid = _number(ports.stem.rpartition("_")[2])
             if self._is_ours(pid):
                 log.info("ending the NATS server %d that a killed bot left behind", pid)
                 with contextlib.suppress(ProcessLookupError):
@@ -266,6 +266,22 @@ class EmbeddedServer:
             await process.wait()
 
 
+def token_in(path: Path) -> str:
+    """Return the credential in the file at `path`, made anew where there is none.
+
+    One that can be none (the file was cut off, or damaged) is replaced: with an empty one the
+    server would let everybody in.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        found = path.read_bytes()
+        if _TOKEN.fullmatch(found):
+            return found.decode()
+        log.warning("%s holds no credential: it is made anew; nodes elsewhere need it", path)
+    token = secrets.token_urlsafe(32)
+    write_private(path, token.encode())
+    return token
+
+
 def _free_again(path: Path) -> int:
     """Return the port that the server had last if it is free, so that nodes find it there again;
     -1, for any free one, if it is not."""
@@ -285,8 +301,8 @@ def running(data: Path) -> str | None:
         told = json.loads((data / "nats" / "server.json").read_text())
         os.kill(int(told["starter"]), 0)  # raises where it was killed and left the file behind
         return str(told["url"])
-    except (OSError, ValueError, KeyError):
-        return None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None  # the last four: what the program did not write
 
 
 async def _dial(listen: Listen | None, port: int) -> asyncio.StreamWriter:
@@ -299,6 +315,8 @@ async def _dial(listen: Listen | None, port: int) -> asyncio.StreamWriter:
 
 
 def _is_ipv6(text: str) -> bool:
+    if not _IPV6.fullmatch(text):
+        return False  # Python takes anything for the name of an interface
     try:
         ipaddress.IPv6Address(text)
     except ValueError:
@@ -307,7 +325,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else -1
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else -1
 
 
 def _executable() -> str:

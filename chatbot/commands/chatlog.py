@@ -6,10 +6,11 @@ The rule that it guards: a replayed line is the message that the listener would 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -37,7 +38,7 @@ HINT = "lines look like `[12:34] <nick> text`, or are JSON objects with sender a
 _LINE = re.compile(
     r"(?:(?P<room>\S+)\s+(?=\d{4}-\d\d-\d\d\s))?\[?(?:(?P<day>\d{4}-\d\d-\d\d)[ T]\[?)?"
     r"(?P<minute>(?:[01]\d|2[0-3]):[0-5]\d)(?::(?P<second>[0-5]\d))?\]?\s+"
-    r"(?:<[ @+%&~]?(?P<sender>[^<>]{1,100}?)\s*>|\*\s+(?P<actor>[^\s:]+)(?=\s))(?P<text>.*)"
+    r"(?:<[ @+%&~]?(?P<sender>[^<>]{1,100}?)\s{0,100}>|\*\s+(?P<actor>[^\s:]+)(?=\s))(?P<text>.*)"
 )
 # How clients write down, with the same asterisk, what a server said.
 _SERVER = re.compile(
@@ -140,11 +141,13 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _parsed(path: Path, number: int, line: str) -> _Said:
     try:
         said = _decode(line)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise UsageError(
             f"{path}:{number}: not a JSON object with sender and text: {error}"
         ) from error
     time = said.time or _EPOCH + timedelta(seconds=number)
+    if not 1 < time.year < MAXYEAR:
+        raise UsageError(f"{path}:{number}: a time of the year {time.year}")
     return _Said(
         said.sender,
         said.text.strip(),
@@ -191,16 +194,18 @@ class _Clock:
         if day and day != self._given:
             self._midnight = _midnight(day) or self._midnight
         elif not day and self._midnight + of_day <= self._last - _BACKWARDS:
-            self._midnight += timedelta(days=1)
+            with contextlib.suppress(OverflowError):  # on the last day that there is
+                self._midnight += timedelta(days=1)
         self._given = day
         self._last = self._midnight + of_day
 
 
 def _midnight(day: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(day).replace(tzinfo=UTC)
+        found = datetime.fromisoformat(day).replace(tzinfo=UTC)
     except ValueError:  # 2005-02-30
         return None
+    return found if 1 < found.year < MAXYEAR else None  # days are added to it
 
 
 def _spread(lines: Iterator[_Said]) -> Iterator[_Said]:

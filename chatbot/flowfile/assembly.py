@@ -20,9 +20,15 @@ from chatbot.flowfile.overrides import Override, apply
 from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.revision import content_of
 from chatbot.flowfile.sections import INPUT, MESSAGE, FlowFile, Section, read_sections
+from chatbot.flowfile.values import file_at
 from chatbot.flowfile.wiring import Part, Scope, Wired, input_seeds, message_seeds, renamed
 
 SUBFLOW = "dffml.dataflow.run"
+
+MOST_SUBFLOWS = 256
+"""A file that names another twice, which names another twice… makes no end of them."""
+
+DEEPEST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class Assembler:
     def __init__(self, catalog: Catalog, report: Report) -> None:
         self._catalog = catalog
         self._report = report
+        self._subflows = 0
 
     def flow(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the flow for a bot at `path`; `None` where its file cannot be read at all."""
@@ -163,15 +170,25 @@ class Assembler:
     ) -> Assembled | None:
         if section.flow is None:
             return None  # was reported
-        path = file.parent / Path(str(section.flow.value)).expanduser()
-        if path.resolve() in chain:
+        path = file_at(file.parent, str(section.flow.value))
+        if path is None:
+            self._report.add(section.flow.mark, "no file can have this name")
+            return None
+        if path in chain:
             names = " → ".join(p.name for p in (*chain, path))
             self._report.add(section.flow.mark, f"a subflow contains itself: {names}")
+            return None
+        if len(chain) > DEEPEST:
+            self._report.add(section.flow.mark, f"subflows lie deeper than {DEEPEST} levels")
             return None
         if not path.is_file():
             others = [p.name for p in path.parent.glob("*.yaml") if p.name != file.name]
             hint = suggest(path.name, others, what="there are")
             self._report.add(section.flow.mark, f"there is no file {path}", hint)
+            return None
+        self._subflows += 1
+        if self._subflows > MOST_SUBFLOWS:
+            self._report.add(section.flow.mark, f"there are over {MOST_SUBFLOWS} subflows in all")
             return None
         return self._subflow(section, path, overrides, chain)
 

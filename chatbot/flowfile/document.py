@@ -5,11 +5,24 @@ YAML 1.2, so `on` and `yes` are words. Anchors, aliases and `<<` work; tags do n
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chatbot.flowfile.problems import Mark, Report
+
+LONGEST = 16 * 1024 * 1024
+"""Bytes of a file that are read."""
+
+DEEPEST = 64
+"""How deep lists and maps may lie in each other."""
+
+MOST = 1_000_000
+"""Values in a file, each counted as often as aliases name it."""
+
+MOST_DIGITS = 1000
+"""Of a whole number; what is longer is taken for a text."""
 
 Scalar = None | bool | int | float | str
 
@@ -64,7 +77,12 @@ def read(path: Path, report: Report) -> Node | None:
     """Return the tree of the file at `path`; `None` where there is none, which is reported."""
     start = Mark(str(path))
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(LONGEST + 1)
+        if len(data) > LONGEST:
+            report.add(start, f"has over {LONGEST >> 20} MiB: is it a flow file?")
+            return None
+        text = data.decode("utf-8-sig")
     except OSError as error:
         report.add(start, f"cannot be read: {error.strerror or type(error).__name__}")
         return None
@@ -88,13 +106,18 @@ def parse(text: str, start: Mark, report: Report) -> Node | None:
     What is wrong with it as YAML is reported, with all duplicate keys.
     """
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLWarning
     from ruamel.yaml.reader import ReaderError
 
     yaml = YAML(typ="safe", pure=True)
     yaml.allow_duplicate_keys = True  # we report them, all and with their places
     try:
-        root = yaml.compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", YAMLWarning)  # an anchor's name may be used again
+            root = yaml.compose(text)
+    except RecursionError:
+        report.add(start, f"is nested deeper than {DEEPEST} levels")
+        return None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         report.add(_shift(start, mark), f"is not YAML: {error.problem}", _syntax_hint(error))
@@ -104,7 +127,27 @@ def parse(text: str, start: Mark, report: Report) -> Node | None:
         column = error.position - text.rfind("\n", 0, error.position)
         report.add(Mark(start.file, line, column), "is not YAML: a character that is not allowed")
         return None
-    return None if root is None else _Tree(yaml.constructor, start, report).build(root)
+    except ValueError as error:  # "\U00110000"
+        report.add(start, f"is not YAML: {error}")
+        return None
+    return None if root is None else _built(root, yaml.constructor, start, report)
+
+
+def _built(root: Any, constructor: Any, start: Mark, report: Report) -> Node | None:
+    try:
+        return _Tree(constructor, start, report).build(root)
+    except _TooMuchError as error:
+        report.add(error.mark, error.message)
+        return None
+
+
+class _TooMuchError(Exception):
+    """A document that is small as it is written, and not as it is meant."""
+
+    def __init__(self, mark: Mark, message: str) -> None:
+        super().__init__(message)
+        self.mark = mark
+        self.message = message
 
 
 def _shift(start: Mark, mark: Any) -> Mark:
@@ -130,17 +173,40 @@ class _Tree:
         self._start = start
         self._report = report
         self._built: dict[int, Node | None] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
+        """Of each node: the values in it, and how deep they lie."""
+        self._values, self._depth = 0, 0
 
     def build(self, node: Any) -> Node:
         mark = _shift(self._start, node.start_mark)
         if id(node) not in self._built:
             self._built[id(node)] = None  # until it is complete, an alias to it is a circle
-            self._built[id(node)] = Node(mark, self._value(node, mark), mark)
+            self._built[id(node)] = Node(mark, self._measured(node, mark), mark)
+        else:
+            self._count(mark, *self._sizes.get(id(node), (1, 1)))
         built = self._built[id(node)]
         if built is None:
             self._report.add(mark, "an alias leads back to what contains it")
             return Node(mark, None, mark)
         return built
+
+    def _measured(self, node: Any, mark: Mark) -> Scalar | list[Node] | dict[str, Node]:
+        """Return the node's value; raises `_TooMuchError` where aliases make it too large."""
+        outer = self._values, self._depth
+        self._values, self._depth = 0, 0
+        value = self._value(node, mark)
+        size = self._sizes[id(node)] = self._values + 1, self._depth + 1
+        self._values, self._depth = outer
+        self._count(mark, *size)
+        return value
+
+    def _count(self, mark: Mark, values: int, depth: int) -> None:
+        self._values += values
+        self._depth = max(self._depth, depth)
+        if self._values > MOST:
+            raise _TooMuchError(mark, f"has over {MOST} values, with those of its aliases")
+        if self._depth > DEEPEST:
+            raise _TooMuchError(mark, f"is nested deeper than {DEEPEST} levels")
 
     def _value(self, node: Any, mark: Mark) -> Scalar | list[Node] | dict[str, Node]:
         if str(node.tag) not in _TAGS:
@@ -175,6 +241,7 @@ class _Tree:
         merged: dict[str, Node] = {}
         for item in maps:
             if isinstance(item, Node) and isinstance(item.value, dict):
+                self._count(mark, len(merged) + len(item.value), 0)
                 merged = {**item.value, **merged}
             else:
                 self._report.add(mark, "`<<` takes a map or a list of maps")
@@ -199,6 +266,8 @@ class _Tree:
         elif tag == "bool":
             value = bool(self._constructor.construct_yaml_bool(node))
         elif tag == "int":
+            if len(node.value) > MOST_DIGITS:
+                return str(node.value)
             value = int(self._constructor.construct_yaml_int(node))
         elif tag == "float":
             value = float(self._constructor.construct_yaml_float(node))

@@ -11,7 +11,9 @@ from chatbot.flowfile.problems import Mark, Report
 
 Variable = Callable[[str], str | None]
 
-_REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<rest>:-(?P<default>[^}]*))?\}")
+_REFERENCE = re.compile(
+    r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<rest>:-(?P<default>[^}]{0,256}))?\}"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from chatbot.flowfile.document import Node, parse
+from chatbot.flowfile.document import DEEPEST, Node, parse
 from chatbot.flowfile.problems import COMMAND_LINE, Mark, Report
 
 
@@ -50,6 +50,9 @@ def _parse(text: str, mark: Mark, report: Report) -> Override | None:
     steps = tuple(path.strip().split("."))
     if not equals or not all(steps):
         report.add(mark, "is not an override", "write dotted.path=value")
+        return None
+    if len(steps) > DEEPEST:
+        report.add(mark, f"its path has over {DEEPEST} steps")
         return None
     start = replace(mark, column=len(path) + 2)
     before = len(report)

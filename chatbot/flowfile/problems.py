@@ -13,6 +13,10 @@ from pathlib import Path
 COMMAND_LINE = "--set"
 """The `file` of a problem with an override; its `line` counts the overrides from 1."""
 
+MOST_TOLD = 200
+MOST_NAMES, LONGEST_NAME = 300, 80
+"""Among how many names, and for how long a one, the nearest is looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -52,8 +56,8 @@ class Report:
         self._problems[Problem(mark.file, mark.line, mark.column, message, hint)] = None
 
     def problems(self) -> list[Problem]:
-        """Return what was found, sorted by file, line and column."""
-        return sorted(self._problems)
+        """Return the first `MOST_TOLD` that were found, sorted by file, line and column."""
+        return sorted(self._problems)[:MOST_TOLD]
 
 
 def render(problem: Problem, overrides: Sequence[str] = ()) -> str:
@@ -88,7 +92,8 @@ def suggest(word: str, known: Iterable[str], *, what: str = "") -> str:
     `what` names the list ("operations"), for the second case.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    few = len(names) <= MOST_NAMES and len(word) <= LONGEST_NAME  # it takes their product
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6) if few else []
     if near:
         return f"did you mean {near[0]}?"
     if not names or len(names) > 12:

@@ -227,9 +227,9 @@ class _Sections:
             config=entries.get("config"),
             on=self._placement(entries.get("on")),
             on_mark=entries["on"].mark if "on" in entries else None,
-            retry=self._whole(entries.get("retry"), "`retry`", 0, 0),
-            batch=self._whole(entries.get("batch"), "`batch`", 1, 32),
-            concurrency=self._whole(entries.get("concurrency"), "`concurrency`", 1, 1),
+            retry=self._whole(entries.get("retry"), "`retry`", range(1001), 0),
+            batch=self._whole(entries.get("batch"), "`batch`", range(1, 100_001), 32),
+            concurrency=self._whole(entries.get("concurrency"), "`concurrency`", range(1, 1025), 1),
             timeout=self._seconds(entries.get("timeout"), "`timeout`", TIMEOUT),
         )
 
@@ -274,13 +274,17 @@ class _Sections:
             self._report.add(node.mark, f"`on`: {error.message}", error.hint)
             return ""
 
-    def _whole(self, node: Node | None, what: str, least: int, default: int) -> int:
+    def _whole(self, node: Node | None, what: str, allowed: range, default: int) -> int:
         if node is None:
             return default
-        if isinstance(node.value, bool) or not isinstance(node.value, int) or node.value < least:
-            self._report.add(node.mark, f"{what} must be a whole number from {least}")
-            return default
-        return node.value
+        if isinstance(node.value, bool) or not isinstance(node.value, int):
+            self._report.add(node.mark, f"{what} must be a whole number from {allowed[0]}")
+        elif node.value not in allowed:
+            message = f"{what} must be a whole number from {allowed[0]} to {allowed[-1]}"
+            self._report.add(node.mark, message)
+        else:
+            return node.value
+        return default
 
     def _seconds(self, node: Node | None, what: str, default: float) -> float:
         if node is None:

@@ -29,10 +29,15 @@ def find(name_or_path: str | Path, report: Report) -> Path | None:
     What exists as a file is that file; else a bare word is the name of a flow that comes with
     the program.
     """
-    path = Path(name_or_path).expanduser()
-    if path.is_file():
-        return path
     start = Mark(str(name_or_path))
+    try:
+        path = Path(name_or_path).expanduser()
+        there = path.is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, with NUL in it, or of ~nobody
+        report.add(start, "no file can have this name")
+        return None
+    if there:
+        return path
     if path.is_dir():
         report.add(start, "is a folder, not a flow file")
     elif path.suffix in _SUFFIXES or len(path.parts) != 1:

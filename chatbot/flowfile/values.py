@@ -49,6 +49,16 @@ def fields_of(record: type) -> dict[str, tuple[Any, bool]]:
     }
 
 
+def file_at(folder: Path, name: str) -> Path | None:
+    """Return where `name` lies, seen from `folder`; `None` for what no file can be called."""
+    try:
+        path = (folder / Path(name).expanduser()).resolve()
+        path.is_file()
+    except (OSError, ValueError, RuntimeError):  # too long; NUL; ~nobody, or a circle of links
+        return None
+    return path
+
+
 def is_path(annotation: Any) -> bool:
     """Whether a field of this type names a file: `Path`, or `Path | None`."""
     return annotation is Path or Path in _union(annotation)
@@ -181,7 +191,10 @@ class Values:
         if not isinstance(node.value, str) or not node.value:
             return self._mismatch(node, "a file's name", what)
         folder = Path.cwd() if node.mark.file == COMMAND_LINE else self.folder
-        path = (folder / Path(node.value).expanduser()).resolve()
+        path = file_at(folder, node.value)
+        if path is None:
+            self.report.add(node.mark, f"{what} cannot be a file's name")
+            return INVALID
         if self.existing and not path.is_file():
             self.report.add(node.mark, f"{what}: there is no file {path}", _beside(path))
             return INVALID

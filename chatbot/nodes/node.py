@@ -265,7 +265,7 @@ class Node:
         if not await nctx.contains(operation):
             try:
                 await nctx.instantiate(operation, given.config, opimp=own)
-            except (TypeError, ValueError, OSError, ImportError) as error:
+            except Exception as error:  # whatever a class does with what came over the wire
                 raise OperationError(f"{type(error).__name__}: {error}") from error
         return operation
 

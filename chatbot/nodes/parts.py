@@ -138,11 +138,12 @@ class PartSender:
             for each in gathered:
                 if each.large:
                     await self._large.put(each.large)
+            encoded: list[Any] = [msgspec.Raw(each.data) for each in gathered]
             part = Part(
                 self._call.context,
                 self._call.number,
                 self._first,
-                [msgspec.Raw(each.data) for each in gathered],
+                encoded,
                 last,
                 self._error if last else None,
             )

@@ -165,13 +165,16 @@ class Roster:
             return
         if isinstance(record, Stranger):
             self._tell(record)
-        if key not in self._seen:
-            self._forget_the_expired()
+        self._seen.pop(key, None)  # those last seen are last
         self._seen[key] = (time.monotonic() - age, record)
+        self._forget_expired()
 
-    def _forget_the_expired(self) -> None:
+    def _forget_expired(self) -> None:
         oldest = time.monotonic() - EXPIRY
-        for key in [key for key, (seen, _) in self._seen.items() if seen < oldest]:
+        while self._seen:
+            key, (seen, _) = next(iter(self._seen.items()))
+            if seen >= oldest:
+                return
             del self._seen[key]
 
 

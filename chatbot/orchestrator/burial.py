@@ -5,7 +5,7 @@ The rule that it guards: whatever failed, it can be kept, and names the operatio
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Any
 
 import msgspec
@@ -35,7 +35,7 @@ def dead_letter(flow: str, lane: Lane, message: ChatMessage, error: Exception) -
     nodes = remote.nodes if remote else [here()]
     return DeadLetter(
         flow=flow,
-        message=message,
+        message=_writable(message),
         reason=message_of(cause),
         trace=remote.trace if remote else trace_of(cause),
         time=datetime.now(UTC),
@@ -45,6 +45,13 @@ def dead_letter(flow: str, lane: Lane, message: ChatMessage, error: Exception) -
         attempts=max(1, len(nodes)),
         nodes=nodes,
     )
+
+
+def _writable(message: ChatMessage) -> ChatMessage:
+    """Return `message` with a time that can be written: what was read may be no date in UTC."""
+    if message.time.utcoffset() and not 1 < message.time.year < MAXYEAR:
+        return msgspec.structs.replace(message, time=message.time.replace(tzinfo=UTC))
+    return message
 
 
 def _failed_operation(error: BaseException | None) -> str:

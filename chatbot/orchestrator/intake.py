@@ -210,7 +210,10 @@ class Intake:
             self._spawn(taken.term())
             return
         known = self._running.get(message.id)
-        if known is not None:
+        if known is not None and known.taken.identity != taken.identity:
+            log.error("drop a message whose id another has, from %s", taken.subject)
+            self._spawn(taken.term())
+        elif known is not None:
             known.taken = taken  # delivered again while it runs: settle this delivery
         elif not self._backlog.runs and self._is_old(message):
             self._skip(lane, taken, message)

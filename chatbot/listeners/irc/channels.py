@@ -8,6 +8,9 @@ from enum import Enum
 
 from chatbot.listeners.irc.settings import Timing
 
+MOST = 100
+"""Channels beside ours that the server may put us into; in more we do not speak."""
+
 
 class Standing(Enum):
     """Whether something can be said in a room."""
@@ -36,6 +39,7 @@ class Channels:
         self._timing = timing
         self._fold = fold
         self._channels = [Channel(name) for name in dict.fromkeys(names)]
+        self._most = len(self._channels) + MOST
 
     def find(self, name: str) -> Channel | None:
         """Return the channel called `name`, `None` if it is none of ours."""
@@ -73,7 +77,8 @@ class Channels:
         channel = self.find(name)
         if channel is None:
             channel = Channel(name, wanted=False)
-            self._channels.append(channel)
+            if len(self._channels) < self._most:
+                self._channels.append(channel)
         channel.joined, channel.since = True, now
         return channel
 

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 LIMIT = 1000
 """Messages that may wait for IN. What one read gave when it fills up still comes on top."""
 
+BATCHES = 64
+"""Batches of history that may be open at once; of more, those begun first are forgotten."""
+
 
 class Heard:
     """The queue between the connections of a network, one after the other, and the bridge."""
@@ -84,7 +87,7 @@ class Ear:
         self._membership = membership
         self._connection = secrets.token_hex(8)
         self._count = 0
-        self._history: set[str] = set()
+        self._history: dict[str, None] = {}
 
     def handlers(self) -> dict[str, Callable[[Event], None]]:
         """Return what to call for which event; NOTICEs are not heard, so bots cannot loop."""
@@ -98,9 +101,11 @@ class Ear:
     def _on_batch(self, event: Event) -> None:
         reference = event.target or ""
         if reference.startswith("+") and event.arguments[:1] == ["chathistory"]:
-            self._history.add(reference[1:])
+            self._history[reference[1:]] = None
+            if len(self._history) > BATCHES:
+                del self._history[next(iter(self._history))]
         elif reference.startswith("-"):
-            self._history.discard(reference[1:])
+            self._history.pop(reference[1:], None)
 
     def _on_message(self, event: Event) -> None:
         self._count += 1
@@ -115,7 +120,8 @@ class Ear:
         return "." not in event.source.nick  # else it is a server
 
     def _message(self, event: Event, text: str, tags: dict[str, str | None]) -> ChatMessage:
-        sender, nick = event.source.nick, self._wire.nickname_now
+        # A source without `!` is given as an object of the library's, which no message may hold.
+        sender, nick = str(event.source.nick), self._wire.nickname_now
         private = not self._membership.is_channel(event.target)
         return ChatMessage(
             id=self._id(tags.get("msgid")),
@@ -138,6 +144,6 @@ class Ear:
 def _instant(given: str | None) -> datetime:
     try:
         said = datetime.fromisoformat(given or "")
-    except ValueError:
+        return said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # as 0001-01-01T00:00+01:00
         return datetime.now(UTC)
-    return said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=UTC)

@@ -28,6 +28,12 @@ from chatbot.listeners.irc.settings import IrcSettings
 
 log = logging.getLogger(__name__)
 
+UNREAD = 1024 * 1024
+"""Bytes that may wait for the server to read: a flood of PINGs is answered only so far."""
+
+FEATURES = 512
+"""What a server may say that it can do (ISUPPORT); the library keeps it all."""
+
 _QUICK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _UNSENDABLE = re.compile(r"[\r\n\0]")
 
@@ -229,16 +235,31 @@ class Wire(AioConnection):  # type: ignore[misc]
             self.transport.close()
 
     def _write(self, data: bytes) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(data)
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self.transport.get_write_buffer_size() > UNREAD:
+            self.abort("the server asks, and does not read")
+            return
+        self.transport.write(data)
 
     def _begin(self, *_: object) -> None:
         self.send_raw(BEGIN)
 
     def _process_line(self, line: str) -> None:
+        if self.transport is not None and self.transport.is_closing():
+            return
         try:
             super()._process_line(line)
-        except (ValueError, LookupError, AttributeError, TypeError, IRCError) as error:
+            if len(vars(self.features)) > FEATURES:
+                self.abort("the server can do more than anybody can")
+        except (
+            ArithmeticError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            TypeError,
+            IRCError,
+        ) as error:
             # Whatever it was, the lines behind it are worth more than this one.
             log.warning("ignored a line that makes no sense: %s", type(error).__name__)
             log.debug("the line was %r", line, exc_info=True)
