@@ -43,6 +43,9 @@ BATCHES_AHEAD = 2.0
 
 MOST_AHEAD = 64
 
+AT_ONCE = 0.01
+"""Seconds of calls that one of several takes in one go, where an operation runs several at once."""
+
 BULK_SECONDS = 0.2
 """The longest that one batch of bulk work is to take: people's work waits for its end."""
 
@@ -214,6 +217,8 @@ class Worker:
 
     def _most(self, lane: Lane) -> int:
         """Return how many calls may be in a batch: for bulk work only as many as are quick."""
+        if self.record.concurrency > 1 and not self._nctx.batches(self._operation):
+            return max(1, int(AT_ONCE / self._seconds)) if self._seconds else 1  # others take some
         if lane is Lane.PEOPLE:
             return self._within_limit(self.record.batch)
         if not self._seconds:
@@ -372,9 +377,10 @@ class Worker:
         """Return how many messages of a lane to hold: what runs, and a little ahead in time."""
         batches = self._nctx.batches(self._operation)
         running = max(1, round(self.record.batch / self._calls_a_message)) if batches else 1
+        running *= self.record.concurrency
         if not self._seconds:
             return 2 * running  # the duration is unknown: a batch, or one and the next
-        seconds = self._seconds * self._calls_a_message
+        seconds = self._seconds * self._calls_a_message / self.record.concurrency
         ahead = int((BATCHES_AHEAD if batches else AHEAD) / max(seconds, 1e-6))
         return running + max(1, min(ahead, running if batches else MOST_AHEAD))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -351,3 +352,22 @@ async def test_a_message_that_was_answered_leaves_nothing_for_the_collector(
             assert left == []
     finally:
         gc.enable()
+
+
+async def test_a_node_runs_as_many_calls_at_once_as_the_flow_says(
+    broker: Broker, tmp_path: Path
+) -> None:
+    path = tmp_path / "wait.yaml"
+    path.write_text(
+        "version: 1\nname: test\noperations:\n"
+        "  wait: {run: test_wait, inputs: {text: message.text},"
+        " config: {seconds: 0.1}, concurrency: 8}\n"
+        "  say: {run: test_say, inputs: {text: wait.text}}\n"
+    )
+    async with taking(broker, path), serving(broker, "test_wait"):
+        await hear(broker, message("the first"))
+        await outcomes(broker, 1)
+        begun = time.monotonic()
+        await hear(broker, *(message(f"text {number}") for number in range(80)))
+        await outcomes(broker, 81)
+        assert time.monotonic() - begun < 80 * 0.1 / 3, "one after the other it would take 8 s"
