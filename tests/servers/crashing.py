@@ -1,0 +1,172 @@
+"""A bot and a node on a network of the tests, one of which dies or stops at a point; an auditor.
+
+What the auditor finds is the guarantee: each message that was posted is in IN once, has one
+outcome in OUT and all parts of that on the network, once; nothing is in DEAD; the position is at
+the end; and nothing is left that somebody still holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from chatbot.broker import Broker, EmbeddedServer, streams, subjects
+from chatbot.broker.subjects import Lane
+from chatbot.messages import ChatMessage, Outcome, Record
+from chatbot.nodes.roster import Roster
+from chatbot.settings import NATS_URL
+from tests.servers.processes import Process, Program, until
+
+FLOW = "crash"
+PARTS = 2
+OPERATIONS = """\
+operations:
+  gate: {{run: test_gate, inputs: {{text: message.text}}, config: {{folder: {folder}}}}}
+  say: {{run: test_say, inputs: {{text: gate.text}}}}
+  again: {{run: test_say, inputs: {{text: gate.text}}}}
+"""
+PLATFORM = """\
+version: 1
+name: crash
+listeners:
+  platform: {{kind: test_platform, folder: {folder}}}
+"""
+PROGRAM = {"bot": ("run", "crash.yaml", "--no-node"), "node": ("node", "run", "test_gate")}
+
+
+class Site:
+    """Where processes of one flow run: over one NATS server, on one network."""
+
+    def __init__(
+        self, folder: Path, server: EmbeddedServer, broker: Broker, listeners: str = PLATFORM
+    ) -> None:
+        self.folder = folder
+        self.server = server
+        self.broker = broker
+        self._data = folder / "data"
+        (self._data / "crash.yaml").write_text((listeners + OPERATIONS).format(folder=folder))
+        (folder / "open").touch()
+        (folder / "posted").touch()
+        self._posted: list[str] = []
+
+    @asynccontextmanager
+    async def start(
+        self, kind: str, point: str = "-", how: str = "kill", *more: str
+    ) -> AsyncIterator[Process]:
+        """Run a `bot` or a `node`, with a failpoint if one is named, for the block's duration."""
+        program = Program(self._data)
+        program.entry = ["tests.servers.failing", point, how]
+        url = {NATS_URL: self.server.url}
+        async with program.start(*PROGRAM[kind], *more, **url) as process:
+            try:
+                yield process
+            finally:
+                process.signal(signal.SIGCONT)
+                if point != "-" and how == "stop":
+                    process.signal(signal.SIGKILL)
+
+    def post(self, *texts: str) -> None:
+        """Say something on the network."""
+        self._posted += texts
+        with (self.folder / "posted").open("a") as file:
+            file.writelines(f"{text}\n" for text in texts)
+
+    async def restart_server(self, how: signal.Signals) -> None:
+        """End the NATS server; return when it has been started again and takes messages."""
+        before = self.server.pid
+        os.kill(before, how)
+        await until(lambda: self.server.pid != before)
+        await self.broker.publish(subjects.done_subject("nobody"), b"")
+
+    async def there(self, roster: Roster, kind: str, process: Process) -> None:
+        """Wait until a process has announced itself."""
+        await until(
+            lambda: (
+                process.pid
+                in {each.pid for each in (roster.primaries if kind == "bot" else roster.nodes)}
+            )
+        )
+
+    async def finished(self) -> None:
+        """Wait until all that was posted is answered, and nobody holds anything any more."""
+        wanted = PARTS * len(self._posted)
+        await until(lambda: len(self.said()) >= wanted, 25.0)
+        await self.settled()
+
+    def said(self) -> dict[str, set[str]]:
+        """Return what was said, by the part's id: more than one text would be two parts."""
+        path = self.folder / "said"
+        found: dict[str, set[str]] = {}
+        for line in path.read_text().splitlines() if path.exists() else ():
+            part, text = json.loads(line)
+            found.setdefault(part, set()).add(text)
+        return found
+
+    async def audit(self) -> None:
+        """Find each message handled, and each outcome once; see the module."""
+        expected = {f"platform/{n}": text for n, text in enumerate(self._posted, 1)}
+        heard = await self.stored(subjects.in_stream(FLOW), ChatMessage)
+        assert {each.id: each.text for each in heard} == expected
+        assert len(heard) == len(expected), "each is in IN once"
+        await self.audit_outcomes(expected)
+        parts = {f"{id}#{n}": {text} for id, text in expected.items() for n in range(PARTS)}
+        assert self.said() == parts
+        assert (self.folder / "position").read_text() == str(len(expected))
+
+    async def audit_outcomes(self, expected: dict[str, str]) -> None:
+        """Find one good outcome for each message of `expected` (text by id), and no dead letter."""
+        decided = await self.stored(subjects.out_stream(FLOW), Outcome)
+        assert sorted(each.id for each in decided) == sorted(expected), "each has one outcome"
+        for each in decided:
+            assert not each.error
+            assert [reply.text for reply in each.replies] == [expected[each.id]] * PARTS
+        assert (await self.broker.js.stream_info(subjects.DEAD)).state.messages == 0
+
+    async def stored(self, stream: str, kind: type[Record]) -> list[Any]:
+        """Return all that a stream ever stored. None has an id that a dedupe window would know."""
+        state = (await self.broker.js.stream_info(stream)).state
+        found = [await self.broker.js.get_msg(stream, n) for n in range(1, state.last_seq + 1)]
+        assert not [each for each in found if "Nats-Msg-Id" in (each.headers or {})]
+        return [kind.decode(each.data or b"") for each in found]
+
+    async def settled(self) -> None:
+        """Wait until nothing in IN, WORK or OUT waits, or is held by somebody."""
+        own = [
+            (subjects.in_stream(FLOW), streams.in_consumer(FLOW, lane).durable_name)
+            for lane in Lane
+        ]
+        own += [
+            (subjects.out_stream(FLOW), each.name)
+            for each in await self.broker.js.consumers_info(subjects.out_stream(FLOW))
+        ]
+        async with asyncio.timeout(15.0):
+            while (await self.broker.js.stream_info(subjects.WORK)).state.messages:
+                await asyncio.sleep(0.02)
+            for stream, name in own:
+                while True:
+                    info = await self.broker.js.consumer_info(stream, str(name))
+                    if not info.num_pending and not info.num_ack_pending:
+                        break
+                    await asyncio.sleep(0.02)
+
+
+async def killed_itself(process: Process) -> None:
+    """Wait until `process` has come to its point and is dead."""
+    await until(lambda: process.process.returncode is not None)
+    assert process.process.returncode == -signal.SIGKILL, process.err
+
+
+async def stopped_itself(process: Process) -> None:
+    """Wait until `process` has come to its point and stands still."""
+    await until(lambda: _state(process) == "T")
+
+
+def _state(process: Process) -> str:
+    assert process.process.returncode is None, process.err
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
