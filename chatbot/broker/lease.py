@@ -29,16 +29,43 @@ _SAFE = LEASE_KEPT - _RENEW
 _TROUBLE = (APIError, nats.errors.Error, TimeoutError, OSError)
 
 
-async def hold(broker: Broker, key: str, owner: str, body: Callable[[], Awaitable[None]]) -> None:
+class Fence:
+    """Says whether a lease is still ours, by the clock: no other process has it while it is.
+
+    A process that stood still goes on as if nothing had happened, until it is told that it has
+    lost the lease; so what must not be done twice is done only behind the fence.
+    """
+
+    def __init__(self) -> None:
+        self._lease: _Lease | None = None
+
+    def is_ours(self) -> bool:
+        """Whether it was renewed lately enough."""
+        return self._lease is not None and self._lease.is_safe
+
+    def _guard(self, lease: _Lease) -> None:
+        self._lease = lease
+
+
+async def hold(
+    broker: Broker,
+    key: str,
+    owner: str,
+    body: Callable[[], Awaitable[None]],
+    fence: Fence | None = None,
+) -> None:
     """Run `body` while this process holds the lease `key`; return when `body` has returned.
 
     Waits while another holds it; `owner` says to people who does. A body that lost it is
     cancelled, and run again when the lease is had again. It is renewed until the body has ended.
+    `fence` says to the body whether it is ours.
     """
     bucket = await open_bucket(broker, subjects.LEASES)
     while True:
         lease = _Lease(bucket, key, owner)
         await lease.acquire()
+        if fence is not None:
+            fence._guard(lease)
         async with lease.kept() as lost:
             running = asyncio.ensure_future(body())
             try:
@@ -61,6 +88,10 @@ class _Lease:
         self._value = f"{owner}\n{secrets.token_hex(8)}".encode()
         self._revision = 0
         self._safe_until = 0.0
+
+    @property
+    def is_safe(self) -> bool:
+        return time.monotonic() < self._safe_until
 
     async def acquire(self) -> None:
         """Wait until it is ours."""

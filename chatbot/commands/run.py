@@ -8,7 +8,7 @@ import os
 import secrets
 import shlex
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -24,7 +24,7 @@ from chatbot.errors import UsageError
 from chatbot.flowfile.flow import Flow, ListenerSection
 from chatbot.flowfile.load import load
 from chatbot.labels import fits, of_this_machine
-from chatbot.listeners.bridge import Listener, NatsBridge
+from chatbot.listeners.bridge import Listener, NatsBridge, always
 from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import may_run, start_commands
@@ -171,17 +171,20 @@ async def _run_one(broker: Broker, flow: Flow, listener: Any) -> None:
     section = flow.listeners.get(listener.network)
     bulk = section is not None and section.priority == "bulk"
 
-    async def body() -> None:
+    async def body(is_ours: Callable[[], bool] = always) -> None:
         async with NatsBridge.open(
-            broker, flow.name, listener.network, transient=transient, bulk=bulk
+            broker, flow.name, listener.network, transient=transient, bulk=bulk, is_ours=is_ours
         ) as bridge:
             await listener.run(bridge)
 
     if transient:
         await body()
         return
+    fence = lease.Fence()
     owner = f"process {os.getpid()} on {socket.gethostname()}"
-    await lease.hold(broker, f"{flow.name}.{listener.network}", owner, body)
+    await lease.hold(
+        broker, f"{flow.name}.{listener.network}", owner, lambda: body(fence.is_ours), fence
+    )
 
 
 def _say_how_to_join(

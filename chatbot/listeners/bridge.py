@@ -29,18 +29,26 @@ OUTBOX = 256
 """Outcomes of a lane that a listener holds at once; what is beyond waits in OUT."""
 
 
+def always() -> bool:
+    """Say that the network is ours: nobody else can have it."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """An outcome to perform. Call `done` when it has been: it does not come again after that.
 
     `attempt` is 1 at the first delivery and may be larger without the outcome having been
     performed (it may have waited in a process that died). Those of `Lane.PEOPLE` go first.
+    Where the network takes the same thing twice, ask `is_ours` right before each: a process that
+    stood still must not say what another has said meanwhile.
     """
 
     outcome: Outcome
     attempt: int
     done: Callable[[], Awaitable[None]]
     lane: Lane = Lane.PEOPLE
+    is_ours: Callable[[], bool] = always
 
 
 class Bridge(Protocol):
@@ -81,11 +89,20 @@ class Listener(Protocol):
 class NatsBridge:
     """The bridge of one network over the flow's streams. Made by `open`."""
 
-    def __init__(self, broker: Broker, flow: str, network: str, *, bulk: bool = False) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        flow: str,
+        network: str,
+        *,
+        bulk: bool = False,
+        is_ours: Callable[[], bool] = always,
+    ) -> None:
         self._broker = broker
         self._flow = flow
         self._network = network
         self._bulk = bulk
+        self._is_ours = is_ours
         self._arrived: dict[Lane, deque[Taken]] = {lane: deque() for lane in Lane}
         self._news = asyncio.Event()
 
@@ -99,14 +116,16 @@ class NatsBridge:
         *,
         transient: bool = False,
         bulk: bool = False,
+        is_ours: Callable[[], bool] = always,
     ) -> AsyncIterator[NatsBridge]:
         """Take the network's outcomes for the block's duration.
 
         What is not performed by its end comes again to who opens the network next; a
         `transient` network (a terminal) is never opened again. On a `bulk` network only those
-        who speak to the bot itself overtake the backlog.
+        who speak to the bot itself overtake the backlog. When it is not `is_ours` any more,
+        nothing is heard or yielded: another hears it, and performs it.
         """
-        bridge = cls(broker, flow, network, bulk=bulk)
+        bridge = cls(broker, flow, network, bulk=bulk, is_ours=is_ours)
         stream = subjects.out_stream(flow)
         configs = {
             lane: streams.out_consumer(flow, network, lane, transient=transient) for lane in Lane
@@ -129,6 +148,7 @@ class NatsBridge:
         return Lane.PEOPLE
 
     async def hear(self, message: ChatMessage) -> None:
+        await self._unless_lost()
         lane = self.lane_of(message)
         subject = subjects.in_subject(self._flow, lane, self._network, message.id)
         try:
@@ -139,6 +159,7 @@ class NatsBridge:
     async def outcomes(self) -> AsyncIterator[Delivery]:
         while True:
             taken, lane = await self._next()
+            await self._unless_lost()
             if not taken.data:  # stands for one in the other lane
                 await taken.ack()
                 continue
@@ -148,7 +169,12 @@ class NatsBridge:
                 log.error("drop an outcome that is not understood, on %s", taken.subject)
                 await taken.term()
                 continue
-            yield Delivery(outcome, taken.attempt, taken.ack, lane)
+            yield Delivery(outcome, taken.attempt, taken.ack, lane, self._is_ours)
+
+    async def _unless_lost(self) -> None:
+        """Return if the network is ours; else wait to be cancelled, which is on its way."""
+        if not self._is_ours():
+            await asyncio.Event().wait()
 
     def _take(self, lane: Lane, taken: Taken) -> None:
         self._arrived[lane].append(taken)

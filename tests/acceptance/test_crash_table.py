@@ -6,7 +6,6 @@ variants. Here each row is run in one of them, drawn by the seed; `make crash` r
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 import random
@@ -20,7 +19,7 @@ import pytest
 
 from chatbot.broker import EmbeddedServer, connect
 from chatbot.nodes.roster import Roster
-from tests.servers.crashing import Site, killed_itself, stopped_itself
+from tests.servers.crashing import LAST, Site, all_of, killed_itself, stopped_itself
 from tests.servers.processes import ROOT
 
 ROWS = {
@@ -85,7 +84,7 @@ async def thawed(site: Site, roster: Roster, kind: str, point: str) -> None:
         async with site.start(kind):
             await site.finished()
             first.signal(signal.SIGCONT)
-            site.post("and now?")
+            site.post(LAST)
             await site.finished()
             first.signal(signal.SIGTERM)
             assert await first.ended(15.0) == 0
@@ -116,13 +115,11 @@ async def test_whoever_dies_at_a_row_of_the_crash_table_nothing_is_lost_or_done_
     row: list[tuple[str, str, Variant]], tmp_path: Path
 ) -> None:
     """Each point of the row has a server, a network and processes of its own, all at once."""
-    async with asyncio.TaskGroup() as group:
-        for kind, point, variant in row:
-            folder = tmp_path / f"{point}-{variant.__name__}".replace(" ", "-")
-            group.create_task(crash(folder, kind, point, variant))
+    await all_of(crash(tmp_path, *case) for case in row)
 
 
-async def crash(folder: Path, kind: str, point: str, variant: Variant) -> None:
+async def crash(parent: Path, kind: str, point: str, variant: Variant) -> None:
+    folder = parent / f"{point}-{variant.__name__}".replace(" ", "-")
     try:
         async with (
             EmbeddedServer.start(folder / "data") as server,

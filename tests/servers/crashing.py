@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tests.servers.processes import Process, Program, until
 
 FLOW = "crash"
 PARTS = 2
+LAST = "and now?"
 OPERATIONS = """\
 operations:
   gate: {{run: test_gate, inputs: {{text: message.text}}, config: {{folder: {folder}}}}}
@@ -154,6 +155,14 @@ class Site:
                     if not info.num_pending and not info.num_ack_pending:
                         break
                     await asyncio.sleep(0.02)
+
+
+async def all_of(cases: Iterable[Awaitable[None]]) -> None:
+    """Run all at once and each to its end, whatever becomes of the others; raise what they did."""
+    done = await asyncio.gather(*cases, return_exceptions=True)
+    failed = [each for each in done if isinstance(each, Exception)]
+    if failed:
+        raise ExceptionGroup("some cases failed", failed)
 
 
 async def killed_itself(process: Process) -> None:

@@ -19,7 +19,8 @@ one is not passed through any more, the test that waits for the death of the pro
 | `confirmed` | the IRC server has confirmed what was said, and we have not noted that |
 
 HOW is `kill` (SIGKILL) or `stop` (SIGSTOP: the test kills it, or lets it go on, later). It
-happens at the second passage, so that something is before and behind it.
+happens at the second passage, so that something is before and behind it; at the first one where
+what is said is confirmed, as that is for all that was said in a while.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Failpoint:
     def __init__(self, point: str, how: str) -> None:
         self.point = point
         self._signal = SIGNALS[how]
-        self._left = PASSAGE
+        self._left = 1 if point == "confirmed" else PASSAGE
 
     def reach(self, point: str) -> None:
         if point == self.point:

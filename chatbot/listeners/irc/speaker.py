@@ -64,7 +64,7 @@ class Speaker:
     async def _say_at_least_once(self, session: Session, pending: Pending) -> None:
         # `sent` goes back when the server refuses a line, and a kick closes the room.
         while not pending.said and pending.rounds < ROUNDS:
-            if not await session.turn() or session.standing(pending.room) != Standing.OPEN:
+            if not await self._turn(session, pending):
                 return
             self._say(session, pending.room, pending.replies[pending.sent])
             pending.sent += 1
@@ -73,10 +73,18 @@ class Speaker:
         self._outbox.hand_over(pending)
         await pending.acknowledged.wait()
         while pending.replies:
-            if not await session.turn() or session.standing(pending.room) != Standing.OPEN:
+            if not await self._turn(session, pending):
                 return
             self._say(session, pending.room, pending.replies.pop(0))
         self._outbox.remove(pending)
+
+    async def _turn(self, session: Session, pending: Pending) -> bool:
+        """Wait until a line of `pending` may be said; false if it cannot be said now."""
+        if not await session.turn() or session.standing(pending.room) != Standing.OPEN:
+            return False
+        if not pending.delivery.is_ours():
+            await asyncio.Event().wait()  # another says it; we are about to be cancelled
+        return True
 
     def _say(self, session: Session, room: str, line: Reply) -> None:
         session.say(room, line)
