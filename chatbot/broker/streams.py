@@ -183,6 +183,13 @@ async def last(broker: Broker, stream: str, subject: str) -> bytes | None:
             await asyncio.sleep(AGAIN)
 
 
+async def drop_queue(broker: Broker, flow: str, lane: Lane, key: str) -> None:
+    """Delete the consumer of an operation's work, and what work is left."""
+    consumer = str(work_consumer(flow, lane, key).durable_name)
+    await drop_consumer(broker, subjects.WORK, consumer)
+    await broker.js.purge_stream(subjects.WORK, subject=subjects.work_subject(flow, lane, key))
+
+
 async def drop_consumer(broker: Broker, stream: str, consumer: str) -> None:
     """Delete a consumer that nobody else uses; one that has gone is no error."""
     try:

@@ -38,31 +38,40 @@ class CollectOutcome(OperationImplementationContext):
         async with self.octx.ictx.definitions(self.ctx) as found:
             wanted = {d.name: d for d in (*self.config.replies, *self.config.outputs.values())}
             items = [item for d in wanted.values() for item in await _items(found, d)]
-        return collect(self.config, items)
+        return Collector(self.config)(items)
 
 
-def collect(config: OutcomeConfig, inputs: Sequence[Any]) -> dict[str, Any]:
-    """Return the replies and what was understood, of a context's `inputs` (DFFML's)."""
-    names = {definition.name for definition in config.replies}
-    replies, last = [], {}
-    for item in inputs:
-        name = item.definition.name
-        if name in names:
-            replies.append(item)
-        last[name] = item.value
-    if len(replies) > 1:
-        replies.sort(key=lambda item: _place(config.order, item))
-    understood = {
-        name: last[definition.name]
-        for name, definition in config.outputs.items()
-        if last.get(definition.name) is not None  # null: a subflow's that did not come
-    }
-    return {"replies": [item.value for item in replies], "understood": understood}
+class Collector:
+    """Collects, from a context's inputs (DFFML's), the replies and what was understood."""
 
+    def __init__(self, config: OutcomeConfig) -> None:
+        self._order = config.order
+        self._replies = frozenset(definition.name for definition in config.replies)
+        self._shown = {name: definition.name for name, definition in config.outputs.items()}
+        self._wanted = self._replies.union(self._shown.values())
 
-def _place(order: Sequence[str], item: Any) -> int:
-    instance = item.origin[0] if isinstance(item.origin, tuple) else item.origin
-    return order.index(instance) if instance in order else len(order)
+    def __call__(self, inputs: Sequence[Any]) -> dict[str, Any]:
+        """Return what `collect_outcome` does."""
+        wanted, replies, last = self._wanted, [], {}
+        for item in inputs:
+            name = item.definition.name
+            if name in wanted:
+                last[name] = item.value
+                if name in self._replies:
+                    replies.append(item)
+        if len(replies) > 1:
+            replies.sort(key=self._place)
+        understood = {
+            shown: last[name]
+            for shown, name in self._shown.items()
+            if last.get(name) is not None  # null: a subflow's that did not come
+        }
+        return {"replies": [item.value for item in replies], "understood": understood}
+
+    def _place(self, item: Any) -> int:
+        order = self._order
+        instance = item.origin[0] if isinstance(item.origin, tuple) else item.origin
+        return order.index(instance) if instance in order else len(order)
 
 
 async def _items(found: Any, definition: Any) -> list[Any]:

@@ -22,6 +22,7 @@ import chatbot
 from chatbot import settings
 from chatbot.broker import Broker, files, streams, subjects
 from chatbot.broker.buckets import Bucket, open_bucket
+from chatbot.broker.subjects import Lane
 from chatbot.errors import ChatbotError, OperationError
 from chatbot.labels import fits, of_this_machine, shown
 from chatbot.messages import FlowRecord, NodeRecord, OperationRecord, Stranger, announced
@@ -202,6 +203,7 @@ class Node:
     ) -> None:
         """Instantiate an operation, announce it, run its work; a failure is told and retried."""
         flow = key[0]
+        failed = False
         try:
             self._progress(f"starting {record.name} for {flow}")
             operation = await self._instantiate(record, nctx)
@@ -214,6 +216,7 @@ class Node:
                 log.info("run %s for %s", record.name, flow)
                 self._progress(f"running {record.name} for {flow}")
         except* ChatbotError as failure:
+            failed = True
             for error in failure.exceptions:
                 log.error("cannot run %s for %s: %s", record.name, flow, error)
                 self._progress(f"cannot run {record.name}: {error}")
@@ -221,6 +224,17 @@ class Node:
         finally:
             self._workers.pop(key, None)
             self._tasks.pop(key, None)
+            if record.private and not failed:
+                await self._withdraw(flow, record)
+
+    async def _withdraw(self, flow: str, record: OperationRecord) -> None:
+        """Leave nothing of an operation that nobody else has: its queues are of no use now."""
+        try:
+            async with asyncio.timeout(2.0):
+                for lane in Lane:
+                    await streams.drop_queue(self._broker, flow, lane, record.key)
+        except self._broker.errors as error:
+            log.debug("cannot withdraw the queues of %s: %r", record.name, error)
 
     async def _instantiate(self, record: OperationRecord, nctx: Any) -> Any:
         given = self._given.get(record.key) if record.private else None

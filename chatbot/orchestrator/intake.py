@@ -50,6 +50,9 @@ IN_FLIGHT = {Lane.PEOPLE: 512, Lane.BULK: 256}
 PARKED = 128
 """Contexts that may wait for an operation that no node offers; further ones are handed back."""
 
+LOOK = 0.1
+"""Seconds between looks for nodes while messages come."""
+
 HANDED_BACK = 3.0
 DEADLINE = 120.0
 """Seconds after which a context is given up and its message handed back."""
@@ -90,6 +93,7 @@ class Intake:
         self._running: dict[str, Running] = {}
         self._started = datetime.now(UTC)
         self._done = 0
+        self._looked, self._lacking = 0.0, False
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -179,10 +183,17 @@ class Intake:
         known = self._running.get(message.id)
         if known is not None:
             known.taken = taken  # delivered again while it runs: settle this delivery
-        elif len(self._running) >= PARKED and self.missing:
+        elif len(self._running) >= PARKED and self._lacks_a_node():
             self._spawn(taken.nak(HANDED_BACK))
         else:
             self._start(lane, taken, message)
+
+    def _lacks_a_node(self) -> bool:
+        """Whether an operation has no node; asked at each message, looked up now and then."""
+        now = time.monotonic()
+        if now > self._looked + LOOK:
+            self._looked, self._lacking = now, bool(self.missing)
+        return self._lacking
 
     def _start(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
         running = self._running[message.id] = Running(taken, message, lane, time.monotonic())

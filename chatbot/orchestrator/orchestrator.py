@@ -44,13 +44,13 @@ from chatbot.nodes.node import Given, Node
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import Shortage
 from chatbot.orchestrator import placement, reachability
-from chatbot.orchestrator.dispatch import (
-    Dispatcher,
+from chatbot.orchestrator.dispatch import Dispatcher
+from chatbot.orchestrator.inputs import NatsMasterInputNetwork
+from chatbot.orchestrator.locks import NatsPrimaryLockNetwork
+from chatbot.orchestrator.networks import (
     NatsPrimaryOperationImplementationNetwork,
     NatsPrimaryOperationImplementationNetworkContext,
 )
-from chatbot.orchestrator.inputs import NatsMasterInputNetwork
-from chatbot.orchestrator.locks import NatsPrimaryLockNetwork
 from chatbot.orchestrator.plan import Plan, compile_flow
 from chatbot.orchestrator.run import NatsOrchestratorContext, NatsOrchestratorContextConfig
 

@@ -10,28 +10,22 @@ import asyncio
 import contextlib
 import copy
 import functools
-import inspect
 import logging
-import secrets
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from dffml.base import config
 from dffml.df.base import (
-    BaseInputSet,
     BaseInputSetContext,
     BaseOrchestratorContext,
-    StringInputSetContext,
 )
 from dffml.df.types import DataFlow, Definition, Input, Stage
 
-from chatbot import eager
 from chatbot.broker.subjects import Lane
 from chatbot.orchestrator import outputs, subflow
 from chatbot.orchestrator.context import Call, Context
 from chatbot.orchestrator.dispatch import Route
-from chatbot.orchestrator.inputs import handle_of
+from chatbot.orchestrator.feed import Feed
 from chatbot.orchestrator.plan import Plan, Step
 from chatbot.orchestrator.turn import caller_lane
 
@@ -84,6 +78,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         self.plan: Plan
         self._routes: dict[Lane, list[Route]] = {}
         self._flows: dict[str, NatsOrchestratorContext] = {}
+        self._within: subflow.Running = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._readers: list[tuple[Step, outputs.Reader]] | None = None
         self._stack = contextlib.AsyncExitStack()
 
@@ -105,6 +101,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         return self
 
     async def __aexit__(self, *exc_info: Any) -> None:
+        if self._ending:
+            await asyncio.wait(self._ending)
         await self._stack.aclose()
 
     async def _enter_subflows(self) -> None:
@@ -125,7 +123,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         if step.operation.stage is not Stage.PROCESSING:
             return _unreachable
         if (octx := self._flows.get(step.name)) is not None:
-            return subflow.Subflow(step, functools.partial(octx.start, lane=lane))
+            start = functools.partial(octx.start, lane=lane)
+            return subflow.Subflow(step, start, self._within, self._forget)
         parent = self.parent
         return self.nctx.route(
             parent.dispatcher, parent.flow, lane, self.lctx, step, locks=self.plan.locks
@@ -153,7 +152,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             entry.inputs,
             self._routes_of(lane or caller_lane.get() or self.parent.lane),
             self._finish,
-            self.parent.dispatcher.forget,
+            self._forget if self._flows else self.parent.dispatcher.forget,
             strict=strict,
             octx=self._forwarding() if self.plan.forwards else self,
         )
@@ -207,7 +206,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         is taken than `max_ctxs` (default 1024) contexts can run at once.
         """
         room = self.config.max_ctxs or IN_FLIGHT
-        async with _Run(self, room, strict=strict, halt=halt) as running:
+        async with Feed(self, room, strict=strict, halt=halt) as running:
             async for each in running.results(input_sets, ctx):
                 yield each
 
@@ -217,16 +216,16 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
     def operations_parameter_set_pairs(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("the compiled plan joins inputs (see plan.permutations)")
 
+    def definition(self, name: str) -> Definition:
+        """Return a definition of the dataflow by its name; `KeyError` if it has none."""
+        return self.config.dataflow.definitions[name]
+
     def _forwarding(self) -> NatsOrchestratorContext:
         """Return this, with subflows of its own: one context's values are not another's."""
         own = copy.copy(self)
         own.subflows = Subflows(own)
         own.forwarded = []
         return own
-
-    def definition(self, name: str) -> Definition:
-        """Return a definition of the dataflow by its name; `KeyError` if it has none."""
-        return self.config.dataflow.definitions[name]
 
     def _finish(self, context: Context) -> None:
         if self._readers is None:
@@ -235,7 +234,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         try:
             if context.error is not None:
                 raise context.error
-            results = outputs.read(context, self._readers, self.nctx)
+            results = outputs.read(context, self._readers)
         except Exception as error:  # noqa: BLE001 - handed to whoever started it
             self._tell(context, None, error)
         else:
@@ -258,11 +257,8 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         try:
             async for name, given in outputs.run(context, self.plan.output, self.nctx, self):
                 output.setdefault(name, {}).update(given)
-        except Exception as error:
-            if context.strict:
-                raise
-            log.error("an output operation failed: %s", type(error).__name__)
-            log.debug("an output operation failed", exc_info=error)
+        except Exception as error:  # noqa: BLE001 - raised again, or logged
+            outputs.failed(context, error)
         return outputs.unwrapped(output)
 
     def _tell(self, context: Context, results: Any, error: BaseException | None) -> None:
@@ -270,6 +266,16 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         if ended is not None:  # else it was stopped meanwhile
             self._free(context)
             ended(context, results, error)
+
+    def _forget(self, call: Call) -> None:
+        """Drop the result of `call`; where it is a subflow's, give up the context that it is."""
+        self.parent.dispatcher.forget(call)
+        within = self._within.pop(call, None)
+        if within is not None:
+            within.cancel()
+            task = asyncio.ensure_future(self._flows[call.step.name].give_up(within))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
     def _free(self, context: Context) -> None:
         entry = context.entry
@@ -281,134 +287,5 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             self.ictx.entries.pop(entry.handle, None)
 
 
-class _Run:
-    """One call of `run`: contexts that are fed in on one side and taken, ended, on the other.
-
-    A context has its room until its result is taken: whoever iterates slowly is not run ahead
-    of. Leaving the block gives up what still runs, and cleans up after it.
-    """
-
-    def __init__(
-        self,
-        octx: NatsOrchestratorContext,
-        room: int,
-        *,
-        strict: bool,
-        halt: asyncio.Event | None,
-    ) -> None:
-        self._octx = octx
-        self._strict = strict
-        self._halt = halt
-        self._room = room
-        self._ended: deque[tuple[BaseInputSetContext, Any, BaseException | None]] = deque()
-        self._running: set[Context] = set()
-        self._changed = asyncio.Event()
-        self._freed = asyncio.Event()
-        self._feeding: asyncio.Future[None] | None = None
-
-    async def __aenter__(self) -> _Run:
-        return self
-
-    async def __aexit__(self, *exc_info: Any) -> None:
-        if self._feeding is not None:
-            self._feeding.cancel()
-            await asyncio.gather(self._feeding, return_exceptions=True)
-        for context in self._running:
-            context.cancel()
-        for context in self._running:
-            await self._octx.give_up(context)
-
-    async def results(
-        self, given: tuple[Any, ...], ctx: BaseInputSetContext | None
-    ) -> AsyncIterator[tuple[BaseInputSetContext, Any]]:
-        """Feed `given` in and yield (ctx, results); raise what failed, where strict."""
-        rest = eager.begin(self._feed(given, ctx))
-        self._octx.parent.dispatcher.flush()
-        if rest is not None:
-            self._feeding = asyncio.ensure_future(rest)
-            self._feeding.add_done_callback(lambda _: self._changed.set())
-        while True:
-            while self._ended:
-                ended, results, error = self._ended.popleft()
-                self._room += 1
-                if self._room == 1:
-                    self._freed.set()
-                if error is None:
-                    yield ended, results
-                elif self._strict:
-                    raise error
-                else:
-                    log.error("a context failed: %s", type(error).__name__)
-            if not self._running and (self._feeding is None or self._feeding.done()):
-                if self._feeding is not None:
-                    await self._feeding  # if feeding failed, that is raised
-                return
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def _feed(self, given: tuple[Any, ...], ctx: BaseInputSetContext | None) -> None:
-        if not given:
-            await self._start(ctx or _new_context(), [])
-        for each in given:
-            if inspect.isasyncgen(each):
-                async with contextlib.aclosing(each):
-                    async for one in each:
-                        await self._feed_one(one, ctx)
-                        if self._halted:
-                            return
-            else:
-                await self._feed_one(each, ctx)
-            if self._halted:
-                return
-
-    async def _feed_one(self, given: Any, ctx: BaseInputSetContext | None) -> None:
-        """Start the contexts of a dict, one context of a list or an input set."""
-        if isinstance(given, dict):
-            for name, inputs in given.items():
-                if isinstance(name, str):
-                    if self._room < 1:
-                        await self._make_room()
-                    self._start_now(StringInputSetContext(name), name, inputs)
-                else:
-                    await self._start(name, inputs)
-                if self._halt is not None and self._halted:
-                    return
-        elif isinstance(given, BaseInputSet):
-            await self._start(given.ctx, [item async for item in given.inputs()])
-        else:
-            await self._start(ctx or _new_context(), list(given))
-
-    async def _start(self, ctx: BaseInputSetContext, inputs: list[Input]) -> None:
-        handle = await handle_of(ctx)
-        if self._room < 1:
-            await self._make_room()
-        self._start_now(ctx, handle, inputs)
-
-    def _start_now(self, ctx: BaseInputSetContext, handle: str, inputs: list[Input]) -> None:
-        self._room -= 1
-        context = self._octx.start(ctx, handle, inputs, self._end, strict=self._strict)
-        if context.ended is not None:
-            self._running.add(context)
-
-    async def _make_room(self) -> None:
-        while self._room < 1:
-            self._freed.clear()
-            await self._freed.wait()
-
-    def _end(self, context: Context, results: Any, error: BaseException | None) -> None:
-        self._running.discard(context)
-        self._ended.append((context.ctx, results, error))
-        if not self._changed.is_set():
-            self._changed.set()
-
-    @property
-    def _halted(self) -> bool:
-        return self._halt is not None and self._halt.is_set()
-
-
 def _unreachable(call: Call) -> None:
     raise AssertionError(f"{call.step.name} is not called as values come")
-
-
-def _new_context() -> StringInputSetContext:
-    return StringInputSetContext(secrets.token_hex(16))

@@ -20,10 +20,13 @@ from dffml.operation.dataflow import (
 
 from chatbot.orchestrator.context import Call, Context
 from chatbot.orchestrator.plan import Plan, Step
-from chatbot.orchestrator.values import Value
+from chatbot.orchestrator.values import Value, convert
 
-Start = Callable[[Any, str, list[Input], Any], Any]
+Start = Callable[[Any, str, list[Input], Any], Context]
 """(ctx, handle, inputs, ended): `NatsOrchestratorContext.start`."""
+
+Running = dict[Call, Context]
+"""The calls that run, each by its context."""
 
 
 class SubflowContext(StringInputSetContext):
@@ -35,10 +38,17 @@ class SubflowContext(StringInputSetContext):
 
 
 class Subflow:
-    """Runs calls of one step in `start`'s flow."""
+    """Runs calls of one step in `start`'s flow; `running` has those whose context has not ended.
 
-    def __init__(self, step: Step, start: Start) -> None:
+    `forget` ends one of these that is not waited for any more.
+    """
+
+    def __init__(
+        self, step: Step, start: Start, running: Running, forget: Callable[[Call], None]
+    ) -> None:
         self._start = start
+        self._running = running
+        self._forget = forget
         self._name, first = next(iter(step.operation.inputs.items()))
         self._first: Definition = first
         self._outputs = set(step.operation.outputs)
@@ -47,6 +57,7 @@ class Subflow:
         """Start the call's context; its results, or its failure, are the call's."""
 
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
+            self._running.pop(call, None)
             if error is None and set(results) != self._outputs:
                 error = InvalidCustomRunDataFlowOutputs(self._first.export())
             if error is not None:
@@ -57,8 +68,16 @@ class Subflow:
         given = call.inputs
         definitions = call.step.operation.inputs
         ctx = SubflowContext(given[self._name], call)
-        inputs = [_input(value, definitions[name]) for name, value in given.items()]
-        self._start(ctx, ctx.key, inputs, ended)
+        try:
+            inputs = [_input(value, definitions[name]) for name, value in given.items()]
+        except Exception as error:  # noqa: BLE001 - a value that is refused is this call's failure
+            call.context.fail(call.number, error)
+            return
+        started = self._start(ctx, ctx.key, inputs, ended)
+        if started.ended is not None:
+            self._running[call] = started
+            if call.context.over:  # it ended meanwhile: others' calls run, too, where one starts
+                self._forget(call)
 
 
 def runs_here(step: Step, plan: Plan, implementation: Any) -> bool:
@@ -79,4 +98,5 @@ def runs_here(step: Step, plan: Plan, implementation: Any) -> bool:
 def _input(value: Any, definition: Definition) -> Input:
     if definition.spec is None and definition.validate is None:
         return Value(value, definition)
-    return Input(value=value, definition=definition)
+    checked = not isinstance(definition.validate, str)
+    return Value(convert(value, definition), definition, validated=checked)

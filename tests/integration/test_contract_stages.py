@@ -200,6 +200,7 @@ async def test_get_multi_and_get_single(kind: Kind) -> None:
     assert await kind.only(asking(GetSingle, ["a"]), inputs) == {"a": "3"}
     with pytest.raises(DefinitionNotInContext):
         await kind.only(asking(GetSingle, ["b"]), inputs)
+    assert await kind.only(asking(GetSingle, ["b"]), inputs, strict=False) == {}
 
 
 @EVERY

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from dffml import DataFlow, Definition, Input, op
+from dffml import DataFlow, Definition, Input, Stage, op
 from dffml.df.base import OperationException, OperationImplementationContext
 from dffml.operation.dataflow import (
     InvalidCustomRunDataFlowContext,
@@ -14,11 +15,12 @@ from dffml.operation.dataflow import (
     RunDataFlowConfig,
     run_dataflow,
 )
-from dffml.operation.output import GetSingle
+from dffml.operation.output import GetMulti, GetSingle
 
 from tests.integration.orchestrators import (
     EVERY,
     HERE,
+    OURS,
     PRIMARY,
     A,
     B,
@@ -29,11 +31,21 @@ from tests.integration.orchestrators import (
     given,
     over,
 )
+from tests.servers.processes import until
 
 pytestmark = pytest.mark.usefixtures("nats_address")
 
 WORDS = Definition(name="words", primitive="string")
 PASSED = Definition(name="passed", primitive="string")
+
+
+@dataclass
+class Point:
+    x: int
+
+
+POINT = Definition(name="point", primitive="map", spec=Point)
+POINTS = Definition(name="points", primitive="array", spec=Point, subspec=True)
 RESULTS = run_dataflow.op.outputs["results"]
 
 
@@ -108,6 +120,160 @@ async def test_a_subflow_must_give_what_the_operation_declares(kind: Kind) -> No
     with pytest.raises(OperationException) as raised:
         await kind.run(made, given(number, 1))
     assert isinstance(raised.value.__cause__, InvalidCustomRunDataFlowContext)
+
+
+@EVERY
+async def test_two_calls_of_one_name_at_once_are_two_contexts(kind: Kind) -> None:
+    @op(name="join", inputs={"a": A, "c": C}, outputs={"b": B})
+    async def join(a, c):
+        await asyncio.sleep(0)
+        return {"b": a + c}
+
+    made = embedded(single("b", join), {"a": A, "c": C}, {"b": B})
+    get = made.operations.pop("get_single")
+    made.operations["get_multi"] = GetMulti.op
+    made.implementations["get_multi"] = GetMulti.imp
+    made.seed = [item for item in made.seed if item.definition not in get.inputs.values()]
+    made.seed.extend(given(GetMulti.op.inputs["spec"], ["b"]))
+    made.update(auto_flow=True)
+    inputs = {name: given(A, "same") + given(C, *"123") for name in "xy"}
+    found = await kind.run(made, inputs)
+    assert {name: sorted(each["b"]) for name, each in found.items()} == {
+        name: ["same1", "same2", "same3"] for name in "xy"
+    }
+
+
+@EVERY
+async def test_a_subflow_takes_what_a_spec_made_of_a_value(kind: Kind) -> None:
+    @op(name="show", inputs={"a": A, "point": POINT}, outputs={"b": B})
+    async def show(a, point):
+        return {"b": f"{a} {point.x}"}
+
+    made = embedded(single("b", show), {"a": A, "point": POINT}, {"b": B})
+    assert await kind.only(made, given(A, "1") + given(POINT, {"x": 2})) == {"b": "1 2"}
+
+
+@over(PRIMARY)  # DFFML's own fails on a list of what is of the spec already
+@pytest.mark.parametrize("depth", [1, 2])
+async def test_a_subflow_takes_a_list_of_what_a_spec_made(kind: Kind, depth: int) -> None:
+    @op(name="show", inputs={"a": A, "points": POINTS}, outputs={"b": B})
+    async def show(a, points):
+        return {"b": f"{a} {[point.x for point in points]}"}
+
+    made = single("b", show)
+    for _ in range(depth):
+        made = embedded(made, {"a": A, "points": POINTS}, {"b": B})
+    inputs = given(A, "1") + given(POINTS, [{"x": 2}, {"x": 3}])
+    assert await kind.only(made, inputs) == {"b": "1 [2, 3]"}
+
+
+@OURS
+async def test_a_value_that_a_subflow_refuses_is_its_own_failure(kind: Kind) -> None:
+    """Not that of the operation that gave the value; and all else goes on."""
+    seen: list[str] = []
+
+    def once(value: str) -> str:
+        if seen.count(value):
+            raise ValueError(f"{value} came again")
+        seen.append(value)
+        return value
+
+    checked = C._replace(validate=once)
+
+    @op(name="give", inputs={"d": D}, outputs={"c": checked})
+    async def give(d):
+        return {"c": d}
+
+    made = embedded(single("b", double), {"a": A, "c": checked}, {"b": B})
+    made.operations["give"] = give.op
+    made.implementations["give"] = give.imp
+    made.update(auto_flow=True)
+    with pytest.raises(OperationException, match="inner"):
+        await kind.only(made, given(A, "1") + given(D, "d"))
+
+
+@over(PRIMARY)
+@pytest.mark.parametrize("depth", [1, 2])
+async def test_a_subflow_ends_with_the_context_that_called_it(kind: Kind, depth: int) -> None:
+    """However that ends: it is cleaned up, and nothing is kept of it."""
+    calls: list[str] = []
+    entered, gate = asyncio.Event(), asyncio.Event()
+
+    @op(name="hold", inputs={"a": A}, outputs={"b": B})
+    async def hold(a):
+        entered.set()
+        await gate.wait()
+        return {"b": a}
+
+    @op(name="after", inputs={"b": B}, outputs={})
+    async def after(b):
+        calls.append(f"after {b}")
+
+    @op(name="clean", inputs={"a": A}, outputs={}, stage=Stage.CLEANUP)
+    async def clean(a):
+        calls.append(f"clean {a}")
+
+    @op(name="fail", inputs={"c": C}, outputs={})
+    async def fail(c):
+        await entered.wait()
+        raise ValueError(c)
+
+    made = single("b", hold, after, clean)
+    for _ in range(depth):
+        made = embedded(made, {"a": A}, {"b": B})
+    made.operations["fail"] = fail.op
+    made.implementations["fail"] = fail.imp
+    made.update(auto_flow=True)
+    async with kind.open(made) as octx:
+        with pytest.raises(OperationException, match="fail"):
+            await anext(octx.run({"x": given(A, "1") + given(C, "c")}))
+        await until(lambda: calls == ["clean 1"])
+        held = octx
+        for _ in range(depth):
+            held = held.subflows["inner"]
+            await until(lambda: not held.ictx.entries)  # noqa: B023 - awaited in the same turn
+        entered.clear()
+        running = octx.run({"y": given(A, "2")})
+        waiting = asyncio.ensure_future(anext(running))
+        await entered.wait()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await running.aclose()
+        await until(lambda: calls == ["clean 1", "clean 2"])
+        await until(lambda: not held.ictx.entries)
+        gate.set()
+        found = {str(c): r async for c, r in octx.run({"z": given(A, "3")})}
+        assert found == {"z": {"b": "3"}}
+    assert calls == ["clean 1", "clean 2", "after 3", "clean 3"]
+
+
+@over(PRIMARY)
+async def test_a_subflow_that_starts_as_its_caller_fails_ends_with_it(kind: Kind) -> None:
+    calls: list[str] = []
+    gate = asyncio.Event()
+
+    @op(name="hold", inputs={"a": A}, outputs={"b": B})
+    async def hold(a):
+        await gate.wait()
+        return {"b": a}
+
+    @op(name="clean", inputs={"a": A}, outputs={}, stage=Stage.CLEANUP)
+    async def clean(a):
+        calls.append(f"clean {a}")
+
+    @op(name="fail", inputs={"c": C}, outputs={})
+    async def fail(c):
+        raise ValueError(c)
+
+    made = embedded(single("b", hold, clean), {"a": A}, {"b": B})
+    made.operations["fail"] = fail.op
+    made.implementations["fail"] = fail.imp
+    made.update(auto_flow=True)
+    async with kind.open(made) as octx:
+        with pytest.raises(OperationException, match="fail"):
+            await anext(octx.run({"x": given(C, "c") + given(A, "1")}))
+        await until(lambda: calls == ["clean 1"])
+        assert not octx.subflows["inner"].ictx.entries
 
 
 @EVERY

@@ -343,7 +343,7 @@ async def test_a_message_that_was_answered_leaves_nothing_for_the_collector(
             await hear(broker, *(message(f"text {number}") for number in range(20)))
             await outcomes(broker, 20)
             await settled(broker)
-            left = [each for each in gc.get_objects() if isinstance(each, Context)]
+            left = [each for each in gc.get_objects() if type(each) is Context]
             assert left == []
     finally:
         gc.enable()

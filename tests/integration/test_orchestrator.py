@@ -11,7 +11,7 @@ from dffml import DataFlow, Input, MemoryOrchestrator
 from dffml.df.base import OperationException
 from dffml.operation.dataflow import RunDataFlowConfig, run_dataflow
 
-from chatbot.broker import EmbeddedServer
+from chatbot.broker import Broker, EmbeddedServer, subjects
 from chatbot.errors import RemoteError
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.settings import NATS_URL
@@ -158,6 +158,12 @@ async def test_nothing_is_kept_of_contexts_that_have_ended() -> None:
             assert len([each async for each in octx.run(inputs)]) == 200
             assert octx.ictx.entries == {}
             assert orchestrator.dispatcher._outstanding == {}
+
+
+async def test_nothing_is_kept_of_operations_that_only_this_process_had(broker: Broker) -> None:
+    await only(NatsOrchestrator, flow(contract.is_big, get=["flag"]), {"x": numbers(1)})
+    work = await broker.js.stream_info(subjects.WORK)
+    assert (work.state.consumer_count, work.state.messages) == (0, 0)
 
 
 async def test_without_an_address_it_brings_its_own_server(

@@ -1,0 +1,76 @@
+"""The command line: commands, options, exit codes. The only place that exits or prints.
+
+Exit codes: 0 done; 1 it failed; 2 the command line, a flow or a setting is wrong, and nothing
+was started; 130 interrupted twice. Nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+import chatbot
+from chatbot.cli.dffml import dffml
+from chatbot.cli.flow import flow
+from chatbot.cli.node import node
+from chatbot.cli.replay import replay
+from chatbot.cli.run import run
+from chatbot.cli.status import status
+from chatbot.cli.terminal import refuse, refuse_flow
+from chatbot.errors import ChatbotError, FlowError
+
+EXAMPLES = """
+\b
+Examples:
+  chatbot run support                     talk to the bot in this terminal
+  chatbot run support --set listeners.irc.server=irc.libera.chat \\
+      --set 'listeners.irc.channels=["#example"]'
+  chatbot node run classify_text          give it another node (same machine)
+  chatbot status                          see what runs
+  chatbot replay support LOG              what would it have said?
+  chatbot flow check myflow.yaml          is it right?
+
+\b
+Completion in bash (zsh, fish):
+  eval "$(_CHATBOT_COMPLETE=bash_source chatbot)"
+"""
+
+
+@click.group(
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(chatbot.__version__, prog_name="chatbot")
+@click.option("-v", "--verbose", count=True, help="Log life-cycle steps; twice: everything.")
+@click.pass_context
+def cli(context: click.Context, verbose: int) -> None:
+    """A chat bot on distributed dataflows.
+
+    It listens in chat channels, classifies what is said with transformer models on as many
+    machines as you give it, and answers as a flow file says.
+    """
+    from chatbot import logs
+
+    logs.configure(verbose)
+    context.obj = verbose
+
+
+for command in (run, node, flow, status, replay, dffml):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except FlowError as error:
+        refuse_flow(error)
+    except ChatbotError as error:
+        refuse(error)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

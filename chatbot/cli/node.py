@@ -1,0 +1,84 @@
+"""`chatbot node`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chatbot.cli.options import nats_options
+from chatbot.cli.terminal import run_service, screen
+
+
+@click.group()
+def node() -> None:
+    """Run operations for bots, on this machine.
+
+    \b
+    Examples:
+      chatbot node run classify_text
+      chatbot node run --help
+    """
+
+
+def _operations() -> list[str]:
+    from chatbot.flowfile.catalog import OPERATIONS, Catalog
+
+    return Catalog(OPERATIONS).names()
+
+
+def _complete_operation(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    given = context.params.get("operations") or ()
+    return [name for name in _operations() if name.startswith(incomplete) and name not in given]
+
+
+class _NodeRun(click.Command):
+    """Lists, below its help, what is installed."""
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write_text(f"Operations installed here: {', '.join(_operations())}.")
+
+
+@node.command("run", cls=_NodeRun)
+@click.argument(
+    "operations",
+    nargs=-1,
+    required=True,
+    metavar="OPERATION...",
+    shell_complete=_complete_operation,
+)
+@nats_options
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="What flows may ask of a node, such as gpu or size=large. Repeatable.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
+def node_run(
+    operations: tuple[str, ...],
+    labels: tuple[str, ...],
+    nats: str | None,
+    data: Path | None,
+    quiet: bool,
+) -> int:
+    """Run OPERATIONs until stopped.
+
+    It runs them for every flow that needs them, and gets their configuration over NATS; no
+    file is needed here. The node runs nothing but what is named here and installed on this
+    machine. It may be started before the bot and stopped at any time: what it has not done,
+    another does. What a flow places on nodes with labels (`on: gpu`) it takes only if it has
+    them all; host=<this machine's name> it has without being told.
+
+    \b
+    Examples:
+      chatbot node run classify_text
+      chatbot node run classify_text clean_text
+      chatbot node run classify_text --label gpu --label size=large
+      chatbot node run classify_text --nats nats://TOKEN@192.0.2.7:4222
+    """
+    from chatbot.commands.node import run as run_node
+
+    return run_service(lambda: run_node(operations, nats, data, screen(quiet), labels), quiet=quiet)

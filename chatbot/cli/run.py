@@ -1,0 +1,68 @@
+"""`chatbot run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chatbot.cli.options import nats_options, set_option
+from chatbot.cli.terminal import refuse_flow, run_service, screen
+from chatbot.errors import FlowError
+
+
+@click.command()
+@click.argument("flow")
+@set_option
+@nats_options
+@click.option("--no-node", is_flag=True, help="Start no node on this machine.")
+@click.option("--no-listeners", is_flag=True, help="Only share the work of other primaries.")
+@click.option("--console", is_flag=True, help="Talk in this terminal, beside other listeners.")
+@click.option(
+    "--listen",
+    metavar="ADDRESS[:PORT]",
+    help="Let other machines reach the embedded server, with TLS and a token.",
+)
+def run(
+    flow: str,
+    overrides: tuple[str, ...],
+    nats: str | None,
+    data: Path | None,
+    no_node: bool,
+    no_listeners: bool,
+    console: bool,
+    listen: str | None,
+) -> int:
+    """Run the bot of a flow.
+
+    FLOW is a file, or the name of a flow that comes with the program. Where it names no chat
+    network (or with --console) the bot talks in this terminal; lines from a pipe are answered
+    in order. Without --nats it starts a NATS server of its own.
+
+    \b
+    Examples:
+      chatbot run support
+      printf 'how do I install this?\\n' | chatbot run support
+      chatbot run support --set listeners.irc.server=irc.libera.chat
+      chatbot run support --listen 192.0.2.7       nodes may join from other machines
+    """
+    from chatbot.broker.server import Listen
+    from chatbot.commands.run import RunOptions
+    from chatbot.commands.run import run as run_bot
+
+    if listen and nats:
+        raise click.UsageError("--listen opens the embedded server, and --nats uses another")
+    options = RunOptions(
+        flow=flow,
+        overrides=overrides,
+        nats=nats,
+        data=data,
+        listen=Listen.parse(listen) if listen else None,
+        node=not no_node,
+        console=console,
+        listeners=not no_listeners,
+    )
+    try:
+        return run_service(lambda: run_bot(options, screen()))
+    except FlowError as error:
+        refuse_flow(error, overrides)

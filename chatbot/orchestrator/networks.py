@@ -1,0 +1,93 @@
+"""DFFML's operation implementation network, on a primary.
+
+| DFFML's interface | here |
+|---|---|
+| operation implementation network | instantiates what runs here, and sends the rest to nodes |
+| input network | `inputs.py` |
+| lock network | `locks.py` |
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from dffml.base import config
+from dffml.df.base import BaseOperationImplementationNetwork
+from dffml.util.entrypoint import entrypoint
+
+from chatbot.broker.subjects import Lane
+from chatbot.messages import OperationRecord
+from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
+from chatbot.orchestrator import locked
+from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.dispatch import Dispatcher, Route
+from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
+from chatbot.orchestrator.plan import Step
+
+
+@config
+class NatsPrimaryOperationImplementationNetworkConfig:
+    pass
+
+
+class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkContext):
+    """Runs what runs here, and sends the rest to nodes.
+
+    `remote` maps instance names to what nodes were told of them; an operation that is not in
+    it is instantiated here.
+    """
+
+    def __init__(self, config: Any, parent: Any) -> None:
+        super().__init__(config, parent)
+        self.remote: dict[str, OperationRecord] = {}
+
+    async def contains(self, operation: Any) -> bool:
+        return operation.instance_name in self.remote or await super().contains(operation)
+
+    async def operation_completed(self) -> None:
+        raise TypeError("a context is told of each result itself")
+
+    async def dispatch(self, octx: Any, operation: Any, parameter_set: Any) -> None:
+        raise TypeError("calls are dispatched with `send`")
+
+    def route(
+        self,
+        dispatcher: Dispatcher,
+        flow: str,
+        lane: Lane,
+        lctx: NatsPrimaryLockNetworkContext,
+        step: Step,
+        *,
+        locks: bool,
+    ) -> Route:
+        """Return what has a call of `step` run, here or on a node; its context gets the result.
+
+        With `locks`, its values are looked through for those that it has to lock first.
+        """
+        record = self.remote.get(step.name)
+        if record is not None:
+            queue = dispatcher.queue(flow, lane, record.key)
+            send: Route = functools.partial(dispatcher.send, queue)
+        else:
+            send = dispatcher.turn.route(self.begin(step.operation), lane)
+        if locks and step.parameters:
+            return functools.partial(self._lock_first, dispatcher, lctx, send)
+        return send
+
+    def _lock_first(
+        self,
+        dispatcher: Dispatcher,
+        lctx: NatsPrimaryLockNetworkContext,
+        send: Route,
+        call: Call,
+    ) -> None:
+        dispatcher.spawn(locked.run(lctx, send, dispatcher.forget, call))
+
+
+@entrypoint("nats_primary")
+class NatsPrimaryOperationImplementationNetwork(BaseOperationImplementationNetwork, ContextMaker):
+    """Instantiates what runs on the primary, and sends the rest to nodes."""
+
+    CONTEXT = NatsPrimaryOperationImplementationNetworkContext
+    CONFIG = NatsPrimaryOperationImplementationNetworkConfig
