@@ -130,7 +130,11 @@ class Bucket:
 
 
 async def open_bucket(broker: Broker, name: str) -> Bucket:
-    """Open one of the buckets above, made if need be."""
+    """Open one of the buckets above, made if need be; waits for a server that is away."""
+    return await broker.insist(lambda: _opened(broker, name))
+
+
+async def _opened(broker: Broker, name: str) -> Bucket:
     try:
         kv = await broker.js.key_value(name)
     except BucketNotFoundError:

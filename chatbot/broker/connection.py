@@ -11,10 +11,10 @@ import hashlib
 import logging
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import nats
@@ -23,7 +23,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.js.client import JetStreamContext
-from nats.js.errors import ServiceUnavailableError
+from nats.js.errors import APIError, ServiceUnavailableError
 
 from chatbot.broker.publisher import Publisher
 from chatbot.errors import ConnectError
@@ -32,6 +32,14 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 10.0
 """Seconds in which a server must answer at the start; later, a lost one is awaited for ever."""
+
+AGAIN = 0.5
+"""Seconds until a server that did not answer is asked again."""
+
+NO_LEADER = {None, 10006, 10008, 10009}
+"""The server's error codes where a cluster elects a leader; none, where nobody answers."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,25 @@ class Broker:
     async def publish(self, subject: str, data: bytes) -> None:
         """Store `data` under `subject`; see `Publisher.publish`."""
         await self.publisher.publish(subject, data)
+
+    async def insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what `ask` gives; while the server is away or has no leader, ask again.
+
+        It may have done what was asked though its answer was lost: `ask` must be idempotent.
+        What the server refuses is raised.
+        """
+        while True:
+            try:
+                return await ask()
+            except nats.errors.ConnectionClosedError as error:
+                raise ConnectError(f"the connection to NATS at {self.address} is closed") from error
+            except APIError as error:
+                if error.err_code not in NO_LEADER:
+                    raise
+                log.debug("asking NATS again: %r", error)
+            except (TimeoutError, nats.errors.NoRespondersError, OSError) as error:
+                log.debug("asking NATS again: %r", error)
+            await asyncio.sleep(AGAIN)
 
     @asynccontextmanager
     async def listen(self, subject: str, receive: Callable[[bytes], None]) -> AsyncIterator[None]:
@@ -257,7 +284,10 @@ def _why_not(watch: _Watch) -> ConnectError:
 
 async def _check_jetstream(broker: Broker) -> None:
     try:
-        await broker.js.account_info()
+        while True:
+            with contextlib.suppress(TimeoutError):  # it was lost again: then as at any later time
+                await broker.js.account_info()
+                return
     except (ServiceUnavailableError, NoRespondersError) as error:
         raise ConnectError(
             f"the NATS server at {broker.address} has no JetStream",

@@ -8,6 +8,7 @@ produced a second outcome, the server says no.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from typing import TYPE_CHECKING
 
@@ -159,13 +160,17 @@ def out_consumer(
 async def ensure(broker: Broker, streams: list[StreamConfig]) -> None:
     """Create the streams, or bring them to this configuration. Idempotent."""
     for config in streams:
-        config.num_replicas = broker.replicas
-        try:
-            await broker.js.add_stream(config)
-        except APIError as error:
-            if error.err_code != STREAM_NAME_IN_USE:
-                raise
-            await broker.js.update_stream(config)
+        await broker.insist(functools.partial(_ensure, broker, config))
+
+
+async def _ensure(broker: Broker, config: StreamConfig) -> None:
+    config.num_replicas = broker.replicas
+    try:
+        await broker.js.add_stream(config)
+    except APIError as error:
+        if error.err_code != STREAM_NAME_IN_USE:
+            raise
+        await broker.js.update_stream(config)
 
 
 async def last(broker: Broker, stream: str, subject: str) -> bytes | None:

@@ -35,6 +35,9 @@ from chatbot.nodes.strangers import remedy
 REVISION = 12
 """Characters of a revision that are shown in the table; JSON has all."""
 
+ANSWER = 10.0
+"""Seconds that a server has to tell, should it go away meanwhile."""
+
 
 class Status(msgspec.Struct, frozen=True):
     """All that there is to see; `strangers` are of another version, and not talked with."""
@@ -54,7 +57,10 @@ async def status(nats: str | None, data: Path | None) -> Status:
     """
     async with connected(nats, data, "chatbot-status") as broker:
         try:
-            async with Roster.follow(broker, tell=lambda _: None) as roster:
+            async with (
+                asyncio.timeout(ANSWER),
+                Roster.follow(broker, tell=lambda _: None) as roster,
+            ):
                 flows, waiting = await asyncio.gather(_flows(broker), queues(broker))
         except broker.errors as error:
             raise BrokerError(

@@ -88,7 +88,7 @@ class Roster:
         roster = cls(tell or Strangers().tell)
         bucket = await open_bucket(broker, subjects.ROSTER)
         async with bucket.watch(roster._change):
-            for key, value in (await bucket.all()).items():
+            for key, value in (await broker.insist(bucket.all)).items():
                 roster._change(key, value)
             yield roster
 

@@ -58,13 +58,13 @@ class Site:
 
     @asynccontextmanager
     async def start(
-        self, kind: str, point: str = "-", how: str = "kill", *more: str
+        self, kind: str, point: str = "-", how: str = "kill", *more: str, url: str = ""
     ) -> AsyncIterator[Process]:
         """Run a `bot` or a `node`, with a failpoint if one is named, for the block's duration."""
         program = Program(self._data)
         program.entry = ["tests.servers.failing", point, how]
-        url = {NATS_URL: self.server.url}
-        async with program.start(*PROGRAM[kind], *more, **url) as process:
+        there = {NATS_URL: url or self.server.url}
+        async with program.start(*PROGRAM[kind], *more, **there) as process:
             try:
                 yield process
             finally:
