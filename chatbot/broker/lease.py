@@ -26,6 +26,9 @@ _RENEW = LEASE_KEPT / 5
 _SAFE = LEASE_KEPT - _RENEW
 """Seconds after the last renewal at which the body is stopped: it has the rest to end in."""
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Counts, where the system has it, what a suspended machine slept through: the server did."""
+
 _TROUBLE = (APIError, nats.errors.Error, TimeoutError, OSError)
 
 
@@ -91,7 +94,7 @@ class _Lease:
 
     @property
     def is_safe(self) -> bool:
-        return time.monotonic() < self._safe_until
+        return _now() < self._safe_until
 
     async def acquire(self) -> None:
         """Wait until it is ours."""
@@ -122,9 +125,9 @@ class _Lease:
 
     async def _keep(self) -> None:
         """Renew until another has it, or that failed for so long that another soon may."""
-        while (left := self._safe_until - time.monotonic()) > 0:
+        while (left := self._safe_until - _now()) > 0:
             await asyncio.sleep(min(_RENEW, left))
-            left = self._safe_until - time.monotonic()
+            left = self._safe_until - _now()
             try:
                 async with asyncio.timeout(min(_RENEW, left)):
                     if not await self._claim():
@@ -134,7 +137,7 @@ class _Lease:
 
     async def _claim(self) -> bool:
         """Take it, or renew it if we have it; whether it is ours now."""
-        asked = time.monotonic()
+        asked = _now()
         if self._revision:
             revision = await self._bucket.update(self._key, self._value, self._revision)
         else:
@@ -161,3 +164,7 @@ class _Lease:
                 await self._bucket.delete(self._key, self._revision)
         except _TROUBLE as error:
             log.debug("cannot release the lease %s: %r", self._key, error)
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)

@@ -29,9 +29,22 @@ OUTBOX = 256
 """Outcomes of a lane that a listener holds at once; what is beyond waits in OUT."""
 
 
+LOOK = 0.5
+"""Seconds between looks whether the network is ours, where it is in doubt."""
+
+
 def always() -> bool:
     """Say that the network is ours: nobody else can have it."""
     return True
+
+
+async def while_in_doubt(is_ours: Callable[[], bool]) -> None:
+    """Return when the network is ours: at once, but where another has it, or soon may.
+
+    The lease may have been renewed at the last moment. Mostly we are about to be cancelled.
+    """
+    while not is_ours():  # noqa: ASYNC110 - a clock says it, no event
+        await asyncio.sleep(LOOK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,8 @@ class Bridge(Protocol):
 
     async def hear(self, message: ChatMessage) -> None:
         """Publish `message` to IN; return once it is stored. The same id twice is stored once.
+
+        When it returns, the network is still ours: the position behind `message` may be stored.
 
         While the server is away it waits and tries again, so a listener that awaits it feels
         the back-pressure; it raises only when it is cancelled.
@@ -123,7 +138,7 @@ class NatsBridge:
         What is not performed by its end comes again to who opens the network next; a
         `transient` network (a terminal) is never opened again. On a `bulk` network only those
         who speak to the bot itself overtake the backlog. When it is not `is_ours` any more,
-        nothing is heard or yielded: another hears it, and performs it.
+        `hear` does not return and nothing is yielded: another hears it, and performs it.
         """
         bridge = cls(broker, flow, network, bulk=bulk, is_ours=is_ours)
         stream = subjects.out_stream(flow)
@@ -148,18 +163,19 @@ class NatsBridge:
         return Lane.PEOPLE
 
     async def hear(self, message: ChatMessage) -> None:
-        await self._unless_lost()
+        await while_in_doubt(self._is_ours)
         lane = self.lane_of(message)
         subject = subjects.in_subject(self._flow, lane, self._network, message.id)
         try:
             await self._broker.publish(subject, message.encode())
         except AlreadyPublished:
             log.debug("heard %s again", message.id)
+        await while_in_doubt(self._is_ours)  # it would store its position now
 
     async def outcomes(self) -> AsyncIterator[Delivery]:
         while True:
             taken, lane = await self._next()
-            await self._unless_lost()
+            await while_in_doubt(self._is_ours)
             if not taken.data:  # stands for one in the other lane
                 await taken.ack()
                 continue
@@ -170,11 +186,6 @@ class NatsBridge:
                 await taken.term()
                 continue
             yield Delivery(outcome, taken.attempt, taken.ack, lane, self._is_ours)
-
-    async def _unless_lost(self) -> None:
-        """Return if the network is ours; else wait to be cancelled, which is on its way."""
-        if not self._is_ours():
-            await asyncio.Event().wait()
 
     def _take(self, lane: Lane, taken: Taken) -> None:
         self._arrived[lane].append(taken)

@@ -1,7 +1,7 @@
 """A chat network of the tests that keeps its history and takes no part of a reply twice.
 
 It is a folder. `posted` has a line for each message, which its number identifies for ever;
-`position` says up to where we have heard; `said` has a line for each part of a reply, with the
+`position` says up to where we have heard, `positions` all that it ever said; `said` has a line for each part of a reply, with the
 part's id. As a Matrix homeserver does with transaction ids, the network shows a part once,
 however often it was sent.
 """
@@ -50,6 +50,8 @@ class PlatformListener:
             for number, text in enumerate(posted[heard:], heard + 1):
                 await bridge.hear(self._message(number, text))
                 heard = number
+                with (self._folder / "positions").open("a") as log:
+                    log.write(f"{heard}\n")
                 written = position.with_suffix(".new")
                 written.write_text(str(heard))
                 written.replace(position)

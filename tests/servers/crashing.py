@@ -119,6 +119,8 @@ class Site:
         parts = {f"{id}#{n}": {text} for id, text in expected.items() for n in range(PARTS)}
         assert self.said() == parts
         assert (self.folder / "position").read_text() == str(len(expected))
+        positions = [int(line) for line in (self.folder / "positions").read_text().split()]
+        assert positions == sorted(positions), "it never goes back"
 
     async def audit_outcomes(self, expected: dict[str, str]) -> None:
         """Find one good outcome for each message of `expected` (text by id), and no dead letter."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from chatbot.listeners.bridge import while_in_doubt
 from chatbot.listeners.irc.channels import Standing
 from chatbot.listeners.irc.outbox import Outbox, Pending
 from chatbot.listeners.irc.session import Session
@@ -80,11 +81,10 @@ class Speaker:
 
     async def _turn(self, session: Session, pending: Pending) -> bool:
         """Wait until a line of `pending` may be said; false if it cannot be said now."""
-        if not await session.turn() or session.standing(pending.room) != Standing.OPEN:
+        if not await session.turn():
             return False
-        if not pending.delivery.is_ours():
-            await asyncio.Event().wait()  # another says it; we are about to be cancelled
-        return True
+        await while_in_doubt(pending.delivery.is_ours)
+        return not session.lost and session.standing(pending.room) == Standing.OPEN
 
     def _say(self, session: Session, room: str, line: Reply) -> None:
         session.say(room, line)
