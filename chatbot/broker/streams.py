@@ -165,12 +165,17 @@ async def ensure(broker: Broker, streams: list[StreamConfig]) -> None:
 
 async def _ensure(broker: Broker, config: StreamConfig) -> None:
     config.num_replicas = broker.replicas
+    # Not the other way round: to add a stream that is there takes the room for it once more.
+    try:
+        await broker.js.update_stream(config)
+        return
+    except NotFoundError:
+        log.debug("create the stream %s", config.name)
     try:
         await broker.js.add_stream(config)
     except APIError as error:
         if error.err_code != STREAM_NAME_IN_USE:
             raise
-        await broker.js.update_stream(config)
 
 
 async def last(broker: Broker, stream: str, subject: str) -> bytes | None:
