@@ -94,11 +94,14 @@ class Site:
             )
         )
 
-    async def finished(self) -> None:
-        """Wait until all that was posted is answered, and nobody holds anything any more."""
+    async def finished(self, *, emptied: bool = True) -> None:
+        """Wait until all that was posted is answered, and nobody holds anything any more.
+
+        Not `emptied`: what is done may lie in WORK until it is too old.
+        """
         wanted = PARTS * len(self._posted)
         await until(lambda: len(self.said()) >= wanted, 25.0)
-        await self.settled()
+        await self.settled(emptied=emptied)
 
     def said(self) -> dict[str, set[str]]:
         """Return what was said, by the part's id: more than one text would be two parts."""
@@ -138,7 +141,7 @@ class Site:
         assert not [each for each in found if "Nats-Msg-Id" in (each.headers or {})]
         return [kind.decode(each.data or b"") for each in found]
 
-    async def settled(self) -> None:
+    async def settled(self, *, emptied: bool = True) -> None:
         """Wait until nothing in IN, WORK or OUT waits, or is held by somebody."""
         own = [
             (subjects.in_stream(FLOW), streams.in_consumer(FLOW, lane).durable_name)
@@ -148,8 +151,12 @@ class Site:
             (subjects.out_stream(FLOW), each.name)
             for each in await self.broker.js.consumers_info(subjects.out_stream(FLOW))
         ]
+        own += [
+            (subjects.WORK, each.name)
+            for each in await self.broker.js.consumers_info(subjects.WORK)
+        ]
         async with asyncio.timeout(15.0):
-            while (await self.broker.js.stream_info(subjects.WORK)).state.messages:
+            while emptied and (await self.broker.js.stream_info(subjects.WORK)).state.messages:
                 await asyncio.sleep(0.02)
             for stream, name in own:
                 while True:
