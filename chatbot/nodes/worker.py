@@ -170,10 +170,13 @@ class Worker:
             self._arrived.set()
 
     async def _drain(self, serving: Sequence[asyncio.Future[None]]) -> None:
-        """Take no more, and let what runs end: it is nearly done. But do not wait for ever."""
+        """Take no more, hand back at once what has not begun, and let what runs end, briefly."""
         for pull in self._pulls:
             await pull.stop()
         self._draining = True
+        for queue in self._queues.values():
+            while queue:
+                await queue.popleft().taken.nak()
         self._arrived.set()
         await asyncio.wait(serving, timeout=DRAIN)
         for task in serving:
@@ -196,12 +199,15 @@ class Worker:
         return []
 
     def _most(self, lane: Lane) -> int:
-        """Return how many calls may be in a batch: for bulk work only as many as are quick."""
-        if lane is Lane.PEOPLE:
+        """Return how many calls may be in a batch: where they do not run together, or in bulk,
+        only as many as are quick, as a batch that has begun is not handed back."""
+        together = self._nctx.batches(self._operation)
+        if together and lane is Lane.PEOPLE:
             return self.record.batch
         if not self._seconds:
             return 1  # nobody knows yet how long it takes
-        return max(1, min(self.record.batch, int(BULK_SECONDS / self._seconds)))
+        seconds = BULK_SECONDS if together else AHEAD
+        return max(1, min(self.record.batch, int(seconds / self._seconds)))
 
     @staticmethod
     def _batch_of(queue: deque[Held], most: int) -> list[Held]:

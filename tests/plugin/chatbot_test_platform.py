@@ -2,8 +2,8 @@
 
 It is a folder. `posted` has a line for each message, which its number identifies for ever;
 `position` says up to where we have heard, `positions` all that it ever said; `said` has a line
-for each part of a reply, with the part's id. As a Matrix homeserver does with transaction ids, the network shows a part once,
-however often it was sent.
+for each part of a reply, with the part's id. As a Matrix homeserver does with transaction ids,
+the network shows a part once, however often it was sent.
 """
 
 import asyncio

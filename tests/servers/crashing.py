@@ -55,6 +55,8 @@ class Site:
         (folder / "open").touch()
         (folder / "posted").touch()
         self._posted: list[str] = []
+        self.quick = True
+        """Whether what a dead process held is another's sooner than by default."""
 
     @asynccontextmanager
     async def start(
@@ -62,7 +64,8 @@ class Site:
     ) -> AsyncIterator[Process]:
         """Run a `bot` or a `node`, with a failpoint if one is named, for the block's duration."""
         program = Program(self._data)
-        program.entry = ["tests.servers.failing", point, how]
+        if self.quick:
+            program.entry = ["tests.servers.failing", point, how]
         there = {NATS_URL: url or self.server.url}
         async with program.start(*PROGRAM[kind], *more, **there) as process:
             try:
@@ -102,6 +105,18 @@ class Site:
         wanted = PARTS * len(self._posted)
         await until(lambda: len(self.said()) >= wanted, 25.0)
         await self.settled(emptied=emptied)
+
+    def hold(self) -> None:
+        """Have the operation of what comes wait, until `go_on`."""
+        (self.folder / "open").unlink()
+
+    def go_on(self) -> None:
+        (self.folder / "open").touch()
+
+    def started(self, node: Process | None = None) -> list[str]:
+        """Return the texts for which the operation was started, by `node` or by any."""
+        paths = self.folder.glob(f"started-{node.pid if node else '*'}")
+        return [line for path in paths for line in path.read_text().splitlines()]
 
     def said(self) -> dict[str, set[str]]:
         """Return what was said, by the part's id: more than one text would be two parts."""
