@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 PATIENCE = 10.0
 """Seconds in which a server must answer at the start; later, a lost one is awaited for ever."""
 
+PING = 3
+"""Seconds between signs of life: a connection that died without a word is replaced after 9."""
+
 AGAIN = 0.5
 """Seconds until a server that did not answer is asked again."""
 
@@ -248,7 +251,7 @@ async def _open(client: Client, address: Address, name: str, watch: _Watch) -> N
             max_reconnect_attempts=-1,
             reconnect_time_wait=cast(int, 0.25),  # seconds; a float is taken, too
             connect_timeout=5,
-            ping_interval=10,
+            ping_interval=PING,
             max_outstanding_pings=2,
             pending_size=64 * 1024 * 1024,
             skip_subject_validation=True,  # all are made in `subjects`; it costs at each publish

@@ -61,6 +61,12 @@ class Wire:
         for writer in self._writers:
             writer.transport.abort()
 
+    def forget(self) -> None:
+        """Let nothing through any more of what is connected now; new connections are good."""
+        self._flows.clear()
+        self._flows = asyncio.Event()
+        self._flows.set()
+
     def lose_at(self, passing: bytes) -> None:
         """When `passing` comes from a client, drop it and break; let nothing through after it."""
         self.lost.clear()
@@ -75,7 +81,11 @@ class Wire:
             there, here = await asyncio.open_connection(self._target.hostname, self._target.port)
             self._writers |= {writer, here}
             try:
-                both = self._pass(reader, here, up=True), self._pass(there, writer, up=False)
+                flows = self._flows
+                both = (
+                    self._pass(reader, here, flows, up=True),
+                    self._pass(there, writer, flows, up=False),
+                )
                 await asyncio.gather(*both)
             finally:
                 self._writers -= {writer, here}
@@ -83,10 +93,15 @@ class Wire:
                     each.transport.abort()
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flows: asyncio.Event,
+        *,
+        up: bool,
     ) -> None:
         while data := await reader.read(CHUNK):
-            await self._flows.wait()
+            await flows.wait()
             if up and self._lose_at is not None and self._lose_at in data:
                 self._lose_at = None
                 self.stall()
