@@ -21,6 +21,7 @@ from chatbot.broker.subjects import Lane
 from chatbot.messages import ChatMessage, Outcome, Record
 from chatbot.nodes.roster import Roster
 from chatbot.settings import NATS_URL
+from tests.servers.cluster import Cluster
 from tests.servers.processes import Process, Program, until
 
 FLOW = "crash"
@@ -45,7 +46,11 @@ class Site:
     """Where processes of one flow run: over one NATS server, on one network."""
 
     def __init__(
-        self, folder: Path, server: EmbeddedServer, broker: Broker, listeners: str = PLATFORM
+        self,
+        folder: Path,
+        server: EmbeddedServer | Cluster,
+        broker: Broker,
+        listeners: str = PLATFORM,
     ) -> None:
         self.folder = folder
         self.server = server
@@ -83,9 +88,10 @@ class Site:
 
     async def restart_server(self, how: signal.Signals) -> None:
         """End the NATS server; return when it has been started again and takes messages."""
-        before = self.server.pid
+        assert isinstance(self.server, EmbeddedServer)
+        server, before = self.server, self.server.pid
         os.kill(before, how)
-        await until(lambda: self.server.pid != before)
+        await until(lambda: server.pid != before)
         await self.broker.publish(subjects.done_subject("nobody"), b"")
 
     async def there(self, roster: Roster, kind: str, process: Process) -> None:
