@@ -65,14 +65,17 @@ class Site:
 
     @asynccontextmanager
     async def start(
-        self, kind: str, point: str = "-", how: str = "kill", *more: str, url: str = ""
+        self, kind: str, point: str = "-", how: str = "kill", *, url: str = "", **extra: str
     ) -> AsyncIterator[Process]:
-        """Run a `bot` or a `node`, with a failpoint if one is named, for the block's duration."""
+        """Run a `bot` or a `node`, with a failpoint if one is named, for the block's duration.
+
+        `url` where it reaches the server by another way, `extra` for its environment.
+        """
         program = Program(self._data)
         if self.quick:
             program.entry = ["tests.servers.failing", point, how]
-        there = {NATS_URL: url or self.server.url}
-        async with program.start(*PROGRAM[kind], *more, **there) as process:
+        there = {NATS_URL: url or self.server.url, **extra}
+        async with program.start(*PROGRAM[kind], **there) as process:
             try:
                 yield process
             finally:
