@@ -79,6 +79,33 @@ async def restarted(channel: Channel, point: str) -> None:
         await channel.last()
 
 
+async def server_killed(channel: Channel, point: str) -> None:
+    """It dies, the NATS server is killed and comes back, and then it is started again."""
+    async with channel.site.start("bot", point) as first:
+        await in_channel(first, channel.anna)
+        channel.anna.say(*TEXTS)
+        await killed_itself(first)
+    await channel.site.restart_server(signal.SIGKILL)
+    channel.anna.client.lines.clear()
+    async with channel.site.start("bot") as second:
+        await in_channel(second, channel.anna)
+        await channel.last()
+
+
+async def succeeded(channel: Channel, point: str) -> None:
+    """It stands still; another takes its place before it is dead."""
+    async with channel.site.start("bot", point, "stop") as first:
+        await in_channel(first, channel.anna)
+        channel.anna.say(*TEXTS)
+        await stopped_itself(first)
+        channel.anna.client.lines.clear()
+        async with channel.site.start("bot") as second:
+            await channel.site.there(channel.roster, "bot", second)
+            await first.kill()
+            await in_channel(second, channel.anna)
+            await channel.last()
+
+
 async def thawed(channel: Channel, point: str) -> None:
     """It stands still, another does what it had and takes its place; then it goes on."""
     async with channel.site.start("bot", point, "stop") as first:
@@ -117,16 +144,23 @@ CASES: dict[str, list[tuple[str, Variant, Audit]]] = {
         ("said", restarted, complete),
         ("confirmed", restarted, complete),
         ("acked OUT", restarted, complete),
+        ("said", server_killed, complete),
+        ("sent OUT", server_killed, complete),
+        ("said", succeeded, complete),
+        ("stored IN", succeeded, complete),
     ],
     "at-most-once": [
         ("said", restarted, at_most_once),
         ("acked OUT", restarted, at_most_once),
         ("taken OUT", thawed, at_most_once),
         ("said", thawed, at_most_once),
+        ("said", server_killed, at_most_once),
+        ("said", succeeded, at_most_once),
     ],
 }
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("delivery", CASES)
 async def test_what_was_heard_on_irc_is_said_as_the_flow_promises_whoever_dies(
     delivery: str, tmp_path: Path

@@ -36,6 +36,7 @@ async def wired(folder: Path) -> AsyncIterator[tuple[Site, Roster, Wire]]:
         yield Site(folder, server, broker), roster, wire
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("kind", ["bot", "node"])
 async def test_a_process_that_loses_its_server_while_it_starts_goes_on_when_it_is_back(
     kind: str, tmp_path: Path

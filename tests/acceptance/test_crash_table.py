@@ -92,21 +92,22 @@ async def thawed(site: Site, roster: Roster, kind: str, point: str) -> None:
 
 VARIANTS: list[Variant] = [restarted, server_killed, server_restarted, succeeded, thawed]
 SEED = int(os.environ.get("CRASH_SEED") or time.time() // 86400)
-ALL = bool(os.environ.get("CRASH_ALL"))
 
 
 def cases() -> list[object]:
-    """Return each row with a variant for each of its points, or, for all, once with each."""
+    """Return each row with a variant for each of its points, and, for `make crash`, with each."""
     drawn = itertools.cycle(random.Random(SEED).sample(VARIANTS, len(VARIANTS)))
-    if ALL:
-        return [
-            pytest.param([(*point, variant) for point in points], id=f"{row}-{variant.__name__}")
-            for row, points in ROWS.items()
-            for variant in VARIANTS
-        ]
     return [
         pytest.param([(*point, next(drawn)) for point in points], id=f"{row}")
         for row, points in ROWS.items()
+    ] + [
+        pytest.param(
+            [(*point, variant) for point in points],
+            id=f"{row}-{variant.__name__}",
+            marks=pytest.mark.crash,
+        )
+        for row, points in ROWS.items()
+        for variant in VARIANTS
     ]
 
 
