@@ -47,6 +47,11 @@ async def while_in_doubt(is_ours: Callable[[], bool]) -> None:
         await asyncio.sleep(LOOK)
 
 
+async def first() -> bool:
+    """Say that nobody has begun to perform it: nobody else is given it."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """An outcome to perform. Call `done` when it has been: it does not come again after that.
@@ -54,7 +59,9 @@ class Delivery:
     `attempt` is 1 at the first delivery and may be larger without the outcome having been
     performed (it may have waited in a process that died). Those of `Lane.PEOPLE` go first.
     Where the network takes the same thing twice, ask `is_ours` right before each: a process that
-    stood still must not say what another has said meanwhile.
+    stood still must not say what another has said meanwhile. Where it must never be performed
+    twice, call `begin` before: it is true for one, ever, whoever is killed afterwards, the
+    server too. (That it was `done` a killed server may have forgotten, and delivers it again.)
     """
 
     outcome: Outcome
@@ -62,6 +69,7 @@ class Delivery:
     done: Callable[[], Awaitable[None]]
     lane: Lane = Lane.PEOPLE
     is_ours: Callable[[], bool] = always
+    begin: Callable[[], Awaitable[bool]] = first
 
 
 class Bridge(Protocol):
@@ -185,7 +193,16 @@ class NatsBridge:
                 log.error("drop an outcome that is not understood, on %s", taken.subject)
                 await taken.term()
                 continue
-            yield Delivery(outcome, taken.attempt, taken.ack, lane, self._is_ours)
+            begin = functools.partial(self._begin, outcome)
+            yield Delivery(outcome, taken.attempt, taken.ack, lane, self._is_ours, begin)
+
+    async def _begin(self, outcome: Outcome) -> bool:
+        subject = subjects.begun_subject(self._flow, self._network, outcome.id)
+        try:
+            await self._broker.publish(subject, b"")
+        except AlreadyPublished:
+            return False
+        return True
 
     def _take(self, lane: Lane, taken: Taken) -> None:
         self._arrived[lane].append(taken)

@@ -163,7 +163,7 @@ class Site:
         state = (await self.broker.js.stream_info(stream)).state
         found = [await self.broker.js.get_msg(stream, n) for n in range(1, state.last_seq + 1)]
         assert not [each for each in found if "Nats-Msg-Id" in (each.headers or {})]
-        return [kind.decode(each.data or b"") for each in found]
+        return [kind.decode(each.data) for each in found if each.data]
 
     async def settled(self, *, emptied: bool = True) -> None:
         """Wait until nothing in IN, WORK or OUT waits, or is held by somebody."""
