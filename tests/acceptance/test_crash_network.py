@@ -17,8 +17,8 @@ from tests.servers.wire import Wire
 
 TEXTS = [f"text {number}" for number in range(6)]
 ASKED = [
-    b"STREAM.CREATE.CHATBOT_DONE",
-    b"STREAM.INFO.KV_chatbot-roster",
+    b".CHATBOT_DONE",
+    b".KV_chatbot-roster",
     b"CONSUMER.DURABLE.CREATE",
 ]
 """What processes ask of the server when they start."""
