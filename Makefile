@@ -15,7 +15,7 @@ TORCH_INDEX ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	-c deploy/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test check bench overload fuzz debian clean help
+.PHONY: run test crash check bench overload fuzz debian clean help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -26,6 +26,9 @@ run: $(VENV)/.run ## talk to the bot in this terminal (FLOW=support ARGS='--set 
 
 test: $(VENV)/.test debian ## run all tests
 	$(BIN)/python -m pytest
+
+crash: $(VENV)/.test debian ## kill, freeze and cut off everything, everywhere (minutes)
+	$(BIN)/python -m pytest -m crash $(ARGS)
 
 check: $(VENV)/.check ## lint, types, import rules
 	$(BIN)/ruff check .

@@ -182,7 +182,14 @@ def stream(name: str) -> StreamConfig:
 
 
 async def open_bucket(broker: Broker, name: str) -> Bucket:
-    """Open one of the buckets above; it is made, or brought to its settings, if need be."""
+    """Open one of the buckets above; it is made, or brought to its settings, if need be.
+
+    Waits for a server that is away.
+    """
+    return await broker.insist(lambda: _opened(broker, name))
+
+
+async def _opened(broker: Broker, name: str) -> Bucket:
     await migration.ensure(broker, [stream(name)])
     return Bucket(broker, name, await broker.js.key_value(name))
 

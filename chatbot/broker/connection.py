@@ -15,7 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import nats
@@ -23,7 +23,7 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.js.client import JetStreamContext
-from nats.js.errors import ServiceUnavailableError
+from nats.js.errors import APIError, ServiceUnavailableError
 
 from chatbot.broker.nats_compat import Client
 from chatbot.broker.publisher import Publisher
@@ -33,6 +33,17 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 10.0
 """Seconds in which a server must answer at the start; later, a lost one is awaited for ever."""
+
+PING = 3
+"""Seconds between signs of life: a connection that died without a word is replaced after 9."""
+
+AGAIN = 0.5
+"""Seconds until a server that did not answer is asked again."""
+
+NO_LEADER = {None, 10006, 10008, 10009}
+"""The server's error codes where a cluster elects a leader; none, where nobody answers."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,25 @@ class Broker:
     async def publish(self, subject: str, data: bytes) -> None:
         """Store `data` under `subject`; see `Publisher.publish`."""
         await self.publisher.publish(subject, data)
+
+    async def insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what `ask` gives; while the server is away or has no leader, ask again.
+
+        It may have done what was asked though its answer was lost: `ask` must be idempotent.
+        What the server refuses is raised.
+        """
+        while True:
+            try:
+                return await ask()
+            except nats.errors.ConnectionClosedError as error:
+                raise ConnectError(f"the connection to NATS at {self.address} is closed") from error
+            except APIError as error:
+                if error.err_code not in NO_LEADER:
+                    raise
+                log.debug("asking NATS again: %r", error)
+            except (TimeoutError, nats.errors.NoRespondersError, OSError) as error:
+                log.debug("asking NATS again: %r", error)
+            await asyncio.sleep(AGAIN)
 
     @asynccontextmanager
     async def listen(self, subject: str, receive: Callable[[bytes], None]) -> AsyncIterator[None]:
@@ -274,7 +304,7 @@ async def _open(client: Client, address: Address, name: str, watch: _Watch) -> N
             max_reconnect_attempts=-1,
             reconnect_time_wait=cast(int, 0.25),  # seconds; a float is taken, too
             connect_timeout=5,
-            ping_interval=10,
+            ping_interval=PING,
             max_outstanding_pings=2,
             pending_size=64 * 1024 * 1024,
             skip_subject_validation=True,  # all are made in `subjects`; it costs at each publish
@@ -310,7 +340,10 @@ def _why_not(watch: _Watch) -> ConnectError:
 
 async def _check_jetstream(broker: Broker) -> None:
     try:
-        await broker.js.account_info()
+        while True:
+            with contextlib.suppress(TimeoutError):  # it was lost again: then as at any later time
+                await broker.js.account_info()
+                return
     except (ServiceUnavailableError, NoRespondersError) as error:
         raise ConnectError(
             f"the NATS server at {broker.address} has no JetStream",

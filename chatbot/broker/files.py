@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 from nats.js.api import StreamConfig
@@ -14,6 +15,9 @@ from chatbot.broker.objects import object_stream
 from chatbot.errors import BrokerError
 from chatbot.messages import digest
 
+PATIENCE = 60.0
+"""Seconds that fetching a file may take, before it is begun again."""
+
 
 def name_of(content: bytes) -> str:
     """Return the name under which `content` is stored."""
@@ -21,20 +25,33 @@ def name_of(content: bytes) -> str:
 
 
 async def put(broker: Broker, content: bytes) -> str:
-    """Store `content` unless it is there; return its name."""
-    store = await _open(broker)
+    """Store `content` unless it is there; return its name. Waits for a server that is away."""
     name = name_of(content)
-    with contextlib.suppress(ObjectNotFoundError):
-        await store.get_info(name)
-        return name
-    await store.put(name, content)
+    await broker.insist(lambda: _put(broker, name, content))
     return name
 
 
 async def get(broker: Broker, name: str) -> bytes:
-    """Return what is stored under `name`; `BrokerError` where nothing is, or it is damaged."""
+    """Return what is stored under `name`; `BrokerError` where nothing is, or it is damaged.
+
+    Waits for a server that is away.
+    """
+    return await broker.insist(lambda: _get(broker, name))
+
+
+async def _put(broker: Broker, name: str, content: bytes) -> None:
+    store = await _open(broker)
+    with contextlib.suppress(ObjectNotFoundError):
+        await store.get_info(name)
+        return
+    await store.put(name, content)
+
+
+async def _get(broker: Broker, name: str) -> bytes:
+    store = await _open(broker)
     try:
-        found = await (await _open(broker)).get(name)
+        async with asyncio.timeout(PATIENCE):  # nats-py waits for ever for a chunk that got lost
+            found = await store.get(name)
     except ObjectNotFoundError as error:
         raise BrokerError(
             f"the file {name} that a flow names is not in the object store"

@@ -26,19 +26,49 @@ _RENEW = LEASE_KEPT / 5
 _SAFE = LEASE_KEPT - _RENEW
 """Seconds after the last renewal at which the body is stopped: it has the rest to end in."""
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Counts, where the system has it, what a suspended machine slept through: the server did."""
+
 _TROUBLE = (APIError, nats.errors.Error, TimeoutError, OSError)
 
 
-async def hold(broker: Broker, key: str, owner: str, body: Callable[[], Awaitable[None]]) -> None:
+class Fence:
+    """Says whether a lease is still ours, by the clock: no other process has it while it is.
+
+    A process that stood still goes on as if nothing had happened, until it is told that it has
+    lost the lease; so what must not be done twice is done only behind the fence.
+    """
+
+    def __init__(self) -> None:
+        self._lease: _Lease | None = None
+
+    def is_ours(self) -> bool:
+        """Whether it was renewed lately enough."""
+        return self._lease is not None and self._lease.is_safe
+
+    def _guard(self, lease: _Lease) -> None:
+        self._lease = lease
+
+
+async def hold(
+    broker: Broker,
+    key: str,
+    owner: str,
+    body: Callable[[], Awaitable[None]],
+    fence: Fence | None = None,
+) -> None:
     """Run `body` while this process holds the lease `key`; return when `body` has returned.
 
     Waits while another holds it; `owner` says to people who does. A body that lost it is
     cancelled, and run again when the lease is had again. It is renewed until the body has ended.
+    `fence` says to the body whether it is ours.
     """
     bucket = await open_bucket(broker, subjects.LEASES)
     while True:
         lease = _Lease(bucket, key, owner)
         await lease.acquire()
+        if fence is not None:
+            fence._guard(lease)
         async with lease.kept() as lost:
             running = asyncio.ensure_future(body())
             try:
@@ -61,6 +91,10 @@ class _Lease:
         self._value = f"{owner}\n{secrets.token_hex(8)}".encode()
         self._revision = 0
         self._safe_until = 0.0
+
+    @property
+    def is_safe(self) -> bool:
+        return _now() < self._safe_until
 
     async def acquire(self) -> None:
         """Wait until it is ours."""
@@ -91,9 +125,9 @@ class _Lease:
 
     async def _keep(self) -> None:
         """Renew until another has it, or that failed for so long that another soon may."""
-        while (left := self._safe_until - time.monotonic()) > 0:
+        while (left := self._safe_until - _now()) > 0:
             await asyncio.sleep(min(_RENEW, left))
-            left = self._safe_until - time.monotonic()
+            left = self._safe_until - _now()
             try:
                 async with asyncio.timeout(min(_RENEW, left)):
                     if not await self._claim():
@@ -103,7 +137,7 @@ class _Lease:
 
     async def _claim(self) -> bool:
         """Take it, or renew it if we have it; whether it is ours now."""
-        asked = time.monotonic()
+        asked = _now()
         if self._revision:
             revision = await self._bucket.update(self._key, self._value, self._revision)
         else:
@@ -136,3 +170,7 @@ def holder(value: bytes) -> str:
     """Return who says to hold a lease, for people: short and printable, whatever stands there."""
     said = value.partition(b"\n")[0][:200].decode(errors="replace")
     return "".join(c if c.isprintable() else " " for c in said).strip() or "another"
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)

@@ -23,6 +23,9 @@ from chatbot.errors import AlreadyPublished, BrokerError
 log = logging.getLogger(__name__)
 
 ACK_TIMEOUT = 4.0
+TELL = 30.0
+"""Seconds between warnings of a server that stores nothing."""
+
 SUBJECT_IS_TAKEN = "maximum messages per subject exceeded"
 PASSING = {503, 500}
 """HTTP-like codes of refusals that may pass: no leader, store full or failing."""
@@ -52,6 +55,10 @@ class _NoAnswerError(Exception):
     """No stream took the message, for now."""
 
 
+class _CannotStoreError(Exception):
+    """The server refuses the message, for now: its disk is full, or it has no leader."""
+
+
 class Publisher:
     """Publishes to JetStream; one for a connection."""
 
@@ -63,6 +70,7 @@ class Publisher:
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
         self._deadlines: dict[str, float] = {}
         self._looking = False
+        self._told = -TELL
 
     async def open(self) -> None:
         """Subscribe to the acknowledgements; before the first `publish`."""
@@ -90,10 +98,17 @@ class Publisher:
                 ) from error
             except nats.errors.ConnectionClosedError as error:
                 raise BrokerError("the connection to NATS is closed") from error
+            except _CannotStoreError as error:
+                self._tell(error)
             except (_NoAnswerError, nats.errors.Error, OSError) as error:
                 log.debug("publishing to %s again: %r", subject, error)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             pause = min(pause * 2, 2.0)
+
+    def _tell(self, error: Exception) -> None:
+        if self._loop.time() > self._told + TELL:
+            self._told = self._loop.time()
+            log.warning("the NATS server stores nothing now (%s); trying again", error)
 
     def lost(self) -> None:
         """Publish again, at once, what was not answered before the connection was lost."""
@@ -147,5 +162,5 @@ def _check(subject: str, answer: bytes) -> None:
     if refusal.description == SUBJECT_IS_TAKEN:
         raise AlreadyPublished(f"{subject} is taken")
     if refusal.code in PASSING:
-        raise _NoAnswerError(refusal.description)
+        raise _CannotStoreError(refusal.description)
     raise BrokerError(f"NATS refuses {subject}: {refusal.description}")

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from chatbot.broker import certificate
+from chatbot.broker import certificate, disk
 from chatbot.broker.certificate import write_private
 from chatbot.errors import ServerError, UsageError
 from chatbot.service import end_with_parent
@@ -238,9 +238,7 @@ class EmbeddedServer:
         """Start the server again, on the same port, when it dies."""
         pause = 0.1
         while True:
-            process = self._process
-            assert process is not None
-            status = await process.wait()
+            status = await self._ended()
             if self._stopping:
                 return
             log.warning("the NATS server ended with status %d; starting it again", status)
@@ -251,6 +249,23 @@ class EmbeddedServer:
                 log.error("%s (%s)", error, getattr(error, "hint", ""))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
+
+    async def _ended(self) -> int:
+        """Wait until the server has ended; end it where its disk was full and has room again."""
+        assert self._process is not None
+        ended = asyncio.ensure_future(self._process.wait())
+        repaired = asyncio.ensure_future(disk.recovered(self._folder / "nats.log"))
+        try:
+            await asyncio.wait({ended, repaired}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                repaired.result()
+                log.warning("there is room on the disk again: the NATS server starts anew")
+                await self._stop()
+            return await ended
+        finally:
+            for each in (ended, repaired):
+                each.cancel()
+            await asyncio.gather(ended, repaired, return_exceptions=True)
 
     async def _stop(self) -> None:
         process = self._process

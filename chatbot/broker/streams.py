@@ -178,10 +178,10 @@ def out_consumer(
 async def ensure(broker: Broker, streams: list[StreamConfig]) -> None:
     """Create the streams, or bring them to this configuration. Idempotent.
 
-    What is stored stays, and an operator's other settings do. Raises `StorageError` where the
-    server cannot keep it so.
+    What is stored stays, and an operator's other settings do. Waits for a server that is away;
+    raises `StorageError` where the server cannot keep it so.
     """
-    await migration.ensure(broker, streams)
+    await broker.insist(lambda: migration.ensure(broker, streams))
 
 
 async def last(broker: Broker, stream: str, subject: str) -> bytes | None:

@@ -3,6 +3,8 @@
     chatbot.in.<flow>.<lane>.<network>.<hash of message id>     one message each, for ever
     chatbot.out.<flow>.<network>.<hash of message id>           one outcome each, for ever
     chatbot.out.<flow>.<network>.bulk.<hash of message id>      where it does not hurry
+    chatbot.out.<flow>.<network>.begun.<hash of message id>     that it is being said, where it
+                                                                must not be said twice
     chatbot.work.<flow>.<lane>.<operation key>                  shared by all nodes
     chatbot.done.<primary>                                      one primary's results
     chatbot.dead.<flow>                                         what can never succeed
@@ -80,6 +82,10 @@ def in_filter(flow: str, lane: Lane | None = None) -> str:
 def out_subject(flow: str, network: str, message_id: str, lane: Lane = Lane.PEOPLE) -> str:
     within = "bulk." if lane is Lane.BULK else ""
     return f"chatbot.out.{token(flow)}.{token(network)}.{within}{digest(message_id)}"
+
+
+def begun_subject(flow: str, network: str, message_id: str) -> str:
+    return f"chatbot.out.{token(flow)}.{token(network)}.begun.{digest(message_id)}"
 
 
 def out_filter(flow: str, network: str | None = None, lane: Lane = Lane.PEOPLE) -> str:

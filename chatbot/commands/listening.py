@@ -15,7 +15,7 @@ from typing import Any
 from chatbot.broker import Broker, lease
 from chatbot.errors import UsageError
 from chatbot.flowfile.flow import Flow, ListenerSection
-from chatbot.listeners.bridge import Listener, NatsBridge
+from chatbot.listeners.bridge import Listener, NatsBridge, always
 
 LISTENERS = "chatbot.listener"
 CONSOLE = "console"
@@ -126,14 +126,17 @@ async def _run_one(broker: Broker, flow: str, station: _Station) -> None:
     transient = getattr(listener, "transient", False)
     bulk = station.section.priority == "bulk"
 
-    async def body() -> None:
+    async def body(is_ours: Callable[[], bool] = always) -> None:
         async with NatsBridge.open(
-            broker, flow, listener.network, transient=transient, bulk=bulk
+            broker, flow, listener.network, transient=transient, bulk=bulk, is_ours=is_ours
         ) as bridge:
             await listener.run(bridge)
 
     if transient:
         await body()
         return
+    fence = lease.Fence()
     owner = f"process {os.getpid()} on {socket.gethostname()}"
-    await lease.hold(broker, f"{flow}.{listener.network}", owner, body)
+    await lease.hold(
+        broker, f"{flow}.{listener.network}", owner, lambda: body(fence.is_ours), fence
+    )

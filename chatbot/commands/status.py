@@ -35,6 +35,9 @@ from chatbot.nodes.strangers import remedy
 REVISION = 12
 """Characters of a revision that are shown in the table; JSON has all."""
 
+ANSWER = 10.0
+"""Seconds that a server has to tell, should it go away meanwhile."""
+
 
 class Status(msgspec.Struct, frozen=True):
     """All that there is to see; `strangers` are of another version, and not talked with.
@@ -58,9 +61,13 @@ async def status(nats: str | None, data: Path | None) -> Status:
     """
     async with connected(nats, data, "chatbot-status") as broker:
         try:
-            flows, roster, waiting, dead = await asyncio.gather(
-                flow_records(broker), announcements(broker), queues(broker), letters.count(broker)
-            )
+            async with asyncio.timeout(ANSWER):
+                flows, roster, waiting, dead = await asyncio.gather(
+                    flow_records(broker),
+                    announcements(broker),
+                    queues(broker),
+                    letters.count(broker),
+                )
         except broker.errors as error:
             raise BrokerError(
                 f"the NATS server at {broker.address} does not tell ({type(error).__name__})",

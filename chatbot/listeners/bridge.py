@@ -29,18 +29,47 @@ OUTBOX = 256
 """Outcomes of a lane that a listener holds at once; what is beyond waits in OUT."""
 
 
+LOOK = 0.5
+"""Seconds between looks whether the network is ours, where it is in doubt."""
+
+
+def always() -> bool:
+    """Say that the network is ours: nobody else can have it."""
+    return True
+
+
+async def while_in_doubt(is_ours: Callable[[], bool]) -> None:
+    """Return when the network is ours: at once, but where another has it, or soon may.
+
+    The lease may have been renewed at the last moment. Mostly we are about to be cancelled.
+    """
+    while not is_ours():  # noqa: ASYNC110 - a clock says it, no event
+        await asyncio.sleep(LOOK)
+
+
+async def first() -> bool:
+    """Say that nobody has begun to perform it: nobody else is given it."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """An outcome to perform. Call `done` when it has been: it does not come again after that.
 
     `attempt` is 1 at the first delivery and may be larger without the outcome having been
     performed (it may have waited in a process that died). Those of `Lane.PEOPLE` go first.
+    Where the network takes the same thing twice, ask `is_ours` right before each: a process that
+    stood still must not say what another has said meanwhile. Where it must never be performed
+    twice, call `begin` before: it is true for one, ever, whoever is killed afterwards, the
+    server too. (That it was `done` a killed server may have forgotten, and delivers it again.)
     """
 
     outcome: Outcome
     attempt: int
     done: Callable[[], Awaitable[None]]
     lane: Lane = Lane.PEOPLE
+    is_ours: Callable[[], bool] = always
+    begin: Callable[[], Awaitable[bool]] = first
 
 
 class Bridge(Protocol):
@@ -48,6 +77,8 @@ class Bridge(Protocol):
 
     async def hear(self, message: ChatMessage) -> None:
         """Publish `message` to IN; return once it is stored. The same id twice is stored once.
+
+        When it returns, the network is still ours: the position behind `message` may be stored.
 
         While the server is away it waits and tries again, so a listener that awaits it feels
         the back-pressure; it raises only when it is cancelled.
@@ -88,11 +119,20 @@ class Listener(Protocol):
 class NatsBridge:
     """The bridge of one network over the flow's streams. Made by `open`."""
 
-    def __init__(self, broker: Broker, flow: str, network: str, *, bulk: bool = False) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        flow: str,
+        network: str,
+        *,
+        bulk: bool = False,
+        is_ours: Callable[[], bool] = always,
+    ) -> None:
         self._broker = broker
         self._flow = flow
         self._network = network
         self._bulk = bulk
+        self._is_ours = is_ours
         self._arrived: dict[Lane, deque[Taken]] = {lane: deque() for lane in Lane}
         self._news = asyncio.Event()
 
@@ -106,14 +146,16 @@ class NatsBridge:
         *,
         transient: bool = False,
         bulk: bool = False,
+        is_ours: Callable[[], bool] = always,
     ) -> AsyncIterator[NatsBridge]:
         """Take the network's outcomes for the block's duration.
 
         What is not performed by its end comes again to who opens the network next; a
         `transient` network (a terminal) is never opened again. On a `bulk` network only those
-        who speak to the bot itself overtake the backlog.
+        who speak to the bot itself overtake the backlog. When it is not `is_ours` any more,
+        `hear` does not return and nothing is yielded: another hears it, and performs it.
         """
-        bridge = cls(broker, flow, network, bulk=bulk)
+        bridge = cls(broker, flow, network, bulk=bulk, is_ours=is_ours)
         stream = subjects.out_stream(flow)
         configs = {
             lane: streams.out_consumer(flow, network, lane, transient=transient) for lane in Lane
@@ -136,12 +178,14 @@ class NatsBridge:
         return Lane.PEOPLE
 
     async def hear(self, message: ChatMessage) -> None:
+        await while_in_doubt(self._is_ours)
         lane = self.lane_of(message)
         subject = subjects.in_subject(self._flow, lane, self._network, message.id)
         try:
             await self._broker.publish(subject, message.encode())
         except AlreadyPublished:
             log.debug("heard %s again", message.id)
+        await while_in_doubt(self._is_ours)  # it would store its position now
 
     async def forget(self, message_id: str) -> None:
         gone = digest(message_id)
@@ -155,6 +199,7 @@ class NatsBridge:
     async def outcomes(self) -> AsyncIterator[Delivery]:
         while True:
             taken, lane = await self._next()
+            await while_in_doubt(self._is_ours)
             if not taken.data:  # stands for one in the other lane
                 await taken.ack()
                 continue
@@ -164,7 +209,16 @@ class NatsBridge:
                 log.error("drop an outcome that is not understood, on %s", taken.subject)
                 await taken.term()
                 continue
-            yield Delivery(outcome, taken.attempt, taken.ack, lane)
+            begin = functools.partial(self._begin, outcome)
+            yield Delivery(outcome, taken.attempt, taken.ack, lane, self._is_ours, begin)
+
+    async def _begin(self, outcome: Outcome) -> bool:
+        subject = subjects.begun_subject(self._flow, self._network, outcome.id)
+        try:
+            await self._broker.publish(subject, b"")
+        except AlreadyPublished:
+            return False
+        return True
 
     def _take(self, lane: Lane, taken: Taken) -> None:
         self._arrived[lane].append(taken)

@@ -114,7 +114,7 @@ class Roster:
         roster = cls(tell or Strangers().tell)
         bucket = await open_bucket(broker, subjects.ROSTER)
         async with bucket.watch(roster._change):
-            for each in await _read(bucket):
+            for each in await broker.insist(lambda: _read(bucket)):
                 if each.key not in roster._seen:  # nobody was quicker to tell us
                     roster._add(each.key, each.record, each.age)
             yield roster

@@ -190,10 +190,13 @@ class Worker:
             self._arrived.set()
 
     async def _drain(self, serving: Sequence[asyncio.Future[None]]) -> None:
-        """Take no more, and let what runs end: it is nearly done. But do not wait for ever."""
+        """Take no more, hand back at once what has not begun, and let what runs end, briefly."""
         for pull in self._pulls:
             await pull.stop()
         self._draining = True
+        for queue in self._queues.values():
+            while queue:
+                await queue.popleft().taken.nak()
         self._arrived.set()
         await asyncio.wait(serving, timeout=DRAIN)
         for task in serving:
@@ -216,14 +219,16 @@ class Worker:
         return []
 
     def _most(self, lane: Lane) -> int:
-        """Return how many calls may be in a batch: for bulk work only as many as are quick."""
-        if self.record.concurrency > 1 and not self._nctx.batches(self._operation):
-            return max(1, int(AT_ONCE / self._seconds)) if self._seconds else 1  # others take some
-        if lane is Lane.PEOPLE:
+        """Return how many calls may be in a batch: where they do not run together, or in bulk,
+        only as many as are quick, as a batch that has begun is not handed back."""
+        together = self._nctx.batches(self._operation)
+        if together and lane is Lane.PEOPLE:
             return self._within_limit(self.record.batch)
         if not self._seconds:
             return 1  # nobody knows yet how long it takes
-        return max(1, min(self.record.batch, int(BULK_SECONDS / self._seconds)))
+        several = AT_ONCE if self.record.concurrency > 1 else AHEAD
+        seconds = BULK_SECONDS if together else several
+        return max(1, min(self.record.batch, int(seconds / self._seconds)))
 
     def _within_limit(self, most: int) -> int:
         """Return how many calls fit into the time limit of a batch, with room; at most `most`."""

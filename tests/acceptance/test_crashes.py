@@ -22,6 +22,7 @@ from tests.servers.processes import Process, Program, until
 CHANNEL = "#help"
 PEOPLE = 6
 LINES = 25
+TAKEN_OVER = 10.0
 
 FLOW = """\
 version: 1
@@ -158,7 +159,8 @@ async def test_a_second_bot_stands_by_and_takes_over_when_the_first_is_killed(
             await killed(first)
             anna.client.lines.clear()
             async with program.start("node", "run", "test_gate", **url):
-                await in_channel(second, anna)
+                async with asyncio.timeout(TAKEN_OVER):
+                    await in_channel(second, anna)
                 anna.say("three")
                 await answered_last(anna, "four")
     assert anna.answers == Counter(["one", "three"])

@@ -144,6 +144,21 @@ async def test_what_was_performed_does_not_come_again_after_the_server_was_kille
             await take(bridge, 1, timeout=0.1)
 
 
+async def test_an_outcome_is_begun_once_for_ever(
+    broker: Broker, nats_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "OUT_ACK_WAIT", 0.5)
+    await decide(broker, outcome("0"))
+    async with NatsBridge.open(broker, FLOW, NETWORK) as bridge:
+        (first,) = await take(bridge, 1)
+        assert await first.begin()
+        os.kill(nats_server.pid, signal.SIGKILL)
+    async with NatsBridge.open(broker, FLOW, NETWORK) as bridge:
+        (again,) = await take(bridge, 1)
+        assert again.outcome == outcome("0")
+        assert not await again.begin()
+
+
 async def test_what_is_not_understood_is_dropped_and_the_rest_goes_on(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -163,6 +163,7 @@ async def test_a_revision_that_no_node_is_ready_for_does_not_start(
         await hear(broker, message("still there"))
         found = await outcomes(broker, 1)
         assert found["id of still there"].replies == (Reply("still there"),)
+        monkeypatch.setattr(module, "READY", 20.0)
         async with serving(broker, "test_shout"):
             _, after = await revisions.reload()
             assert after.revision == revisions.flow.revision != revision

@@ -88,6 +88,8 @@ class Program:
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        self.entry = ["chatbot"]
+        """What stands behind `python -m`, before the arguments."""
 
     @asynccontextmanager
     async def start(self, *arguments: str, **extra: str) -> AsyncIterator[Process]:
@@ -95,7 +97,7 @@ class Program:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "chatbot",
+            *self.entry,
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

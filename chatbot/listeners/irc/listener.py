@@ -70,7 +70,7 @@ class _Run:
         self._timing = timing
         self._bridge = bridge
         self._heard = Heard()
-        self._outbox = Outbox()
+        self._outbox = Outbox(at_most_once=settings.delivery == "at-most-once")
         self._speaker = Speaker(network, settings, self._outbox)
         self._backoff = Backoff(timing.backoff, timing.backoff_most)
         self._refusals: list[Refusal] = []

@@ -57,8 +57,9 @@ class Pending:
 class Outbox:
     """Deliveries between the bridge and the connection. `changed` is set when one is put."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = LIMIT, *, at_most_once: bool = False) -> None:
         self.changed = asyncio.Event()
+        self._at_most_once = at_most_once
         self._limit = limit
         self._waiting: list[Pending] = []
         self._room = asyncio.Event()
@@ -80,6 +81,8 @@ class Outbox:
         """Acknowledge for ever what is handed over; apart, so that no lost connection cuts in."""
         while True:
             pending = await self._acknowledge.get()
+            if self._at_most_once and not await pending.delivery.begin():
+                pending.replies = []  # another has said it, or was about to when it died
             await pending.delivery.done()
             pending.acknowledged.set()
             self._acknowledge.task_done()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from chatbot.listeners.bridge import while_in_doubt
 from chatbot.listeners.irc.channels import Standing
 from chatbot.listeners.irc.outbox import Outbox, Pending
 from chatbot.listeners.irc.session import Session
@@ -64,7 +65,7 @@ class Speaker:
     async def _say_at_least_once(self, session: Session, pending: Pending) -> None:
         # `sent` goes back when the server refuses a line, and a kick closes the room.
         while not pending.said and pending.rounds < ROUNDS:
-            if not await session.turn() or session.standing(pending.room) != Standing.OPEN:
+            if not await self._turn(session, pending):
                 return
             self._say(session, pending.room, pending.replies[pending.sent])
             pending.sent += 1
@@ -73,10 +74,17 @@ class Speaker:
         self._outbox.hand_over(pending)
         await pending.acknowledged.wait()
         while pending.replies:
-            if not await session.turn() or session.standing(pending.room) != Standing.OPEN:
+            if not await self._turn(session, pending):
                 return
             self._say(session, pending.room, pending.replies.pop(0))
         self._outbox.remove(pending)
+
+    async def _turn(self, session: Session, pending: Pending) -> bool:
+        """Wait until a line of `pending` may be said; false if it cannot be said now."""
+        if not await session.turn():
+            return False
+        await while_in_doubt(pending.delivery.is_ours)
+        return not session.lost and session.standing(pending.room) == Standing.OPEN
 
     def _say(self, session: Session, room: str, line: Reply) -> None:
         session.say(room, line)
