@@ -232,7 +232,7 @@ class NodeRecord(Record, frozen=True, omit_defaults=False):
 class PrimaryRecord(Record, frozen=True, omit_defaults=False):
     """A primary's announcement; it expires unless it is renewed.
 
-    `dropped` counts the results that came for no call of its own.
+    `dropped` counts the results that came for no call of its own; `revision` is the flow's.
     """
 
     id: str
@@ -247,6 +247,23 @@ class PrimaryRecord(Record, frozen=True, omit_defaults=False):
     listeners: list[str] = []
     protocol: int = PROTOCOL
     dropped: int = 0
+    revision: str = ""
+
+
+class Reloaded(Record, frozen=True):
+    """What a primary says when it was asked to read its flow anew.
+
+    `before` and `after` are the revisions that it ran and runs; where the flow is wrong, or
+    cannot run, they are equal, and `error`, `hint` and `problems` (each with its place) say why.
+    """
+
+    host: str
+    pid: int
+    before: str
+    after: str
+    error: str = ""
+    hint: str = ""
+    problems: list[str] = []
 
 
 class Stranger(Record, frozen=True):

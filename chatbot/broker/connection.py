@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import inspect
 import logging
 import re
 import ssl
@@ -152,12 +153,14 @@ class Broker:
 
     @asynccontextmanager
     async def answer(
-        self, subject: str, reply: Callable[[bytes], bytes | None]
+        self, subject: str, reply: Callable[[bytes], bytes | Awaitable[bytes] | None]
     ) -> AsyncIterator[None]:
         """Answer requests to a plain subject with `reply` of each, for the block's duration."""
 
         async def receive(msg: Msg) -> None:
             answer = reply(msg.data)
+            if inspect.isawaitable(answer):
+                answer = await answer
             if answer is not None and msg.reply:
                 with contextlib.suppress(nats.errors.Error):
                     await msg.respond(answer)
@@ -169,6 +172,22 @@ class Broker:
         finally:
             with contextlib.suppress(nats.errors.Error):
                 await sub.unsubscribe()
+
+    @asynccontextmanager
+    async def ask(
+        self, subject: str, question: bytes = b"", *, most: int = 1000
+    ) -> AsyncIterator[asyncio.Queue[bytes]]:
+        """Ask all who answer on a plain subject; yields the queue that their answers come to."""
+        answers: asyncio.Queue[bytes] = asyncio.Queue(most)
+
+        def receive(answer: bytes) -> None:
+            with contextlib.suppress(asyncio.QueueFull):
+                answers.put_nowait(answer)
+
+        inbox = self.nc.new_inbox()
+        async with self.listen(inbox, receive):
+            await self.nc.publish(subject, question, reply=inbox)
+            yield answers
 
     @property
     def max_payload(self) -> int:

@@ -8,10 +8,11 @@
     chatbot.dead.<flow>                                         what can never succeed
     chatbot.claim.<key of a lock>                               said, not kept: let go of it soon
 
-Two are plain subjects, without a stream:
+Three are plain subjects, without a stream:
 
     chatbot.partial.<flow>.<hash of context's name>             previews of partial results
     chatbot.wanted.<primary>                                    whether it waits for a call
+    chatbot.reload.<flow>                                       read the flow anew, all of you
 
 IN and OUT are streams of each flow, so that the backlog of one does not fill another's;
 WORK, DONE and DEAD are shared by all flows of an account.
@@ -111,3 +112,7 @@ def partial_subject(flow: str, context: str) -> str:
 def wanted_subject(primary: str) -> str:
     """Return where a primary is asked, by its id or by one of its addresses."""
     return f"chatbot.wanted.{primary.partition('-')[0]}"
+
+
+def reload_subject(flow: str) -> str:
+    return f"chatbot.reload.{token(flow)}"

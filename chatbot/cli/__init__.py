@@ -30,6 +30,7 @@ Examples:
   chatbot status                          see what runs
   chatbot replay support LOG              what would it have said?
   chatbot flow check myflow.yaml          is it right?
+  chatbot flow apply myflow.yaml          have the bots that run take it up
 
 \b
 Completion in bash (zsh, fish):

@@ -18,6 +18,7 @@ from chatbot.errors import FlowError
 @click.option("--no-node", is_flag=True, help="Start no node on this machine.")
 @click.option("--no-listeners", is_flag=True, help="Only share the work of other primaries.")
 @click.option("--console", is_flag=True, help="Talk in this terminal, beside other listeners.")
+@click.option("--watch", is_flag=True, help="Reload the flow when one of its files changes.")
 @click.option(
     "--listen",
     metavar="ADDRESS[:PORT]",
@@ -31,6 +32,7 @@ def run(
     no_node: bool,
     no_listeners: bool,
     console: bool,
+    watch: bool,
     listen: str | None,
 ) -> int:
     """Run the bot of a flow.
@@ -44,6 +46,7 @@ def run(
       chatbot run support
       printf 'how do I install this?\\n' | chatbot run support
       chatbot run support --set listeners.irc.server=irc.libera.chat
+      chatbot run ./myflow.yaml --watch            edit it while the bot runs
       chatbot run support --listen 192.0.2.7       nodes may join from other machines
     """
     from chatbot.broker.server import Listen
@@ -61,6 +64,7 @@ def run(
         node=not no_node,
         console=console,
         listeners=not no_listeners,
+        watch=watch,
     )
     try:
         return run_service(lambda: run_bot(options, screen()))

@@ -23,7 +23,7 @@ from chatbot import service
 from chatbot.broker import connect, streams
 from chatbot.broker.subjects import Lane
 from chatbot.commands import chatlog
-from chatbot.commands.run import (
+from chatbot.commands.nodes import (
     for_this_machine,
     local_node,
     make_ready,

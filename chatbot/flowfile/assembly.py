@@ -31,7 +31,7 @@ class Assembled:
 
     `inputs` and `outputs` are definitions, `replies` those of the outputs that are replies,
     `instances` all with the paths that they have in this file, `content` what its behaviour
-    depends on.
+    depends on, `sources` the files that it was made of.
     """
 
     file: FlowFile
@@ -41,6 +41,7 @@ class Assembled:
     replies: frozenset[str]
     instances: dict[str, Instance]
     content: dict[str, Any]
+    sources: frozenset[Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,7 @@ class Assembler:
             replies=frozenset(n for n, s in file.outputs.items() if (s.origin, s.key) in replies),
             instances=_instances(found),
             content=content_of(file, configurations, inner),
+            sources=_sources(file, found),
         )
 
     def _wired(self, found: _Parts, scope: Scope) -> dict[str, Wired]:
@@ -241,6 +243,12 @@ def _instances(found: _Parts) -> dict[str, Instance]:
             for path, instance in found.inner[name].instances.items():
                 instances[f"{name}/{path}"] = replace(instance, name=f"{name}/{path}")
     return instances
+
+
+def _sources(file: FlowFile, found: _Parts) -> frozenset[Path]:
+    named = {path for part in found.parts.values() for path in part.configuration.files.values()}
+    inner = (each.sources for each in found.inner.values())
+    return frozenset(path.absolute() for path in {file.path, *named}).union(*inner)
 
 
 def _instance(part: Part) -> Instance:

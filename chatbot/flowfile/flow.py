@@ -56,7 +56,8 @@ class Flow:
     `dataflow.configs[instance].dataflow`; there instances have their own names, while
     `instances` lists all by their paths. `outputs` maps what the flow shows of a message to
     where it comes from. `revision` is equal for equal behaviour: it covers the operations,
-    their configuration and the content of their files, but no listener.
+    their configuration and the content of their files, but no listener. `sources` are the files
+    that it was made of: itself, its subflows, and the files that they name.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Flow:
     dataflow: Any
     outputs: dict[str, str]
     instances: dict[str, Instance]
+    sources: frozenset[Path] = frozenset()
 
 
 def dataflows(flow: Flow) -> Iterator[tuple[str, Any]]:

@@ -68,4 +68,5 @@ def _flow(assembled: Assembled, listeners: dict[str, ListenerSection]) -> Flow:
         dataflow=assembled.dataflow,
         outputs={name: f"{s.origin}.{s.key}" for name, s in file.outputs.items()},
         instances=assembled.instances,
+        sources=assembled.sources,
     )

@@ -89,6 +89,9 @@ class Intake:
         self._roster = roster
         self._listeners = listeners
         self.flow = orchestrator.flow
+        self.grace = DRAIN
+        """Seconds, at its end, for what runs."""
+
         self._fields = fields_of(octx.config.dataflow)
         self._running: dict[str, Running] = {}
         self._started = datetime.now(UTC)
@@ -111,7 +114,7 @@ class Intake:
     ) -> AsyncIterator[Intake]:
         """Take messages for the block's duration; at its end finish what runs, briefly.
 
-        What does not finish in `DRAIN` seconds is handed back and runs elsewhere, or later.
+        What does not finish in `grace` seconds is handed back and runs elsewhere, or later.
         """
         intake = cls(broker, orchestrator, octx, roster, listeners)
         async with contextlib.AsyncExitStack() as stack:
@@ -171,6 +174,7 @@ class Intake:
             rate=round((self._done - before) / (now - since), 1) if now > since else 0.0,
             listeners=self._listeners(),
             dropped=self._orchestrator.dispatcher.dropped,
+            revision=self._orchestrator.revision,
         )
 
     def _receive(self, lane: Lane, taken: Taken) -> None:
@@ -280,13 +284,16 @@ class Intake:
         await running.taken.nak(HANDED_BACK)
 
     async def _drain(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN if not self.missing else 0.0):
+        try:
+            async with asyncio.timeout(self.grace if not self.missing else 0.0):
                 await self._idle.wait()
-        for message_id, running in list(self._running.items()):
-            if running.context is not None:
-                await self._octx.give_up(running.context)
-            self._forget(message_id)
+        except TimeoutError:
+            pass
+        finally:
+            for message_id, running in list(self._running.items()):
+                if running.context is not None:
+                    await self._octx.give_up(running.context)
+                self._forget(message_id)
 
     def _forget(self, message_id: str) -> None:
         running = self._running.pop(message_id, None)

@@ -220,6 +220,11 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         return prepared
 
     @property
+    def revision(self) -> str:
+        """What the flow is called by in this form of it; of equal flows it is equal."""
+        return self._revision or digest(*sorted(self._records))
+
+    @property
     def records(self) -> list[OperationRecord]:
         """What nodes are told: the operations that they are to run."""
         return list(self._records.values())
@@ -315,7 +320,7 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
     def _record(self) -> FlowRecord:
         return FlowRecord(
             flow=self.flow,
-            revision=self._revision or digest(*sorted(self._records)),
+            revision=self.revision,
             operations=self.records,
             primary=self.dispatcher.id,
             version=chatbot.__version__,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from chatbot.broker import Broker, streams
 from chatbot.broker.subjects import Lane
 from chatbot.flowfile.flow import Flow
+from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
@@ -15,16 +16,26 @@ from chatbot.orchestrator.orchestrator import NatsOrchestrator
 
 @asynccontextmanager
 async def primary(
-    broker: Broker, flow: Flow, roster: Roster, *, listeners: Callable[[], list[str]] = list
+    broker: Broker,
+    flow: Flow,
+    roster: Roster,
+    *,
+    ready: Callable[[Sequence[OperationRecord]], Awaitable[None]] | None = None,
+    listeners: Callable[[], list[str]] = list,
 ) -> AsyncIterator[Intake]:
-    """Run `flow` for every message that is published to its IN, for the block's duration."""
+    """Run `flow` for every message that is published to its IN, for the block's duration.
+
+    With `ready` it takes messages only when that has returned; it is told what nodes are to run.
+    """
     await streams.ensure(broker, streams.account_streams() + streams.flow_streams(flow.name))
     async with (
         orchestrator(broker, flow, Lane.PEOPLE, roster) as running,
         running(flow.dataflow) as octx,
-        Intake.open(broker, running, octx, roster, listeners=listeners) as intake,
     ):
-        yield intake
+        if ready is not None:
+            await ready(running.records)
+        async with Intake.open(broker, running, octx, roster, listeners=listeners) as intake:
+            yield intake
 
 
 def orchestrator(broker: Broker, flow: Flow, lane: Lane, roster: Roster) -> NatsOrchestrator:

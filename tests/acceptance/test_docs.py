@@ -25,6 +25,8 @@ NODE = "chatbot node run classify_text"
 LABELLED = "chatbot node run classify_text --label gpu --label size=large"
 LISTEN = "chatbot run support --listen 192.0.2.7"
 ELSEWHERE = "chatbot run support --no-node"
+WATCH = "chatbot run support --watch"
+APPLY = "chatbot flow apply support"
 ONCE = [
     "chatbot flow check flows/support.yaml",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
@@ -49,8 +51,8 @@ def arguments(command: str) -> list[str]:
 
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
-    run = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, *ONCE, *WHILE_IT_RUNS, *MAKE, *BENCH}
-    assert commands() == run
+    started = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
+    assert commands() == {*started, APPLY, *ONCE, *WHILE_IT_RUNS, *MAKE, *BENCH}
 
 
 @pytest.mark.parametrize("command", ONCE)
@@ -93,6 +95,13 @@ async def test_a_bot_uses_a_server_of_its_own_operator(
     url = str(getattr(nats_server, "url", ""))
     async with program.start(*arguments(ELSEWHERE), CHATBOT_NATS_URL=url) as bot:
         await bot.wait_for("listens: console")
+
+
+async def test_a_bot_that_watches_its_files_is_told_to_read_them_anew(program: Program) -> None:
+    async with program.start(*arguments(WATCH), "--no-node") as bot:
+        await bot.wait_for("listens: console")
+        code, out, err = await program.run(*arguments(APPLY))
+        assert (code, "unchanged" in out) == (0, True), out + err
 
 
 async def test_make_run_answers_lines_from_a_pipe(tmp_path: Path) -> None:

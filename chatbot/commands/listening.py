@@ -1,0 +1,142 @@
+"""The listeners of a bot: those that its flow names, each while this process has its lease."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+from chatbot.broker import Broker, lease
+from chatbot.errors import UsageError
+from chatbot.flowfile.flow import Flow, ListenerSection
+from chatbot.listeners.bridge import Listener, NatsBridge, always
+
+LISTENERS = "chatbot.listener"
+CONSOLE = "console"
+
+
+def sections_of(flow: Flow, *, console: bool = False) -> list[ListenerSection]:
+    """Return the sections of the listeners to run: those that are on.
+
+    With `console`, and where there is no other, the console is one of them.
+    """
+    sections = [each for each in flow.listeners.values() if each.kind != CONSOLE and each.on]
+    if console or not sections:
+        given = [each for each in flow.listeners.values() if each.kind == CONSOLE]
+        sections += given or [ListenerSection(CONSOLE, CONSOLE, {})]
+    return sections
+
+
+class Listening:
+    """The listeners that run; some may be replaced while the others stay connected."""
+
+    def __init__(self, sections: Sequence[ListenerSection]) -> None:
+        """Make the listeners; raises `UsageError` for settings that they do not accept."""
+        self._stations: list[_Station] = []
+        self._changed = asyncio.Event()
+        self.prepare(sections)()
+
+    @property
+    def names(self) -> list[str]:
+        """What the listeners are, for people."""
+        return [station.listener.describe() for station in self._stations]
+
+    def prepare(self, sections: Sequence[ListenerSection]) -> Callable[[], None]:
+        """Make the listeners that are new or have other settings; return what puts them in.
+
+        Raises `UsageError` for settings that they do not accept, and then nothing has changed.
+        """
+        known = {station.section.name: station for station in self._stations}
+        stations = []
+        for section in sections:
+            station = known.get(section.name)
+            same = station is not None and station.section == section
+            stations.append(station if station and same else _Station(section, _make(section)))
+
+        def put_in() -> None:
+            self._stations = stations
+            self._changed.set()
+
+        return put_in
+
+    async def run(self, broker: Broker, flow: str) -> None:
+        """Listen for `flow`; return when one that can end (a console) has ended, else never."""
+        tasks: dict[asyncio.Task[None], _Station] = {}
+        try:
+            while True:
+                self._changed.clear()
+                self._adjust(tasks, broker, flow)
+                await self._wait(set(tasks))
+                for task in [task for task in tasks if task.done()]:
+                    if tasks.pop(task) in self._stations:
+                        return task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _adjust(self, tasks: dict[asyncio.Task[None], _Station], broker: Broker, flow: str) -> None:
+        for task, station in tasks.items():
+            if station not in self._stations:
+                task.cancel()
+        running = list(tasks.values())
+        for station in self._stations:
+            if station not in running:
+                tasks[asyncio.ensure_future(_run_one(broker, flow, station))] = station
+
+    async def _wait(self, tasks: set[asyncio.Task[None]]) -> None:
+        change = asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait({change, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            change.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await change
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Station:
+    section: ListenerSection
+    listener: Any
+
+
+def _make(section: ListenerSection) -> Listener:
+    (point,) = entry_points(group=LISTENERS, name=section.kind)
+    kind = point.load()
+    known = {field.name for field in dataclasses.fields(kind.settings_type)}
+    own = kind.settings_type(**{k: v for k, v in section.settings.items() if k in known})
+    problems = own.problems() if hasattr(own, "problems") else []
+    if problems:
+        told = "; ".join(f"{key} {wrong}" for key, wrong in problems)
+        raise UsageError(f"listeners.{section.name}: {told}")
+    transient = getattr(kind, "transient", False)
+    network = f"{section.name}-{secrets.token_hex(4)}" if transient else section.name
+    made: Listener = kind(network, own)
+    return made
+
+
+async def _run_one(broker: Broker, flow: str, station: _Station) -> None:
+    listener = station.listener
+    transient = getattr(listener, "transient", False)
+    bulk = station.section.priority == "bulk"
+
+    async def body(is_ours: Callable[[], bool] = always) -> None:
+        async with NatsBridge.open(
+            broker, flow, listener.network, transient=transient, bulk=bulk, is_ours=is_ours
+        ) as bridge:
+            await listener.run(bridge)
+
+    if transient:
+        await body()
+        return
+    fence = lease.Fence()
+    owner = f"process {os.getpid()} on {socket.gethostname()}"
+    await lease.hold(
+        broker, f"{flow}.{listener.network}", owner, lambda: body(fence.is_ours), fence
+    )
