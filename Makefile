@@ -9,12 +9,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 FLOW ?= support
 ARGS ?=
+MINUTES ?= 2
+RATE ?= 30
+SEED ?=
 # For pip; for example TORCH_INDEX=https://download.pytorch.org/whl/cpu for torch without CUDA.
 TORCH_INDEX ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	-c deploy/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test check bench debian clean help
+.PHONY: run test check bench soak debian clean help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -34,6 +37,10 @@ check: $(VENV)/.check ## lint, types, import rules
 
 bench: $(VENV)/.test ## measure, beside what people would use instead (ARGS='--only w1,w4')
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: $(VENV)/.test ## kill, freeze and restart everything (MINUTES=2 SEED=… RATE=30)
+	@PYTHONPATH=tests/plugin $(BIN)/python -m tests.soak --minutes $(MINUTES) --rate $(RATE) \
+		$(if $(SEED),--seed $(SEED))
 
 debian: ## install the IRC server and client that the tests use
 	@for program in ngircd ii; do command -v $$program >/dev/null || missing=yes; done; \
