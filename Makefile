@@ -9,13 +9,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 FLOW ?= support
 ARGS ?=
-MINUTES ?= 10
+MINUTES ?=
+RATE ?= 30
+SEED ?=
 # For pip; for example TORCH_INDEX=https://download.pytorch.org/whl/cpu for torch without CUDA.
 TORCH_INDEX ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	-c deploy/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test crash check bench overload fuzz debian clean help
+.PHONY: run test crash soak check bench overload fuzz debian clean help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -44,7 +46,11 @@ overload: $(VENV)/.test ## see what a burst of 100,000 messages does (ARGS='--co
 
 fuzz: $(VENV)/.test ## search for input that breaks a decoder (MINUTES=10 ARGS='--only flow_file')
 	@$(PIP_INSTALL) -e '.[nlp,test,fuzz]' || echo "atheris cannot be installed here" >&2
-	@nice -n 15 $(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)
+	@nice -n 15 $(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(ARGS)
+
+soak: $(VENV)/.test ## kill, freeze and restart everything (MINUTES=2 SEED=… RATE=30)
+	@PYTHONPATH=tests/plugin $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),2) --rate $(RATE) \
+		$(if $(SEED),--seed $(SEED))
 
 debian: ## install the IRC server and client that the tests use
 	@for program in ngircd ii; do command -v $$program >/dev/null || missing=yes; done; \
