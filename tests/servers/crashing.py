@@ -39,7 +39,11 @@ name: crash
 listeners:
   platform: {{kind: test_platform, folder: {folder}}}
 """
-PROGRAM = {"bot": ("run", "crash.yaml", "--no-node"), "node": ("node", "run", "test_gate")}
+PROGRAM = {
+    "bot": ("run", "crash.yaml", "--no-node"),
+    "primary": ("run", "crash.yaml", "--no-node", "--no-listeners"),
+    "node": ("node", "run", "test_gate"),
+}
 
 
 class Site:

@@ -6,33 +6,20 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from tests.servers.crashing import Site
 from tests.servers.processes import Process
 from tests.soak.schedule import SERVER, Event, What
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A program of the site, and what more its command line says."""
-
-    program: str
-    more: tuple[str, ...] = ()
-
-
-BOT = Kind("bot")
-PRIMARY = Kind("bot", ("--no-listeners",))
-NODE = Kind("node")
-
-FLEET: Mapping[str, Kind] = {
-    "bot-1": BOT,
-    "bot-2": BOT,
-    "primary-1": PRIMARY,
-    "node-1": NODE,
-    "node-2": NODE,
-    "node-3": NODE,
+FLEET: Mapping[str, str] = {
+    "bot-1": "bot",
+    "bot-2": "bot",
+    "primary-1": "primary",
+    "node-1": "node",
+    "node-2": "node",
+    "node-3": "node",
 }
+"""What runs in each slot."""
 
 
 class Fleet:
@@ -88,7 +75,7 @@ class Fleet:
 class _Slot:
     """A place for one process; where nobody ended it, its end is a failure."""
 
-    def __init__(self, site: Site, name: str, kind: Kind) -> None:
+    def __init__(self, site: Site, name: str, kind: str) -> None:
         self._site = site
         self._name = name
         self._kind = kind
@@ -100,7 +87,7 @@ class _Slot:
     async def keep(self) -> None:
         """Run a process, and another when it was ended, until the slot is closed."""
         while not self._closed.is_set():
-            async with self._site.start(self._kind.program, "-", "kill", *self._kind.more) as own:
+            async with self._site.start(self._kind) as own:
                 self._process, self._pause = own, None
                 self.running.set()
                 await _first(own.process.wait(), self._closed.wait())

@@ -43,6 +43,7 @@ async def soak(plan: Soak, folder: Path, tell: Callable[[str], None]) -> str:
         connect(server.url, name="soak") as broker,
     ):
         site = Site(folder, server, broker)
+        site.quick = False  # as people run it
         async with Fleet.open(site) as fleet:
             await fleet.rest()
             count, events = await _play(plan, site, fleet, tell)
