@@ -1,4 +1,4 @@
-"""One connection to NATS: addresses, credentials, TLS with a pinned certificate.
+"""One connection to NATS, which all parts of a process share; TLS with a pinned certificate.
 
 The rule that it guards: no credential is ever in a message, a log or a process list.
 """
@@ -10,13 +10,11 @@ import contextlib
 import hashlib
 import inspect
 import logging
-import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar, cast
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import nats
 import nats.errors
@@ -25,6 +23,7 @@ from nats.errors import NoRespondersError
 from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, ServiceUnavailableError
 
+from chatbot.broker.address import Address, redact
 from chatbot.broker.nats_compat import Client
 from chatbot.broker.publisher import Publisher
 from chatbot.errors import ConnectError
@@ -44,69 +43,6 @@ NO_LEADER = {None, 10006, 10008, 10009}
 """The server's error codes where a cluster elects a leader; none, where nobody answers."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server or a cluster is, and how to get in."""
-
-    servers: tuple[str, ...]
-    user: str | None = None
-    password: str | None = None
-    token: str | None = None
-    pin: str | None = None
-    """The SHA-256 of the server's certificate, where it is signed by itself."""
-
-    @classmethod
-    def parse(cls, url: str) -> Address:
-        """Read `nats://[TOKEN@|USER:PASSWORD@]HOST[:PORT][?pin=…]`, several apart by commas."""
-        try:
-            parts = [_split(each) for each in url.split(",")]
-            servers = tuple(f"{p.scheme}://{_host(p.hostname)}:{p.port or 4222}" for p in parts)
-        except ValueError:
-            raise ConnectError(
-                f"not a NATS address: {redact(url)}",
-                hint="write nats://HOST:PORT, or tls://TOKEN@HOST:PORT",
-            ) from None  # its message may hold a part of the credential
-        pin = next((each for p in parts for each in parse_qs(p.query).get("pin", ())), None)
-        if pin and not all(p.scheme in {"tls", "wss"} for p in parts):
-            raise ConnectError(
-                f"{redact(url)} names a certificate, and would not use it", hint="write tls://"
-            )
-        named = next((p for p in parts if p.username), parts[0])
-        user = unquote(named.username) if named.username else None
-        password = unquote(named.password) if named.password else None
-        return cls(
-            servers=servers,
-            user=user if password else None,
-            password=password,
-            token=None if password else user,
-            pin=pin.lower() if pin else None,
-        )
-
-
-def redact(url: str) -> str:
-    """Return `url` without its credentials, to show to people."""
-    # A comma before a later "@" may be a credential's own, where no new address begins.
-    before, at, after = url.rpartition("@")
-    *whole, last = re.split(r",(?=[a-z]+://)", before)
-    first, *others = after.split(",")
-    addresses = [*whole, last + at + first, *others]
-    return ",".join(
-        each.rpartition("@")[2].partition("?")[0] if "@" in each else each.partition("?")[0]
-        for each in addresses
-    )
-
-
-def _split(url: str) -> SplitResult:
-    part = urlsplit(url if "://" in url else f"nats://{url}")
-    if part.scheme not in {"nats", "tls", "ws", "wss"} or not part.hostname:
-        raise ValueError("neither scheme nor host")
-    return part
-
-
-def _host(name: str | None) -> str:
-    return f"[{name}]" if name and ":" in name else str(name)
 
 
 class Broker:

@@ -12,9 +12,9 @@ import msgspec
 
 from chatbot import settings
 from chatbot.broker import Broker, checkup
+from chatbot.broker.address import Address, redact
 from chatbot.broker.checkup import ERROR, WARNING, Finding, Kept
 from chatbot.broker.clock import Clock
-from chatbot.broker.connection import Address, redact
 from chatbot.broker.gauge import Queue, queues
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected, existing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chatbot import settings
 from chatbot.broker import Broker, EmbeddedServer, connect
-from chatbot.broker.connection import redact
+from chatbot.broker.address import redact
 from chatbot.broker.server import Listen, running
 from chatbot.errors import ConnectError, ServerError
 

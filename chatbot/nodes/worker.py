@@ -24,14 +24,14 @@ from chatbot.broker.subjects import Lane
 from chatbot.encoding import Place
 from chatbot.messages import Call, OperationRecord, OperationStats, Result, Results, Work
 from chatbot.nodes.attempts import Attempts, still_wanted
-from chatbot.nodes.failure import raised
-from chatbot.nodes.implementations import STREAMED, Outputs, Yields
+from chatbot.nodes.implementations import Yields
 from chatbot.nodes.limits import Limit, Limits
 from chatbot.nodes.networks import (
     NatsNodeInputNetworkContext,
     NatsNodeOperationImplementationNetworkContext,
 )
 from chatbot.nodes.parts import PartSender
+from chatbot.nodes.results import SENT, by_primary, primary_at, result_of
 
 log = logging.getLogger(__name__)
 
@@ -287,21 +287,13 @@ class Worker:
         started = time.monotonic()
         packed = any(each.work.packed for each in held)
         run = self._results_of_packed if packed else self._results
-        results = await run(calls, functools.partial(_primary_of, held))
+        results = await run(calls, functools.partial(primary_at, [each.work for each in held]))
         self._measure(time.monotonic() - started, calls, held)
         return eager.begin(self._deliver(held, results))
 
     async def _deliver(self, held: list[Held], results: list[Result]) -> None:
         """Send the results; when they are stored, say that the work is done."""
-        by_primary: dict[str, list[Result]] = {}
-        position = 0
-        for each in held:
-            count = len(each.work.calls)
-            by_primary.setdefault(each.work.primary, []).extend(
-                results[position : position + count]
-            )
-            position += count
-        for primary, theirs in by_primary.items():
+        for primary, theirs in by_primary([each.work for each in held], results).items():
             await self._send(primary, theirs)
         for each in held:
             await each.taken.ack()
@@ -313,7 +305,7 @@ class Worker:
 
     async def _send(self, primary: str, results: list[Result]) -> None:
         if self._streamed:
-            results = [each for each in results if each is not _STREAMED]
+            results = [each for each in results if each is not SENT]
         await self._ictx.add(
             primary,
             self._operation.name,
@@ -346,7 +338,7 @@ class Worker:
         ran = await self._results(ready, lambda i: primary_of(places[i])) if ready else []
         results = iter(ran)
         return [
-            next(results) if isinstance(each, Call) else _result(call, each)
+            next(results) if isinstance(each, Call) else result_of(call, each)
             for call, each in zip(calls, unpacked, strict=True)
         ]
 
@@ -368,7 +360,7 @@ class Worker:
                     for i, call in enumerate(calls)
                 ]
                 return [result for results in singly for result in results]
-        return [_result(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
+        return [result_of(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
 
     def _measure(self, seconds: float, calls: list[Call], held: list[Held]) -> None:
         each = seconds / len(calls)
@@ -388,24 +380,3 @@ class Worker:
         seconds = self._seconds * self._calls_a_message / self.record.concurrency
         ahead = int((BATCHES_AHEAD if batches else AHEAD) / max(seconds, 1e-6))
         return running + max(1, min(ahead, running if batches else MOST_AHEAD))
-
-
-_STREAMED = Result(0, 0, [])
-"""Stands for the result of a call whose parts were sent."""
-
-
-def _primary_of(held: list[Held], position: int) -> str:
-    """Return whose the call at `position` is, counted over all that is held."""
-    for each in held:
-        if position < len(each.work.calls):
-            return each.work.primary
-        position -= len(each.work.calls)
-    raise IndexError(position)
-
-
-def _result(call: Call, outcome: Outputs | Exception) -> Result:
-    if outcome is STREAMED:
-        return _STREAMED
-    if not isinstance(outcome, Exception):
-        return Result(call.context, call.number, outcome)
-    return Result(call.context, call.number, [], raised(outcome))

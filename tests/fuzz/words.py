@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from chatbot.broker.connection import Address, redact
+from chatbot.broker.address import Address, redact
 from chatbot.broker.lease import holder
 from chatbot.broker.server import Listen
 from chatbot.errors import ConnectError, UsageError

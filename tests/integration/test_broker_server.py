@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from chatbot.broker import Broker, EmbeddedServer, connect
+from chatbot.broker.address import Address
 from chatbot.broker.buckets import open_bucket
-from chatbot.broker.connection import Address
 from chatbot.broker.server import Listen, running
 from chatbot.broker.subjects import LEASES
 from chatbot.errors import ConnectError, ServerError

@@ -12,8 +12,8 @@ import pytest
 from msgspec.msgpack import Ext
 
 from chatbot.broker import Broker, EmbeddedServer, streams, subjects
+from chatbot.broker.address import Address
 from chatbot.broker.buckets import open_bucket
-from chatbot.broker.connection import Address
 from chatbot.broker.lease import hold
 from chatbot.broker.subjects import Lane
 from chatbot.listeners.bridge import NatsBridge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatbot.broker.connection import Address, redact
+from chatbot.broker.address import Address, redact
 from chatbot.broker.server import Listen
 from chatbot.broker.subjects import Lane, in_filter, in_subject, out_subject, token
 from chatbot.errors import ConnectError, UsageError

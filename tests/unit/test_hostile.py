@@ -12,7 +12,7 @@ from chatbot.flowfile.document import LONGEST, MOST, parse
 from chatbot.flowfile.problems import Mark, Report
 from chatbot.messages import Call, ChatMessage, DeadLetter, Result
 from chatbot.nodes import roster
-from chatbot.nodes.worker import _result
+from chatbot.nodes.results import result_of
 from chatbot.orchestrator.burial import dead_letter
 from tests.unit.flowfiles import problems_of, write
 
@@ -27,7 +27,7 @@ def test_the_roster_forgets_those_that_are_gone(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("text", ["\ud800", "x" * 10_000_000])
 def test_what_an_operation_raises_can_always_be_sent(text: str) -> None:
-    result = _result(Call(1, 2, {}), ValueError(text))
+    result = result_of(Call(1, 2, {}), ValueError(text))
     assert len(result.encode()) < 50_000
     assert Result.decode(result.encode()).error is not None
 
