@@ -11,7 +11,7 @@ from dffml.df.base import StringInputSetContext
 from dffml.df.memory import MemoryParameterSet, MemoryParameterSetConfig
 from dffml.df.types import Parameter
 
-from chatbot.orchestrator.locks import NatsPrimaryLockNetwork
+from chatbot.orchestrator.locks import LocalLocks, NatsPrimaryLockNetwork
 
 LOCKED = Definition(name="locked", primitive="string", lock=True)
 FREE = Definition(name="free", primitive="string")
@@ -137,3 +137,38 @@ async def test_a_parameter_set_is_locked_as_dffml_asks_for_it() -> None:
         async with asyncio.timeout(5):
             await task
     assert held == ["0"]
+
+
+async def test_a_lock_of_this_process_is_held_by_one_at_a_time_and_then_forgotten() -> None:
+    locks, within, most = LocalLocks(), 0, 0
+
+    async def use(name: str, waits: int) -> None:
+        nonlocal within, most
+        for _ in range(waits):
+            await asyncio.sleep(0)
+        async with locks.hold(name):
+            within += 1
+            most = max(most, within)
+            await turns()
+            within -= 1
+
+    # Some come while others leave: the lock must stay the same one as long as anybody has it.
+    await asyncio.gather(*(use("a", waits) for waits in (0, 1, 15, 25, 45, 50)))
+    assert most == 1
+    await asyncio.gather(use("a", 0), use("b", 0))
+    assert most == 2, "other names are other locks"
+    assert locks._locks == {}
+
+
+async def test_a_seed_is_locked_for_all_who_run_the_flow_here_where_nobody_else_does() -> None:
+    async with NatsPrimaryLockNetwork.withconfig({}) as network:
+        order: list[str] = []
+
+        async def use(name: str) -> None:
+            async with network.hold_seed("seed"):
+                order.append(f"{name} has it")
+                await turns()
+                order.append(f"{name} had it")
+
+        await asyncio.gather(use("one"), use("two"))
+        assert order == ["one has it", "one had it", "two has it", "two had it"]

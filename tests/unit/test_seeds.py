@@ -63,3 +63,14 @@ def test_a_value_that_was_changed_by_its_operation_keeps_its_name() -> None:
     flow.seed[0].value.append(2)
     found.learn(flow, "elsewhere/")
     assert found.names == before
+
+
+def test_equal_seeds_of_a_flow_are_two_and_it_is_said_whether_there_is_any() -> None:
+    first, second, third = names(("a", THING), ("a", THING), ("a", THING))
+    assert len({first, second, third}) == 3
+    flow = DataFlow()
+    assert SeedNames().learn(flow, "") is False
+    flow.seed.append(Input(value="a", definition=FREE))
+    assert SeedNames().learn(flow, "") is False
+    flow.seed.append(Input(value="a", definition=THING))
+    assert SeedNames().learn(flow, "") is True

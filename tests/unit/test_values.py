@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pytest
 from dffml import Definition, Input
+from dffml.df.types import PrimitiveDoesNotMatchValue
 
 from chatbot.orchestrator.values import Value, ancestors, convert
 
@@ -67,3 +70,40 @@ def test_values_become_what_their_definition_says() -> None:
     assert convert([{"x": 1}, {"x": 2}], points) == [Point(1), Point(2)]
     loud = Definition(name="loud", primitive="string", validate=str.upper)
     assert convert("a", loud) == "A"
+
+
+@pytest.mark.parametrize(
+    ("primitive", "given", "made"),
+    [
+        ("array", [{"x": 1}, Point(2)], [Point(1), Point(2)]),
+        ("map", {"a": {"x": 1}, "b": Point(2)}, {"a": Point(1), "b": Point(2)}),
+    ],
+)
+def test_each_item_becomes_what_the_spec_says_and_the_callers_own_stays_as_it_is(
+    primitive: str, given: Any, made: Any
+) -> None:
+    definition = Definition(name="points", primitive=primitive, spec=Point, subspec=True)
+    before = copy.deepcopy(given)
+    assert convert(given, definition) == made
+    assert given == before
+
+
+@pytest.mark.parametrize(("primitive", "given"), [("array", {"a": {}}), ("map", [{}]), ("x", [])])
+def test_what_is_no_such_container_is_refused(primitive: str, given: Any) -> None:
+    definition = Definition(name="points", primitive=primitive, spec=Point, subspec=True)
+    with pytest.raises(PrimitiveDoesNotMatchValue):
+        convert(given, definition)
+
+
+def test_items_are_validated_when_they_have_become_what_the_spec_says() -> None:
+    seen: list[Any] = []
+
+    def validate(value: Any) -> Any:
+        seen.append(value)
+        return value
+
+    definition = Definition(
+        name="points", primitive="array", spec=Point, subspec=True, validate=validate
+    )
+    assert convert([{"x": 1}], definition) == [Point(1)]
+    assert seen == [[Point(1)]]
