@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,6 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from chatbot.broker import Broker, EmbeddedServer, letters, subjects
-from chatbot.broker.subjects import Lane
 from chatbot.cli import cli
 from chatbot.commands import dead
 from chatbot.messages import DeadLetter, Reply
@@ -149,21 +149,23 @@ async def test_a_message_that_is_tried_again_is_answered_once(
     assert await listed(nats_server.url) == []
 
 
+@pytest.mark.parametrize("point", ["before IN", "sent IN", "stored IN"])
 async def test_a_retry_that_was_killed_is_finished_by_the_next(
-    broker: Broker, nats_server: EmbeddedServer, tmp_path: Path
+    broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path, point: str
 ) -> None:
-    async with failed(broker, tmp_path, "raise it"):
+    texts = ("raise one", "raise two", "raise three")
+    async with failed(broker, tmp_path, *texts):
         (tmp_path / "mended").touch()
-        (letter,) = await dead_letters(broker)
-        again = dead.next_try(letter.message)
-        subject = subjects.in_subject("test", Lane.PEOPLE, NETWORK, again.id)
-        await broker.publish(subject, again.encode())  # this far it came
-        (found,) = await dead.every(nats_server.url, None)
-        await dead.retry(nats_server.url, None, dead.Chosen([found.id]))
-        told = await outcomes(broker, 2)
+        program.entry = ["tests.servers.failing", point, "kill"]  # at the second letter
+        code, _, _ = await run(program, nats_server.url, "retry", "--all")
+        assert code == -signal.SIGKILL
+        assert len(await listed(nats_server.url)) == 2
+        await dead.retry(nats_server.url, None, dead.Chosen(all=True))
+        told = await outcomes(broker, 6)
         await settled(broker)
-        await outcomes(broker, 2)
-    assert told["id of 0~retry-1"].replies == (Reply("raise it"),)
+        await outcomes(broker, 6)
+    again = [told[f"id of {place}~retry-1"].replies for place in range(3)]
+    assert again == [(Reply(text),) for text in texts]
     assert await listed(nats_server.url) == []
 
 
