@@ -31,6 +31,8 @@ GRACE = 8.0
 
 RESTART_PAUSE = 0.5
 MOST_RESTART_PAUSE = 15.0
+PROOF = 60.0
+"""Seconds after which a child that ends is one that had been running well."""
 
 
 def run(
@@ -90,7 +92,8 @@ async def child(
 
     The child drains on SIGTERM at the block's end. A signal to our terminal does not reach it,
     and the kernel ends it when we are killed. Yields a future that fails, with `ChildError`,
-    when the child says that trying again is of no use (exit code 2).
+    when the first child says that trying again is of no use (exit code 2); what a later one
+    finds wrong, such as a server that is away, is taken to pass.
     """
     keeper = asyncio.ensure_future(_keep(arguments, environment))
     try:
@@ -116,6 +119,7 @@ async def unless(failure: asyncio.Future[NoReturn] | None, body: Coroutine[Any, 
 
 async def _keep(arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     pause = RESTART_PAUSE
+    proven = False  # whether one of them has run as it was told to
     while True:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -133,12 +137,14 @@ async def _keep(arguments: Sequence[str], environment: Mapping[str, str]) -> NoR
         except asyncio.CancelledError:
             await _end(process)
             raise
-        if status == USELESS:
+        lasted = asyncio.get_running_loop().time() - started
+        proven = proven or status != USELESS or lasted > PROOF
+        if not proven:
             raise ChildError(
                 f"`chatbot {' '.join(arguments)}` cannot run here; why stands above",
                 hint="mend that, or start the bot with --no-node and nodes elsewhere",
             )
-        if asyncio.get_running_loop().time() - started > 60.0:
+        if lasted > PROOF:
             pause = RESTART_PAUSE
         log.warning("the process `chatbot %s` ended with status %d", " ".join(arguments), status)
         await asyncio.sleep(pause)

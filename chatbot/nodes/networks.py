@@ -201,5 +201,5 @@ def _pack(primary: str, operation: str, result: Result) -> tuple[Result, dict[st
 
 
 def _refuse(result: Result, error: Exception) -> Result:
-    log.warning("refuse a result: %s", error)
+    log.debug("refuse a result: %s", error)  # the path in it may be what somebody wrote
     return Result(result.context, result.number, [], raised(error, trace=False))

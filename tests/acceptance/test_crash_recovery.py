@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,8 @@ from tests.servers.processes import until
 TEXTS = [f"text {number}" for number in range(6)]
 NODES_WORK = 3.0
 PRIMARYS_MESSAGES = 10.0
+PATIENCE = 15.0
+"""Seconds in which a node has given up finding its server."""
 
 
 @asynccontextmanager
@@ -62,3 +65,22 @@ async def test_a_killed_primarys_messages_are_answered_within_10_seconds(tmp_pat
                 await site.finished()
                 assert time.monotonic() - killed < PRIMARYS_MESSAGES
                 await site.audit()
+
+
+async def test_a_bots_node_that_dies_while_the_server_is_away_is_there_again_with_it(
+    tmp_path: Path,
+) -> None:
+    async with site_in(tmp_path) as (site, _), site.start("whole") as bot:
+        server = site.server
+        assert isinstance(server, EmbeddedServer)
+        site.post(*TEXTS)
+        await site.finished()
+        [node] = (int(path.name.partition("-")[2]) for path in tmp_path.glob("started-*"))
+        os.kill(server.pid, signal.SIGSTOP)
+        os.kill(node, signal.SIGKILL)
+        await bot.wait_for("ended with status -9")
+        await bot.wait_for("ended with status 2", PATIENCE)
+        os.kill(server.pid, signal.SIGCONT)
+        site.post(*TEXTS)
+        await site.finished()
+        await site.audit()

@@ -40,6 +40,7 @@ listeners:
   platform: {{kind: test_platform, folder: {folder}}}
 """
 PROGRAM = {
+    "whole": ("run", "crash.yaml"),
     "bot": ("run", "crash.yaml", "--no-node"),
     "primary": ("run", "crash.yaml", "--no-node", "--no-listeners"),
     "node": ("node", "run", "test_gate"),
