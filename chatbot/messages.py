@@ -47,12 +47,26 @@ Count = Annotated[int, Meta(ge=0, le=2**31)]
 
 
 class ChatMessage(Record, frozen=True):
-    """What a person said.
+    """What a person said, or did to what was said.
 
     `id` is unique for ever and derived from the platform's own (see the listeners); `network`
     names the listener's connection, `room` the channel there (for a private message, the
     sender), `nick` is what the bot is called there. `addressed` says that the bot was spoken
     to by name or in private.
+
+    `sender` is whom the platform says it is from, `name` what people call them (equal, where a
+    platform knows no other); both may be anybody's choice. `account` is who the network itself
+    has made sure of, or empty: only this may give rights, and `roles` are what it gave.
+
+    `kind` is `message`, `action` (`/me`), `reaction` (`text` is it, `reply_to` what it is about)
+    or `unreaction` (that was taken back). `reply_to` is the id of the message that this one
+    answers, `thread` the platform's name for the thread it is in, `repository` the one that the
+    room is about (`org/name`); each is empty where there is none. `old` says that it was said
+    before the listener was there, and only found later.
+
+    `after` is the id of the message that has to be done first, where a flow wants its messages
+    in order. `command` is the bot's own command that it is (`why`), `arguments` what stands
+    behind it, and `about` the id of the message that it is about.
     """
 
     id: str
@@ -64,6 +78,18 @@ class ChatMessage(Record, frozen=True):
     addressed: bool = False
     private: bool = False
     nick: str = ""
+    name: str = ""
+    account: str = ""
+    roles: tuple[str, ...] = ()
+    kind: str = "message"
+    reply_to: str = ""
+    thread: str = ""
+    repository: str = ""
+    old: bool = False
+    after: str = ""
+    command: str = ""
+    arguments: str = ""
+    about: str = ""
 
 
 RETRY = "~retry-"
@@ -74,19 +100,50 @@ def is_retry(message_id: str) -> bool:
     return RETRY in message_id
 
 
+def origin(message_id: str) -> str:
+    """Return the id of the message as it was heard, of one that is tried again, too."""
+    return message_id.partition(RETRY)[0]
+
+
 class Reply(Record, frozen=True):
-    """One thing to say in the room that the message came from; `notice` where there is one."""
+    """One thing to say in the room that the message came from; `notice` where there is one.
+
+    With `markdown`, networks that have formatted text show it so; the others show it as it is.
+    """
 
     text: str
     notice: bool = False
+    markdown: bool = False
+
+
+class Action(Record, frozen=True):
+    """One thing to do on the network, beside talking, in the room that the message came from.
+
+    | `kind` | what is done | `to` | `text` |
+    |---|---|---|---|
+    | `react` | an emoji is put on a message | a message's id, or empty: this one | the emoji |
+    | `delete` | a message is taken away | likewise | why |
+    | `kick`, `ban`, `unban` | a person must leave, may not come back, may again | a `sender`, or \
+empty: this one's | why |
+    | `mute`, `unmute` | a person may not speak for `seconds` (0: until `unmute`) | likewise | why |
+    """
+
+    kind: str
+    to: str = ""
+    text: str = ""
+    seconds: Annotated[float, Meta(ge=0)] = 0.0
+
+
+ACTIONS = ("react", "delete", "kick", "ban", "unban", "mute", "unmute")
 
 
 class Outcome(Record, frozen=True):
     """All that a flow decided for one message: at most one of these per message id, ever.
 
-    `replies` is empty where the bot stays silent; `understood` is what the flow shows of the
-    message, by name (`label`, `score`); `error` says in general terms what failed,
-    `skipped` why nothing is said where the flow's `backlog` wants it so ("too old").
+    `replies` and `actions` are empty where the bot stays silent; `understood` is what the flow
+    shows of the message, by name (`label`, `score`), and `revision` the flow's; `error` says in
+    general terms what failed, `skipped` why nothing is said where the flow wants it so ("too
+    old"). `thread` and `private` are the message's.
     """
 
     id: str
@@ -97,6 +154,10 @@ class Outcome(Record, frozen=True):
     understood: dict[str, Any] = {}
     error: str = ""
     skipped: str = ""
+    actions: tuple[Action, ...] = ()
+    thread: str = ""
+    private: bool = False
+    revision: str = ""
 
 
 class Call(Record, frozen=True, array_like=True):

@@ -7,6 +7,8 @@
 | `chatbot-leases` | what only one process may do → who does it | 5 s unless renewed |
 | `chatbot-locks` | `<flow>.<hash of a name>` → who holds it, or did | 5 s unless renewed |
 | `chatbot-attempts` | hash of a call → the nodes that died at it | 1 h, as work |
+| `chatbot-positions` | hashes of flow and network → how far a listener has heard | 90 d |
+| `chatbot-state` | what people asked of the bot: see `chatbot.state` | 7 d |
 """
 
 from __future__ import annotations
@@ -40,6 +42,9 @@ ROSTER_KEPT = 10.0
 LEASE_KEPT = 5.0
 LOCK_KEPT = 5.0
 ATTEMPTS_KEPT = 3600.0
+POSITION_KEPT = 90 * 86400.0
+STATE_KEPT = 7 * 86400.0
+LONGEST_WINDOW = 3600.0
 
 _TTL = {
     subjects.FLOWS: FLOW_KEPT,
@@ -47,6 +52,8 @@ _TTL = {
     subjects.LEASES: LEASE_KEPT,
     subjects.LOCKS: LOCK_KEPT,
     subjects.ATTEMPTS: ATTEMPTS_KEPT,
+    subjects.POSITIONS: POSITION_KEPT,
+    subjects.STATE: STATE_KEPT,
 }
 
 _ANOTHER_REVISION = {10071, 10164}
@@ -174,7 +181,7 @@ def stream(name: str) -> StreamConfig:
         max_msgs_per_subject=1,
         discard=DiscardPolicy.NEW,
         storage=StorageType.FILE,
-        duplicate_window=_TTL[name],
+        duplicate_window=min(_TTL[name], LONGEST_WINDOW),
         allow_rollup_hdrs=True,
         allow_msg_ttl=True,
         deny_delete=True,

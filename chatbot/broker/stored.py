@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import NotFoundError
 
+from chatbot.broker import clock
 from chatbot.broker.connection import Broker
 
 AT_ONCE = 256
@@ -70,6 +71,16 @@ async def sequence_of(broker: Broker, stream: str, subject: str) -> int | None:
     except NotFoundError:
         return None
     return found.seq
+
+
+async def age_of(broker: Broker, stream: str, subject: str) -> float | None:
+    """Return how many seconds ago the last message of a subject was stored; `None` for none."""
+    try:
+        found = await broker.js.get_last_msg(stream, subject)
+    except NotFoundError:
+        return None
+    servers = await clock.of_server(broker, stream)
+    return servers.age(found.time) if found.time else 0.0
 
 
 async def erase(broker: Broker, stream: str, sequences: Iterable[int]) -> int:

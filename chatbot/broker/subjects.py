@@ -5,6 +5,7 @@
     chatbot.out.<flow>.<network>.bulk.<hash of message id>      where it does not hurry
     chatbot.out.<flow>.<network>.begun.<hash of message id>     that it is being said, where it
                                                                 must not be said twice
+    chatbot.out.<flow>.<network>.mark.<hash of message id>.<mark>  what a listener notes of it
     chatbot.work.<flow>.<lane>.<operation key>                  shared by all nodes
     chatbot.done.<primary>                                      one primary's results
     chatbot.dead.<flow>                                         what can never succeed
@@ -45,6 +46,8 @@ LOCKS = "chatbot-locks"
 FILES = "chatbot-files"
 VALUES = "chatbot-values"
 ATTEMPTS = "chatbot-attempts"
+POSITIONS = "chatbot-positions"
+STATE = "chatbot-state"
 
 
 class Lane(StrEnum):
@@ -86,6 +89,14 @@ def out_subject(flow: str, network: str, message_id: str, lane: Lane = Lane.PEOP
 
 def begun_subject(flow: str, network: str, message_id: str) -> str:
     return f"chatbot.out.{token(flow)}.{token(network)}.begun.{digest(message_id)}"
+
+
+def mark_subject(flow: str, network: str, message_id: str, mark: str) -> str:
+    return f"chatbot.out.{token(flow)}.{token(network)}.mark.{digest(message_id)}.{token(mark)}"
+
+
+def position_key(flow: str, network: str) -> str:
+    return f"{digest(flow)}.{digest(network)}"
 
 
 def out_filter(flow: str, network: str | None = None, lane: Lane = Lane.PEOPLE) -> str:

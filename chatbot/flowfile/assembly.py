@@ -35,7 +35,8 @@ DEEPEST = 16
 class Assembled:
     """A flow file that became a DataFlow; that is `None` when anything was reported.
 
-    `inputs` and `outputs` are definitions, `replies` those of the outputs that are replies,
+    `inputs` and `outputs` are definitions, `decisions` those of the outputs that
+    are to be said or done,
     `instances` all with the paths that they have in this file, `content` what its behaviour
     depends on, `sources` the files that it was made of.
     """
@@ -44,7 +45,7 @@ class Assembled:
     dataflow: Any
     inputs: dict[str, Any]
     outputs: dict[str, Any]
-    replies: frozenset[str]
+    decisions: dict[str, str]
     instances: dict[str, Instance]
     content: dict[str, Any]
     sources: frozenset[Path]
@@ -199,7 +200,11 @@ class Assembler:
         wired = self._wired(found, scope)
         completeness.check(found.parts, self._report)
         outputs = {name: scope.definition(source) for name, source in file.outputs.items()}
-        replies = {(n, key) for n, part in found.parts.items() for key in part.replies}
+        decided = {
+            (name, key): kind
+            for name, part in found.parts.items()
+            for key, kind in part.decisions.items()
+        }
         configurations = {name: part.configuration for name, part in found.parts.items()}
         inner = {name: assembled.content for name, assembled in found.inner.items()}
         return Assembled(
@@ -207,7 +212,11 @@ class Assembler:
             dataflow=None if self._report else _ended(kind, wired, seeds, outputs),
             inputs=seeds,
             outputs=outputs,
-            replies=frozenset(n for n, s in file.outputs.items() if (s.origin, s.key) in replies),
+            decisions={
+                name: decided[source.origin, source.key]
+                for name, source in file.outputs.items()
+                if (source.origin, source.key) in decided
+            },
             instances=_instances(found),
             content=content_of(file, configurations, inner),
             sources=_sources(file, found),
@@ -248,7 +257,7 @@ def _instance_of(section: Section, inner: Assembled | None, *, collected: bool) 
         return Part(section)
     outputs = {name: d or GENERIC for name, d in inner.outputs.items()}
     return endings.subflow(
-        section, inner.dataflow, inner.inputs, outputs, inner.replies, collected=collected
+        section, inner.dataflow, inner.inputs, outputs, inner.decisions, collected=collected
     )
 
 

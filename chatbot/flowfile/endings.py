@@ -8,7 +8,7 @@ from chatbot.flowfile.catalog import own
 from chatbot.flowfile.configuration import Configuration
 from chatbot.flowfile.outcome import START, CollectOutcome, OutcomeConfig
 from chatbot.flowfile.sections import Section
-from chatbot.flowfile.wiring import REPLY, Part, Wired, renamed
+from chatbot.flowfile.wiring import ACTION, REPLY, Part, Wired, renamed
 
 OUTCOME = "outcome"
 RESULTS = "results"
@@ -16,20 +16,17 @@ RESULTS = "results"
 
 
 def outcome(wired: dict[str, Wired], outputs: dict[str, Any]) -> Wired:
-    """Return the end of a flow for a bot: it collects all replies, and `outputs` by name."""
+    """Return the end of a flow for a bot: it collects what was decided, and `outputs` by name."""
     from dffml import Input, InputFlow
 
     given = [d for w in wired.values() for d in w.operation.outputs.values()]
-    replies: list[Any] = []
-    for definition in given:
-        if definition.name == REPLY and definition not in replies:
-            replies.append(definition)
+    replies, actions = (_called(name, given) for name in (REPLY, ACTION))
     return Wired(
         operation=CollectOutcome.op._replace(instance_name=OUTCOME),
         implementation=own(CollectOutcome.imp),
         flow=InputFlow(inputs={"start": ["seed"]}),
         seeds=[Input(value=True, definition=START)],
-        config=OutcomeConfig(tuple(replies), outputs, tuple(wired)),
+        config=OutcomeConfig(replies, outputs, tuple(wired), actions),
     )
 
 
@@ -60,14 +57,14 @@ def subflow(
     dataflow: Any,
     inputs: dict[str, Any],
     outputs: dict[str, Any],
-    replies: frozenset[str],
+    decisions: dict[str, str],
     *,
     collected: bool,
 ) -> Part:
     """Return the instance that runs `dataflow`: DFFML's `dffml.dataflow.run`.
 
-    `inputs` are the definitions by which the subflow knows them, a string first; `replies`
-    those of its `outputs` that are replies.
+    `inputs` are the definitions by which the subflow knows them, a string first;
+    `decisions` those of its `outputs` that are to be said or done.
     """
     from dffml import Definition
     from dffml.operation.dataflow import RunDataFlowConfig, run_dataflow
@@ -79,7 +76,7 @@ def subflow(
         operation=run_dataflow.op._replace(inputs=inputs, outputs=given, expand=[]),
         implementation=own(run_dataflow.imp),
         configuration=Configuration(RunDataFlowConfig(dataflow)),
-        replies=replies,
+        decisions=decisions,
     )
     return renamed(part, collected=collected)
 
@@ -96,6 +93,14 @@ def dataflow(wired: dict[str, Wired], seeds: dict[str, Any]) -> Any:
         definitions={definition.name: definition for definition in seeds.values()},
         implementations={w.operation.name: w.implementation for w in wired.values()},
     )
+
+
+def _called(name: str, definitions: list[Any]) -> tuple[Any, ...]:
+    found: list[Any] = []
+    for definition in definitions:
+        if definition.name == name and definition not in found:
+            found.append(definition)
+    return tuple(found)
 
 
 def _null(definition: Any) -> Any:

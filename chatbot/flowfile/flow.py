@@ -56,7 +56,8 @@ class Flow:
     """A checked flow.
 
     `dataflow` is DFFML's: it wants inputs with the definitions `message.<field>` and ends in
-    `collect_outcome`, whose result is `{"replies": [...], "understood": {...}}`. A subflow's is
+    `collect_outcome`, whose result is `{"replies": [...], "understood": {...}, "actions": [...]}`.
+    A subflow's is
     `dataflow.configs[instance].dataflow`; there instances have their own names, while
     `instances` lists all by their paths. `outputs` maps what the flow shows of a message to
     where it comes from. `revision` is equal for equal behaviour: it covers the operations,

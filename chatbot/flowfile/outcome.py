@@ -14,11 +14,12 @@ START = Definition(name="outcome.start", primitive="bool")
 
 @dataclass(frozen=True)
 class OutcomeConfig:
-    """What to collect: `replies` in the `order` of these instances, `outputs` by their names."""
+    """What to collect: decisions in the `order` of these instances, `outputs` by their names."""
 
     replies: tuple[Any, ...] = ()
     outputs: dict[str, Any] = field(default_factory=dict)
     order: tuple[str, ...] = ()
+    actions: tuple[Any, ...] = ()
 
 
 @op(
@@ -27,46 +28,59 @@ class OutcomeConfig:
     outputs={
         "replies": Definition(name="outcome.replies", primitive="array"),
         "understood": Definition(name="outcome.understood", primitive="map"),
+        "actions": Definition(name="outcome.actions", primitive="array"),
     },
     stage=Stage.OUTPUT,
     config_cls=OutcomeConfig,
 )
 class CollectOutcome(OperationImplementationContext):
-    """Return the replies and what was understood; of neither need there be any."""
+    """Return the replies, the actions and what was understood; there need be none of them."""
 
     async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         async with self.octx.ictx.definitions(self.ctx) as found:
-            wanted = {d.name: d for d in (*self.config.replies, *self.config.outputs.values())}
+            config = self.config
+            given = (*config.replies, *config.actions, *config.outputs.values())
+            wanted = {definition.name: definition for definition in given}
             items = [item for d in wanted.values() for item in await _items(found, d)]
         return Collector(self.config)(items)
 
 
 class Collector:
-    """Collects, from a context's inputs (DFFML's), the replies and what was understood."""
+    """Collects, from a context's inputs (DFFML's), what was decided and what was understood."""
 
     def __init__(self, config: OutcomeConfig) -> None:
         self._order = config.order
         self._replies = frozenset(definition.name for definition in config.replies)
+        self._actions = frozenset(definition.name for definition in config.actions)
         self._shown = {name: definition.name for name, definition in config.outputs.items()}
-        self._wanted = self._replies.union(self._shown.values())
+        self._wanted = self._replies.union(self._actions, self._shown.values())
 
     def __call__(self, inputs: Sequence[Any]) -> dict[str, Any]:
         """Return what `collect_outcome` does."""
-        wanted, replies, last = self._wanted, [], {}
+        wanted, last = self._wanted, {}
+        replies: list[Any] = []
+        actions: list[Any] = []
         for item in inputs:
             name = item.definition.name
             if name in wanted:
                 last[name] = item.value
                 if name in self._replies:
                     replies.append(item)
-        if len(replies) > 1:
-            replies.sort(key=self._place)
+                elif name in self._actions:
+                    actions.append(item)
+        for decided in (replies, actions):
+            if len(decided) > 1:
+                decided.sort(key=self._place)
         understood = {
             shown: last[name]
             for shown, name in self._shown.items()
             if last.get(name) is not None  # null: a subflow's that did not come
         }
-        return {"replies": [item.value for item in replies], "understood": understood}
+        return {
+            "replies": [item.value for item in replies],
+            "understood": understood,
+            "actions": [item.value for item in actions],
+        }
 
     def _place(self, item: Any) -> int:
         order = self._order

@@ -2,7 +2,8 @@
 
 The rule: within a dataflow no two instances share a definition, so that what one of them gave
 is never taken for what another gave. Outputs are called `<instance>.<output>`, inputs
-`<instance>.inputs.<input>`, a subflow's `<instance>/<input>`; only a reply is called `reply`.
+`<instance>.inputs.<input>`, a subflow's `<instance>/<input>`; only what the bot is to say or do
+is called `reply` and `action`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.sections import INPUT, MESSAGE, PRIMITIVES, Literal, Section, Source
 
 REPLY = "reply"
-_MESSAGE_PRIMITIVES = {"time": "datetime", "addressed": "bool", "private": "bool"}
+ACTION = "action"
+DECISIONS = (REPLY, ACTION)
+_MESSAGE_PRIMITIVES = {
+    "time": "datetime",
+    "addressed": "bool",
+    "private": "bool",
+    "old": "bool",
+    "roles": "array",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +34,15 @@ class Part:
     """An instance on its way into a dataflow: its operation has its own definitions.
 
     `operation` is `None` where it could not be had, which was reported; then nothing is known
-    of its inputs and outputs, and nothing more is reported of them. `replies` are the outputs
-    in which the operation gives replies.
+    of its inputs and outputs, and nothing more is reported of them. `decisions` are the outputs
+    in which the operation gives what the bot is to say or do, as `reply` or `action`.
     """
 
     section: Section
     operation: Any = None
     implementation: Any = None
     configuration: Configuration = field(default_factory=Configuration)
-    replies: frozenset[str] = frozenset()
+    decisions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +82,14 @@ def input_seeds(instance: str, inputs: dict[str, str]) -> dict[str, Any]:
 def renamed(part: Part, *, collected: bool) -> Part:
     """Return `part` with definitions of its own.
 
-    Where replies are `collected` (in the flow for a bot) they keep the name that they are
+    Where decisions are `collected` (in the flow for a bot) they keep the name that they are
     collected by.
     """
     name, operation = part.section.name, part.operation
-    replies = {k for k, d in operation.outputs.items() if d.name == REPLY} | part.replies
-    own = {k: REPLY if collected and k in replies else f"{name}.{k}" for k in operation.outputs}
+    given = {k: d.name for k, d in operation.outputs.items() if d.name in DECISIONS}
+    decisions = {**given, **part.decisions}
+    kept = decisions if collected else {}
+    own = {k: kept.get(k, f"{name}.{k}") for k in operation.outputs}
     operation = operation._replace(
         instance_name=name,
         inputs={k: d._replace(name=f"{name}.inputs.{k}") for k, d in operation.inputs.items()}
@@ -87,7 +98,7 @@ def renamed(part: Part, *, collected: bool) -> Part:
         outputs={k: hashable(d._replace(name=own[k])) for k, d in operation.outputs.items()},
         retry=part.section.retry,
     )
-    return replace(part, operation=operation, replies=frozenset(replies))
+    return replace(part, operation=operation, decisions=decisions)
 
 
 class Scope:

@@ -18,7 +18,8 @@ from typing import Protocol
 
 import msgspec
 
-from chatbot.broker import Broker, Pull, Taken, forgetting, streams, subjects
+from chatbot.broker import Broker, Pull, Taken, forgetting, stored, streams, subjects
+from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished
 from chatbot.messages import ChatMessage, Outcome, digest
@@ -52,6 +53,11 @@ async def first() -> bool:
     return True
 
 
+async def unmarked(_: str) -> float | None:
+    """Say that there was no such mark."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """An outcome to perform. Call `done` when it has been: it does not come again after that.
@@ -62,6 +68,10 @@ class Delivery:
     stood still must not say what another has said meanwhile. Where it must never be performed
     twice, call `begin` before: it is true for one, ever, whoever is killed afterwards, the
     server too. (That it was `done` a killed server may have forgotten, and delivers it again.)
+
+    `mark` notes something of the outcome, such as that its second part was sent, for as long as
+    the outcome is kept: it returns `None` when that is noted now, else the seconds since it was,
+    by the server's clock.
     """
 
     outcome: Outcome
@@ -70,6 +80,7 @@ class Delivery:
     lane: Lane = Lane.PEOPLE
     is_ours: Callable[[], bool] = always
     begin: Callable[[], Awaitable[bool]] = first
+    mark: Callable[[str], Awaitable[float | None]] = unmarked
 
 
 class Bridge(Protocol):
@@ -77,6 +88,8 @@ class Bridge(Protocol):
 
     async def hear(self, message: ChatMessage) -> None:
         """Publish `message` to IN; return once it is stored. The same id twice is stored once.
+
+        One that is `old` and does not address the bot waits behind those that are said now.
 
         When it returns, the network is still ours: the position behind `message` may be stored.
 
@@ -89,6 +102,16 @@ class Bridge(Protocol):
 
         It is not answered any more, unless the answer was yielded already. That it was never
         heard is no harm.
+        """
+
+    async def position(self) -> str:
+        """Return how far the network was heard, as `advance` stored it last; empty at first."""
+
+    async def advance(self, position: str) -> None:
+        """Store how far the network was heard: all up to there was given to `hear`.
+
+        Returns once it is stored. A position that is older than it could be is no harm: what is
+        heard again is stored once.
         """
 
     def outcomes(self) -> AsyncIterator[Delivery]:
@@ -135,6 +158,7 @@ class NatsBridge:
         self._is_ours = is_ours
         self._arrived: dict[Lane, deque[Taken]] = {lane: deque() for lane in Lane}
         self._news = asyncio.Event()
+        self._bucket: Bucket | None = None
 
     @classmethod
     @asynccontextmanager
@@ -173,7 +197,7 @@ class NatsBridge:
 
     def lane_of(self, message: ChatMessage) -> Lane:
         """Return the lane of `message`: who speaks to the bot never waits for those who do not."""
-        if self._bulk and not message.addressed and not message.private:
+        if (self._bulk or message.old) and not message.addressed and not message.private:
             return Lane.BULK
         return Lane.PEOPLE
 
@@ -196,6 +220,17 @@ class NatsBridge:
         said = forgetting.Said(self._flow, self._network, message_id)
         await forgetting.forget(self._broker, [said])
 
+    async def position(self) -> str:
+        key = subjects.position_key(self._flow, self._network)
+        bucket = await self._positions()
+        found = await self._broker.insist(lambda: bucket.get(key))
+        return found.value.decode() if found else ""
+
+    async def advance(self, position: str) -> None:
+        await while_in_doubt(self._is_ours)
+        bucket = await self._positions()
+        await bucket.put(subjects.position_key(self._flow, self._network), position.encode())
+
     async def outcomes(self) -> AsyncIterator[Delivery]:
         while True:
             taken, lane = await self._next()
@@ -210,7 +245,8 @@ class NatsBridge:
                 await taken.term()
                 continue
             begin = functools.partial(self._begin, outcome)
-            yield Delivery(outcome, taken.attempt, taken.ack, lane, self._is_ours, begin)
+            mark = functools.partial(self._mark, outcome)
+            yield Delivery(outcome, taken.attempt, taken.ack, lane, self._is_ours, begin, mark)
 
     async def _begin(self, outcome: Outcome) -> bool:
         subject = subjects.begun_subject(self._flow, self._network, outcome.id)
@@ -219,6 +255,20 @@ class NatsBridge:
         except AlreadyPublished:
             return False
         return True
+
+    async def _positions(self) -> Bucket:
+        if self._bucket is None:
+            self._bucket = await open_bucket(self._broker, subjects.POSITIONS)
+        return self._bucket
+
+    async def _mark(self, outcome: Outcome, mark: str) -> float | None:
+        subject = subjects.mark_subject(self._flow, self._network, outcome.id, mark)
+        try:
+            await self._broker.publish(subject, b"")
+        except AlreadyPublished:
+            stream = subjects.out_stream(self._flow)
+            return await self._broker.insist(lambda: stored.age_of(self._broker, stream, subject))
+        return None
 
     def _take(self, lane: Lane, taken: Taken) -> None:
         self._arrived[lane].append(taken)

@@ -30,6 +30,8 @@ from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished, RemoteError
 from chatbot.messages import (
+    ACTIONS,
+    Action,
     ChatMessage,
     OperationRecord,
     Outcome,
@@ -263,7 +265,7 @@ class Intake:
         try:
             if error is not None:
                 raise error
-            outcome = outcome_of(message, results)
+            outcome = outcome_of(message, results, self._orchestrator.revision)
             await self._publish(silenced(outcome) if running.old else outcome, running.lane)
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
             await self._publish(await self._bury(message, failure, running.lane), running.lane)
@@ -361,18 +363,38 @@ def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
     return [Value(getattr(message, name), definition) for name, definition in fields.items()]
 
 
-def outcome_of(message: ChatMessage, results: dict[str, Any]) -> Outcome:
+def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
     """Return what a flow's results decide for `message`."""
     return Outcome(
         id=message.id,
         network=message.network,
         room=message.room,
         sender=message.sender,
-        replies=tuple(
-            Reply(text=str(reply["text"]), notice=bool(reply.get("notice")))
-            for reply in results.get("replies", ())
-        ),
+        replies=tuple(_reply(reply) for reply in results.get("replies", ())),
         understood=results.get("understood", {}),
+        actions=tuple(_action(action) for action in results.get("actions", ())),
+        thread=message.thread,
+        private=message.private,
+        revision=revision,
+    )
+
+
+def _reply(given: dict[str, Any]) -> Reply:
+    return Reply(
+        text=str(given["text"]),
+        notice=bool(given.get("notice")),
+        markdown=bool(given.get("markdown")),
+    )
+
+
+def _action(given: dict[str, Any]) -> Action:
+    if given["kind"] not in ACTIONS:
+        raise ValueError(f"there is no action of that kind: {', '.join(ACTIONS)}")
+    return Action(
+        kind=given["kind"],
+        to=str(given.get("to") or ""),
+        text=str(given.get("text") or ""),
+        seconds=float(given.get("seconds") or 0.0),
     )
 
 
@@ -388,7 +410,7 @@ def deadline_for(longest: float) -> float:
 
 def silenced(outcome: Outcome) -> Outcome:
     """Return the outcome of a message that is too old to be answered."""
-    return msgspec.structs.replace(outcome, replies=(), skipped=TOO_OLD)
+    return msgspec.structs.replace(outcome, replies=(), actions=(), skipped=TOO_OLD)
 
 
 def in_general_terms(error: Exception, cause: BaseException) -> str:

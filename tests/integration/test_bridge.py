@@ -7,9 +7,11 @@ import os
 import signal
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from chatbot.broker import Broker, EmbeddedServer, streams, subjects
+from chatbot.broker.subjects import Lane
 from chatbot.errors import BrokerError
 from chatbot.listeners.bridge import Delivery, NatsBridge
 from chatbot.messages import ChatMessage, Outcome, Reply
@@ -157,6 +159,47 @@ async def test_an_outcome_is_begun_once_for_ever(
         (again,) = await take(bridge, 1)
         assert again.outcome == outcome("0")
         assert not await again.begin()
+
+
+async def test_a_mark_of_an_outcome_stands_and_says_how_old_it_is(
+    broker: Broker, nats_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "OUT_ACK_WAIT", 0.5)
+    await decide(broker, outcome("0"))
+    async with NatsBridge.open(broker, FLOW, NETWORK) as bridge:
+        (first,) = await take(bridge, 1)
+        assert await first.mark("sent.0") is None
+        os.kill(nats_server.pid, signal.SIGKILL)
+    async with NatsBridge.open(broker, FLOW, NETWORK) as bridge:
+        (again,) = await take(bridge, 1)
+        age = await again.mark("sent.0")
+        assert age is not None
+        assert 0.0 < age < 30.0
+        assert await again.mark("sent.1") is None
+        await again.done()
+        with pytest.raises(TimeoutError):  # a mark is no outcome
+            await take(bridge, 1, timeout=0.2)
+
+
+async def test_a_position_is_there_for_who_listens_next(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    async with NatsBridge.open(broker, FLOW, NETWORK) as bridge:
+        assert await bridge.position() == ""
+        await bridge.advance("s1_2/é")
+        await bridge.advance("s1_3/é")
+        os.kill(nats_server.pid, signal.SIGKILL)
+    async with NatsBridge.open(broker, FLOW, NETWORK) as bridge:
+        assert await bridge.position() == "s1_3/é"
+    async with NatsBridge.open(broker, FLOW, "another") as bridge:
+        assert await bridge.position() == ""
+
+
+async def test_what_was_said_long_ago_waits_behind_what_is_said_now(broker: Broker) -> None:
+    async with NatsBridge.open(broker, FLOW, NETWORK) as bridge:
+        old = msgspec.structs.replace(said("1"), old=True)
+        assert bridge.lane_of(old) is Lane.BULK
+        assert bridge.lane_of(msgspec.structs.replace(old, addressed=True)) is Lane.PEOPLE
 
 
 async def test_what_is_not_understood_is_dropped_and_the_rest_goes_on(

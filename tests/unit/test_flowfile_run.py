@@ -50,17 +50,18 @@ async def test_a_message_is_understood_and_answered(support: Path) -> None:
     assert outcome == {
         "replies": [{"text": "anna: hello", "notice": False}],
         "understood": {"label": "greeting", "score": 1.0},
+        "actions": [],
     }
 
 
 async def test_a_false_condition_keeps_the_bot_silent(support: Path) -> None:
     outcome = await run(load(support).dataflow, text="what?")
-    assert outcome == {"replies": [], "understood": {"label": "", "score": 0.0}}
+    assert outcome == {"replies": [], "understood": {"label": "", "score": 0.0}, "actions": []}
 
 
 async def test_an_output_that_a_condition_kept_from_coming_is_null(support: Path) -> None:
     outcome = await run(load(support).dataflow, text="@otto hi")
-    assert outcome == {"replies": [], "understood": {}}
+    assert outcome == {"replies": [], "understood": {}, "actions": []}
 
 
 async def test_a_flow_can_be_run_twice(support: Path) -> None:
