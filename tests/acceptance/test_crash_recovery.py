@@ -21,7 +21,7 @@ pytestmark = pytest.mark.crash
 TEXTS = [f"text {number}" for number in range(6)]
 NODES_WORK = 3.0
 PRIMARYS_MESSAGES = 10.0
-PATIENCE = 15.0
+PATIENCE = 40.0
 """Seconds in which a node has given up finding its server."""
 
 
