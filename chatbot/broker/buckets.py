@@ -8,7 +8,7 @@
 | `chatbot-locks` | `<flow>.<hash of a name>` → who holds it, or did | 5 s unless renewed |
 | `chatbot-attempts` | hash of a call → the nodes that died at it | 1 h, as work |
 | `chatbot-positions` | hashes of flow and network → how far a listener has heard | 90 d |
-| `chatbot-state` | what people asked of the bot: see `chatbot.state` | 7 d |
+| `chatbot-state` | what people asked of the bot: see `chatbot.broker.state` | 7 d |
 """
 
 from __future__ import annotations
@@ -125,11 +125,11 @@ class Bucket:
             if error.err_code not in _ANOTHER_REVISION:
                 raise
 
-    async def all(self) -> dict[str, bytes]:
-        """Return every key with its value."""
-        keys = await self._keys()
-        entries = await asyncio.gather(*(self.get(key) for key in keys))
-        return {key: entry.value for key, entry in zip(keys, entries, strict=True) if entry}
+    async def all(self, keys: str = ">") -> dict[str, bytes]:
+        """Return every key with its value; `keys` may narrow it down, with NATS's wildcards."""
+        wanted = await self._keys(keys)
+        entries = await asyncio.gather(*(self.get(key) for key in wanted))
+        return {key: entry.value for key, entry in zip(wanted, entries, strict=True) if entry}
 
     async def dated(self) -> dict[str, Dated]:
         """Return every key with its value and how old that is, whatever our clock says."""
@@ -142,8 +142,9 @@ class Bucket:
             if each is not None and each.time is not None
         }
 
-    async def _keys(self) -> list[str]:
-        info = await self._broker.js.stream_info(self._stream, subjects_filter=">")
+    async def _keys(self, wanted: str = ">") -> list[str]:
+        wanted = ">" if wanted == ">" else self._prefix + wanted
+        info = await self._broker.js.stream_info(self._stream, subjects_filter=wanted)
         return [subject.removeprefix(self._prefix) for subject in info.state.subjects or {}]
 
     async def _stored(self, key: str) -> RawStreamMsg | None:

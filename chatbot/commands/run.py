@@ -48,7 +48,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
     The flow is checked before anything is started or connected to.
     """
     flow = load(options.flow, overrides=options.overrides)
-    listening = Listening(_sections(flow, options))
+    listening = Listening(_sections(flow, options), flow.rules)
     async with AsyncExitStack() as stack:
         with screen.busy("starting"):
             url, server = await stack.enter_async_context(
@@ -100,7 +100,7 @@ def _revisions(
         broker,
         roster,
         load=lambda: load(options.flow, overrides=options.overrides),
-        prepare=lambda flow: listening.prepare(_sections(flow, options)),
+        prepare=lambda flow: listening.prepare(_sections(flow, options), flow.rules),
         ready=ready,
         listeners=lambda: listening.names,
     )

@@ -85,7 +85,7 @@ def _rooms(node: Node | None, terms: Terms, report: Report) -> tuple[tuple[str, 
     found = []
     for name, entry in mapping(node, f"`{ROOMS}`", report).items():
         given = keys(entry, _ROOM_KEYS, f"`{name}`", report)
-        changed = {
+        changed: dict[str, Any] = {
             word: _named(given[word], word, ("people",), report)["people"]
             for word in ("allow", "deny")
             if word in given
