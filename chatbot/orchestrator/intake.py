@@ -21,34 +21,30 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from dffml.df.base import OperationException, StringInputSetContext
-from dffml.df.types import DataFlow, Definition
+from dffml.df.base import StringInputSetContext
 
 import chatbot
 from chatbot.backlog import ANSWER, TOO_OLD, Backlog
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
-from chatbot.errors import AlreadyPublished, RemoteError
-from chatbot.messages import (
-    ACTIONS,
-    Action,
-    ChatMessage,
-    OperationRecord,
-    Outcome,
-    PrimaryRecord,
-    Reply,
-    is_retry,
-)
+from chatbot.errors import AlreadyPublished
+from chatbot.messages import ChatMessage, OperationRecord, Outcome, PrimaryRecord, is_retry
 from chatbot.nodes.attempts import MOST
 from chatbot.nodes.limits import GRACE
 from chatbot.nodes.roster import Roster, announce
 from chatbot.nodes.watchdog import LEAST_ALARM
 from chatbot.orchestrator.burial import dead_letter, encoded, root_of
 from chatbot.orchestrator.context import Context
+from chatbot.orchestrator.decision import (
+    fields_of,
+    in_general_terms,
+    inputs_of,
+    outcome_of,
+    silenced,
+)
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
 from chatbot.orchestrator.turn import Turn
-from chatbot.orchestrator.values import Value
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +67,6 @@ DEADLINE = 120.0
 
 DRAIN = 5.0
 ANSWER_ALL = Backlog(ANSWER)
-PREFIX = "message."
 
 
 @dataclass(slots=True)
@@ -266,7 +261,9 @@ class Intake:
             if error is not None:
                 raise error
             outcome = outcome_of(message, results, self._orchestrator.revision)
-            await self._publish(silenced(outcome) if running.old else outcome, running.lane)
+            await self._publish(
+                silenced(outcome, TOO_OLD) if running.old else outcome, running.lane
+            )
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
             await self._publish(await self._bury(message, failure, running.lane), running.lane)
         await running.taken.ack()
@@ -349,55 +346,6 @@ class Intake:
         self._orchestrator.dispatcher.spawn(coroutine)
 
 
-def fields_of(dataflow: DataFlow) -> dict[str, Definition]:
-    """Return the fields of a message that `dataflow` uses, with their definitions."""
-    return {
-        name.removeprefix(PREFIX): definition
-        for name, definition in dataflow.definitions.items()
-        if name.startswith(PREFIX)
-    }
-
-
-def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
-    """Return those fields of `message` that a flow uses, as values for its context."""
-    return [Value(getattr(message, name), definition) for name, definition in fields.items()]
-
-
-def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
-    """Return what a flow's results decide for `message`."""
-    return Outcome(
-        id=message.id,
-        network=message.network,
-        room=message.room,
-        sender=message.sender,
-        replies=tuple(_reply(reply) for reply in results.get("replies", ())),
-        understood=results.get("understood", {}),
-        actions=tuple(_action(action) for action in results.get("actions", ())),
-        thread=message.thread,
-        private=message.private,
-        revision=revision,
-    )
-
-
-def _reply(given: dict[str, Any]) -> Reply:
-    return Reply(
-        text=str(given["text"]),
-        notice=bool(given.get("notice")),
-        markdown=bool(given.get("markdown")),
-    )
-
-
-def _action(given: dict[str, Any]) -> Action:
-    if given["kind"] not in ACTIONS:
-        raise ValueError(f"there is no action of that kind: {', '.join(ACTIONS)}")
-    return Action(
-        kind=given["kind"],
-        to=str(given.get("to") or ""),
-        text=str(given.get("text") or ""),
-        seconds=float(given.get("seconds") or 0.0),
-    )
-
-
 def deadline_for(longest: float) -> float:
     """Return the seconds that a context may take where one call may take `longest`.
 
@@ -406,17 +354,3 @@ def deadline_for(longest: float) -> float:
     if not longest:
         return DEADLINE
     return max(DEADLINE, MOST * (max(longest + 2 * GRACE, LEAST_ALARM) + RECOVERY))
-
-
-def silenced(outcome: Outcome) -> Outcome:
-    """Return the outcome of a message that is too old to be answered."""
-    return msgspec.structs.replace(outcome, replies=(), actions=(), skipped=TOO_OLD)
-
-
-def in_general_terms(error: Exception, cause: BaseException) -> str:
-    """Say what failed without a word of what people wrote."""
-    if isinstance(cause, RemoteError):
-        return f"{cause.operation} raised {cause.kind}"
-    if isinstance(error, OperationException):
-        return f"{error} ({type(cause).__name__})"
-    return f"the outcome cannot be had ({type(cause).__name__})"
