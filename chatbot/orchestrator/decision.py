@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from dffml.df.base import OperationException
 from dffml.df.types import DataFlow, Definition
 
 from chatbot.errors import RemoteError
+from chatbot.flowfile.outcome import OutcomeConfig
 from chatbot.messages import ACTIONS, Action, ChatMessage, Outcome, Reply
 from chatbot.orchestrator.values import Value
 
@@ -16,12 +18,40 @@ PREFIX = "message."
 
 
 def fields_of(dataflow: DataFlow) -> dict[str, Definition]:
-    """Return the fields of a message that `dataflow` uses, with their definitions."""
+    """Return the fields of a message that `dataflow` uses, with their definitions.
+
+    Each would cost something at each message; of most, a flow uses two or three.
+    """
+    used = {*_named(dataflow), *_shown(dataflow)}
     return {
         name.removeprefix(PREFIX): definition
         for name, definition in dataflow.definitions.items()
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and name in used
     }
+
+
+def _named(dataflow: DataFlow) -> Iterator[str]:
+    """Yield the definitions of the seeds that operations take, or depend on."""
+    for instance, flow in dataflow.flow.items():
+        operation = dataflow.operations[instance]
+        for name, sources in flow.inputs.items():
+            yield operation.inputs[name].name  # where the source is any seed
+            yield from _seeds(sources)
+        yield from _seeds(flow.conditions)
+        yield from (definition.name for definition in operation.conditions)
+
+
+def _seeds(sources: Iterable[Any]) -> Iterator[str]:
+    for source in sources:
+        if isinstance(source, dict):
+            yield from source.get("seed", ())
+
+
+def _shown(dataflow: DataFlow) -> Iterator[str]:
+    """Yield the definitions that a flow shows as they are."""
+    for config in dataflow.configs.values():
+        if isinstance(config, OutcomeConfig):
+            yield from (definition.name for definition in config.outputs.values())
 
 
 def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:

@@ -362,3 +362,17 @@ async def bench_slow(clean):
 
 
 bench_reply.imp.cheap = True
+
+
+@op(
+    name="test_dawdle",
+    inputs={"text": Definition(name="dawdle.text", primitive="string")},
+    outputs={"reply": REPLY},
+)
+async def dawdle(text):
+    """Take as many seconds as the last word says, then say the text."""
+    await asyncio.sleep(float(text.split()[-1]))
+    return {"reply": {"text": text, "notice": False}}
+
+
+dawdle.imp.cheap = True
