@@ -61,7 +61,10 @@ LOOK = 0.1
 """Seconds between looks for nodes while messages come."""
 
 WAITING = 128
-"""Messages that may wait for another one's end; further ones are handed back."""
+"""Messages that may wait for another one's end; further ones are handed back until it is there."""
+
+LATER = 1.0
+"""Seconds until such a one comes again."""
 
 HANDED_BACK = 3.0
 
@@ -257,10 +260,8 @@ class Intake:
             self._skip(lane, taken, message, "")
         elif not message.after:
             self._start(self._hold(lane, taken, message))
-        elif self._order.waiting < WAITING:
+        else:
             self._follow(self._hold(lane, taken, message))
-        else:  # else those that they wait for might find no room
-            self._spawn(taken.nak(HANDED_BACK))
 
     def _is_muted(self, message: ChatMessage) -> bool:
         room = message.network, message.room
@@ -302,9 +303,20 @@ class Intake:
 
     def _follow(self, running: Running) -> None:
         """Start a message when the one that it comes after has been done."""
+        if self._order.waiting >= WAITING:  # those that they wait for might find no room
+            running.task = self._orchestrator.dispatcher.task(self._start_or_hand_back(running))
+            return
         running.started = math.inf  # its context's time has not begun
         self._order.waiting += 1
         running.task = self._orchestrator.dispatcher.task(self._start_in_turn(running))
+
+    async def _start_or_hand_back(self, running: Running) -> None:
+        due = await self._order.is_due(running.message)
+        running.task = None
+        if due:
+            self._start(running)
+        else:
+            await self._hand_back(running.message.id, running, LATER)
 
     async def _start_in_turn(self, running: Running) -> None:
         try:
@@ -370,9 +382,11 @@ class Intake:
             if late:
                 log.warning("hand back %d messages that took %.0f s", len(late), deadline)
 
-    async def _hand_back(self, message_id: str, running: Running) -> None:
+    async def _hand_back(
+        self, message_id: str, running: Running, delay: float = HANDED_BACK
+    ) -> None:
         await self._give_up(message_id, running)
-        await running.taken.nak(HANDED_BACK)
+        await running.taken.nak(delay)
 
     async def _give_up(self, message_id: str, running: Running) -> None:
         if running.task is not None:

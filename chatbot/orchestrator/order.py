@@ -38,6 +38,12 @@ class Order:
         if end is not None and not end.done():
             end.set_result(decided)
 
+    async def is_due(self, message: ChatMessage) -> bool:
+        """Whether what `message` comes after has its outcome now."""
+        if message.after in self._here:
+            return False
+        return await is_decided(self._broker, self._flow, message.network, message.after)
+
     async def turn(self, message: ChatMessage, most: float) -> None:
         """Return when what `message` comes after has its outcome, or `most` seconds have gone."""
         try:

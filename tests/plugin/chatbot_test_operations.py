@@ -370,8 +370,12 @@ bench_reply.imp.cheap = True
     outputs={"reply": REPLY},
 )
 async def dawdle(text):
-    """Take as many seconds as the last word says, then say the text."""
-    await asyncio.sleep(float(text.split()[-1]))
+    """Take as many seconds as the last word says, or until there is such a file; say the text."""
+    if Path(last := text.split()[-1]).is_absolute():
+        while not Path(last).exists():
+            await asyncio.sleep(0.01)
+    else:
+        await asyncio.sleep(float(last))
     return {"reply": {"text": text, "notice": False}}
 
 
