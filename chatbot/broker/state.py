@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from chatbot.broker import subjects
 from chatbot.broker.buckets import STATE_KEPT, Bucket, find_bucket, open_bucket
@@ -46,7 +47,7 @@ class Mute(Record, frozen=True):
     flow: str
     network: str
     room: str
-    until: datetime
+    until: Annotated[datetime, Meta(tz=True)]
     by: str = ""
 
 

@@ -11,7 +11,8 @@ from chatbot.errors import UsageError
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
 from chatbot.messages import ChatMessage
-from chatbot.policy import PERSON, Policy, Quiet, Rate, Rules, Terms, matches
+from chatbot.policy import PERSON, ROOM, Policy, Quiet, Rate, Rules, Terms, matches
+from tests.servers.processes import ROOT
 from tests.unit.flowfiles import installed, problems_of, write
 
 __all__ = ["installed"]
@@ -199,3 +200,16 @@ def test_what_would_mean_nothing_to_the_console_is_refused(tmp_path: Path) -> No
 def test_the_revision_is_the_same_whomever_it_answers(tmp_path: Path) -> None:
     plain = flow(tmp_path, "").revision
     assert flow(tmp_path, "order: by person\ncommands: off\n").revision == plain
+
+
+def test_the_example_in_the_docs_is_right(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "flows.md").read_text()
+    section = page[page.index("## Who is answered") :]
+    example = section.split("```yaml\n")[1].split("```")[0]
+    found = flow(tmp_path, example)
+    assert found.rules.in_order
+    policy = found.listeners["libera"].policy
+    assert policy.terms_in("#DEV").quiet is None
+    assert not policy.terms_in("#log").listen
+    assert policy.admits_room("private")
+    assert f"`person: {PERSON}`, `room: {ROOM}`" in section
