@@ -219,6 +219,8 @@ async def test_a_person_is_answered_so_often_and_then_again_as_time_goes_by() ->
     assert await network.hear(room="#x") is not None
     network.clock.now += 20.0
     assert [await network.hear() is not None for _ in range(2)] == [True, False]
+    network.clock.now += 3600.0
+    assert [await network.hear() is not None for _ in range(4)] == [True] * 3 + [False]
 
 
 async def test_a_room_is_answered_so_often() -> None:
@@ -322,6 +324,20 @@ async def test_a_bot_that_goes_on_is_not_answered_for_longer_each_time() -> None
         silences.append(network.clock.now - since)
     assert [round(each) for each in silences] == [30, 120, 480, 1920]
     assert answered < 60
+    network.clock.now += 2 * 3600.0
+    while await network.asks("what?", "what do you mean?"):
+        network.clock.now += 0.5
+    network.clock.now += 31.0
+    assert await network.hear("what?"), "after hours it begins anew"
+
+
+async def test_somebody_who_is_quick_now_and_then_is_answered() -> None:
+    network = Network()
+    for _ in range(4):
+        for number in range(10):
+            assert await network.asks(f"question {number} at {network.clock.now}", f"{number}")
+            network.clock.now += 1.0
+        network.clock.now += 900.0
 
 
 async def test_what_people_say_while_the_bot_still_answers_is_no_loop() -> None:
