@@ -282,6 +282,16 @@ async def test_mutes_are_read_again_when_the_server_was_away(
         assert mutes.until(NETWORK, "#room") is None
 
 
+async def test_what_changes_while_mutes_are_read_stands(broker: Broker) -> None:
+    mute = Mute(FLOW, NETWORK, "#room", NOW + timedelta(hours=1))
+    async with Mutes.follow(broker, FLOW) as mutes:
+        reading = asyncio.ensure_future(mutes._read())
+        await asyncio.sleep(0)
+        mutes._change(mute_key(FLOW, NETWORK, "#room"), mute)  # as the watch tells it
+        await reading
+        assert mutes.until(NETWORK, "#room") == mute.until
+
+
 async def test_who_is_forgotten_is_in_no_state(broker: Broker) -> None:
     state = await State.open(broker, FLOW)
     await state.remember(LastHeard(FLOW, NETWORK, "#a", "1", "Anna"))
