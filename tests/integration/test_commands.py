@@ -102,6 +102,9 @@ async def test_why_says_what_was_understood_and_what_became_of_it(
         await room.outcome(old)
         assert "not answered (too old)" in await room.ask("!why")
         assert "know nothing of that" in await room.ask("!why", reply_to="nothing at all")
+        bulk = await room.hear("found later 0", old=True)
+        await room.outcome(bulk)
+        assert "loud FOUND LATER 0; answered" in await room.ask("!why"), "of the other lane, too"
 
 
 async def test_why_tells_nothing_of_another_room(broker: Broker, tmp_path: Path) -> None:
