@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chatbot.listeners.gate import Conduct, Gate
-from chatbot.listeners.gate.complaints import Complaints
+from chatbot.listeners.gate.complaints import LINES, Complaints
 from chatbot.listeners.gate.gate import FORGOTTEN
 from chatbot.listeners.gate.lasts import Lasts
 from chatbot.listeners.gate.limits import Limits
@@ -268,6 +268,23 @@ async def test_the_log_says_once_a_minute_who_is_not_answered(
         network.clock.now += seconds
         complaints.add(ROOM, "eve", "because")
     assert "because, and 1 more before" in caplog.records[-1].getMessage()
+
+
+async def test_a_flood_from_many_nicks_is_no_flood_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    network = Network(Terms(person=None, room=Rate(1, 60.0)))
+    for number in range(1000):
+        await network.hear(sender=f"person {number}")
+    assert len(caplog.records) == 1, "the room is over the limit, not a thousand people"
+    caplog.clear()
+    complaints = Complaints(NETWORK, network.clock)
+    for _ in range(3):
+        for number in range(1000):
+            complaints.add(ROOM, f"person {number}", "because")
+        network.clock.now += 60.0
+    assert len(caplog.records) == 3 * LINES + 2
+    assert f"dropped {1000 - LINES} messages of others on irc" in caplog.text
 
 
 async def test_somebody_who_asks_five_times_in_a_minute_is_answered() -> None:

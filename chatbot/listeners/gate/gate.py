@@ -154,15 +154,15 @@ class Gate:
         return "" if message.old else self._too_often(message, terms)
 
     def _too_often(self, message: ChatMessage, terms: Terms) -> str:
-        why = ""
         if message.kind in TALK:
             silence = self._loops.hear(message.room, message.sender, message.text)
             if silence:
                 why = f"it looks like a loop, so I am silent for {silence:.0f} s"
-        if not why and not message.roles:
-            why = self._over_the_limit(message, terms)
-        if why:
-            self._complaints.add(message.room, message.sender, why)
+                return self._complaint(message, message.sender, why)
+        return "" if message.roles else self._over_the_limit(message, terms)
+
+    def _complaint(self, message: ChatMessage, who: str, why: str) -> str:
+        self._complaints.add(message.room, who, why)
         return why
 
     def _over_the_limit(self, message: ChatMessage, terms: Terms) -> str:
@@ -174,8 +174,10 @@ class Gate:
             self._charged.set(message.id, [key for key, _ in wanted])
             return ""
         if empty == person:
-            return f"that is more than {terms.person} from one person"
-        return f"that is more than {terms.room} in this room"
+            why = f"that is more than {terms.person} from one person"
+            return self._complaint(message, message.sender, why)
+        why = f"that is more than {terms.room} in this room"
+        return self._complaint(message, "many", why)
 
     def _in_order(self, message: ChatMessage) -> ChatMessage:
         """Return `message` with what has to be done before it, where the flow wants that."""
