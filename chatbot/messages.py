@@ -342,8 +342,8 @@ class PrimaryRecord(Record, frozen=True, omit_defaults=False):
     """A primary's announcement; it expires unless it is renewed.
 
     `dropped` counts the results that came for no call of its own, `skipped` the messages (of
-    those that are `done`) that were too old to be answered; `time` is when it was made, by the
-    clock there. `revision` is the flow's.
+    those that are `done`) that were too old to be answered, or said where the bot is muted;
+    `time` is when it was made, by the clock there. `revision` is the flow's.
     """
 
     id: str

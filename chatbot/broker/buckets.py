@@ -8,7 +8,7 @@
 | `chatbot-locks` | `<flow>.<hash of a name>` → who holds it, or did | 5 s unless renewed |
 | `chatbot-attempts` | hash of a call → the nodes that died at it | 1 h, as work |
 | `chatbot-positions` | hashes of flow and network → how far a listener has heard | 90 d |
-| `chatbot-state` | what people asked of the bot: see `chatbot.state` | 7 d |
+| `chatbot-state` | what people asked of the bot: see `chatbot.broker.state` | 7 d |
 """
 
 from __future__ import annotations
@@ -125,9 +125,9 @@ class Bucket:
             if error.err_code not in _ANOTHER_REVISION:
                 raise
 
-    async def all(self) -> dict[str, bytes]:
-        """Return every key with its value."""
-        keys = await self.keys()
+    async def all(self, wanted: str = ">") -> dict[str, bytes]:
+        """Return every key with its value; `wanted` may narrow it down, with NATS's wildcards."""
+        keys = await self.keys(wanted)
         entries = await asyncio.gather(*(self.get(key) for key in keys))
         return {key: entry.value for key, entry in zip(keys, entries, strict=True) if entry}
 

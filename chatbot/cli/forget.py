@@ -31,8 +31,9 @@ def forget(
     """Erase what is kept of what USER said.
 
     What waits to be handled, what was decided for it, and what failed, with all replies that
-    have not been said yet. USER is the sender as the network says it (a nick, a Matrix id). The
-    bot may go on meanwhile; what it has said in the channel stays there.
+    have not been said yet, and what the bot keeps to answer commands. USER is the sender as the
+    network says it (a nick, a Matrix id). The bot may go on meanwhile; what it has said in the
+    channel stays there.
 
     \b
     Examples:
@@ -46,7 +47,7 @@ def forget(
     found = asyncio.run(commands.find(whom, nats, data, shown))
     if found and not yes:
         _ask(len(found))
-    asyncio.run(commands.forget(found, nats, data, shown))
+    asyncio.run(commands.forget(whom, found, nats, data, shown))
     if as_json:
         print_json({"erased": len(found)})
     else:

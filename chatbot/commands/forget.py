@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatbot.broker import forgetting
+from chatbot.broker import forgetting, state
 from chatbot.broker.forgetting import Said
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
@@ -36,12 +36,15 @@ async def find(whom: Whom, nats: str | None, data: Path | None, screen: Screen) 
             raise BrokerError(f"the NATS server does not answer ({error})") from error
 
 
-async def forget(said: set[Said], nats: str | None, data: Path | None, screen: Screen) -> None:
-    """Erase it."""
+async def forget(
+    whom: Whom, said: set[Said], nats: str | None, data: Path | None, screen: Screen
+) -> None:
+    """Erase it, and what the bot keeps beside to answer commands."""
     async with connected(nats, data, "chatbot-forget") as broker:
         try:
             with screen.counting("erasing", len(said)) as advance:
                 await forgetting.forget(broker, said, done=advance)
+            await state.forget(broker, whom.is_meant, whom.flow)
         except* broker.errors as failures:
             raise BrokerError(
                 f"the NATS server does not answer ({failures.exceptions[0]})",

@@ -13,9 +13,12 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from chatbot.broker import Broker, lease
+from chatbot.broker.state import State
 from chatbot.errors import UsageError
 from chatbot.flowfile.flow import Flow, ListenerSection
 from chatbot.listeners.bridge import Listener, NatsBridge, always
+from chatbot.listeners.gate import Conduct, Gate
+from chatbot.policy import Policy, Rules
 
 LISTENERS = "chatbot.listener"
 CONSOLE = "console"
@@ -36,30 +39,35 @@ def sections_of(flow: Flow, *, console: bool = False) -> list[ListenerSection]:
 class Listening:
     """The listeners that run; some may be replaced while the others stay connected."""
 
-    def __init__(self, sections: Sequence[ListenerSection]) -> None:
+    def __init__(self, sections: Sequence[ListenerSection], rules: Rules) -> None:
         """Make the listeners; raises `UsageError` for settings that they do not accept."""
         self._stations: list[_Station] = []
         self._changed = asyncio.Event()
-        self.prepare(sections)()
+        self.prepare(sections, rules)()
 
     @property
     def names(self) -> list[str]:
         """What the listeners are, for people."""
         return [station.listener.describe() for station in self._stations]
 
-    def prepare(self, sections: Sequence[ListenerSection]) -> Callable[[], None]:
+    def prepare(self, sections: Sequence[ListenerSection], rules: Rules) -> Callable[[], None]:
         """Make the listeners that are new or have other settings; return what puts them in.
 
-        Raises `UsageError` for settings that they do not accept, and then nothing has changed.
+        Those that only have another policy, or other rules, stay connected. Raises `UsageError`
+        for settings that they do not accept, and then nothing has changed.
         """
         known = {station.section.name: station for station in self._stations}
         stations = []
         for section in sections:
             station = known.get(section.name)
-            same = station is not None and station.section == section
-            stations.append(station if station and same else _Station(section, _make(section)))
+            same = station is not None and _settings(station.section) == _settings(section)
+            if station is None or not same:
+                station = _Station(section, _make(section), Conduct(section.policy, rules))
+            stations.append(station)
 
         def put_in() -> None:
+            for station, section in zip(stations, sections, strict=True):
+                station.conduct.policy, station.conduct.rules = section.policy, rules
             self._stations = stations
             self._changed.set()
 
@@ -104,6 +112,11 @@ class Listening:
 class _Station:
     section: ListenerSection
     listener: Any
+    conduct: Conduct
+
+
+def _settings(section: ListenerSection) -> ListenerSection:
+    return dataclasses.replace(section, policy=Policy())
 
 
 def _make(section: ListenerSection) -> Listener:
@@ -127,10 +140,21 @@ async def _run_one(broker: Broker, flow: str, station: _Station) -> None:
     bulk = station.section.priority == "bulk"
 
     async def body(is_ours: Callable[[], bool] = always) -> None:
-        async with NatsBridge.open(
-            broker, flow, listener.network, transient=transient, bulk=bulk, is_ours=is_ours
-        ) as bridge:
-            await listener.run(bridge)
+        state = None if transient else await State.open(broker, flow)
+        async with (
+            NatsBridge.open(
+                broker, flow, listener.network, transient=transient, bulk=bulk, is_ours=is_ours
+            ) as bridge,
+            Gate.open(
+                bridge,
+                station.conduct,
+                flow=flow,
+                network=listener.network,
+                name=station.section.name,
+                state=state,
+            ) as gate,
+        ):
+            await listener.run(gate)
 
     if transient:
         await body()

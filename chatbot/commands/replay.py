@@ -41,7 +41,7 @@ from chatbot.nodes.shortage import may_run
 from chatbot.nodes.watchdog import watchdog
 from chatbot.orchestrator.burial import root_of
 from chatbot.orchestrator.context import Context
-from chatbot.orchestrator.intake import fields_of, in_general_terms, inputs_of, outcome_of
+from chatbot.orchestrator.decision import fields_of, in_general_terms, inputs_of, outcome_of
 from chatbot.orchestrator.primary import orchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
 

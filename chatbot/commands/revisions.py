@@ -152,7 +152,7 @@ class Revisions:
 
 
 def _behaviour(flow: Flow) -> tuple[object, ...]:
-    return flow.revision, flow.backlog, flow.storage
+    return flow.revision, flow.backlog, flow.storage, flow.rules
 
 
 class _Calls:

@@ -51,7 +51,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
     """
     flow = load(options.flow, overrides=options.overrides)
     of_this_machine(options.labels)  # what is wrong with them is told before anything is started
-    listening = Listening(_sections(flow, options))
+    listening = Listening(_sections(flow, options), flow.rules)
     async with AsyncExitStack() as stack:
         with screen.busy("starting"):
             url, server = await stack.enter_async_context(
@@ -103,7 +103,7 @@ def _revisions(
         broker,
         roster,
         load=lambda: load(options.flow, overrides=options.overrides),
-        prepare=lambda flow: listening.prepare(_sections(flow, options)),
+        prepare=lambda flow: listening.prepare(_sections(flow, options), flow.rules),
         ready=ready,
         listeners=lambda: listening.names,
     )

@@ -15,6 +15,7 @@ import chatbot
 from chatbot.broker import Broker, letters, subjects
 from chatbot.broker.buckets import find_bucket
 from chatbot.broker.gauge import Queue, queues
+from chatbot.broker.state import Mute, all_mutes
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
 from chatbot.errors import BrokerError
@@ -42,7 +43,7 @@ ANSWER = 10.0
 class Status(msgspec.Struct, frozen=True):
     """All that there is to see; `strangers` are of another version, and not talked with.
 
-    `dead` is the number of dead letters.
+    `dead` is the number of dead letters, `mutes` the rooms where a bot is silent now.
     """
 
     server: str
@@ -52,6 +53,7 @@ class Status(msgspec.Struct, frozen=True):
     queues: list[Queue]
     strangers: list[Stranger]
     dead: int
+    mutes: list[Mute] = []
 
 
 async def status(nats: str | None, data: Path | None) -> Status:
@@ -62,11 +64,12 @@ async def status(nats: str | None, data: Path | None) -> Status:
     async with connected(nats, data, "chatbot-status") as broker:
         try:
             async with asyncio.timeout(ANSWER):
-                flows, roster, waiting, dead = await asyncio.gather(
+                flows, roster, waiting, dead, mutes = await asyncio.gather(
                     flow_records(broker),
                     announcements(broker),
                     queues(broker),
                     letters.count(broker),
+                    all_mutes(broker),
                 )
         except broker.errors as error:
             raise BrokerError(
@@ -84,6 +87,10 @@ async def status(nats: str | None, data: Path | None) -> Status:
         queues=waiting,
         strangers=[each for each in [*there, *flows] if isinstance(each, Stranger)],
         dead=dead,
+        mutes=sorted(
+            (mute for mute in mutes if mute.until > datetime.now(UTC)),
+            key=lambda mute: (mute.flow, mute.network, mute.room),
+        ),
     )
 
 
@@ -102,6 +109,7 @@ def show(seen: Status, screen: Screen) -> None:
     _primaries_table(seen, screen)
     _nodes_table(seen, screen)
     _strangers_table(seen, screen)
+    _mutes_table(seen, screen)
     _queues_table(seen, screen)
     if seen.dead:
         count = f"{seen.dead} dead letter{'' if seen.dead == 1 else 's'}"
@@ -226,6 +234,21 @@ def _strangers_table(seen: Status, screen: Screen) -> None:
     title = f"Not understood: this is chatbot {chatbot.__version__}, protocol {PROTOCOL}"
     columns = ["kind", "name", "where", "version", "protocol", "what to do"]
     _table(screen, title, columns, rows)
+
+
+def _mutes_table(seen: Status, screen: Screen) -> None:
+    rows = [
+        [
+            each.flow,
+            each.network,
+            each.room,
+            each.by or "-",
+            _span((each.until - datetime.now(UTC)).total_seconds()),
+        ]
+        for each in seen.mutes
+    ]
+    columns = ["flow", "network", "room", "by", "for another"]
+    _table(screen, "Muted", columns, rows, figures=1)
 
 
 def _queues_table(seen: Status, screen: Screen) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from chatbot.backlog import Backlog
 from chatbot.labels import Placement
+from chatbot.policy import Policy, Rules
 from chatbot.storage import Storage
 
 
@@ -19,7 +20,8 @@ class ListenerSection:
     `settings` has what the file sets, environment filled in and converted to the types of the
     listener's `settings_type`, and may hold secrets. While required settings are empty the
     listener is not `on`; `missing` names them. With the `priority` "bulk" only what addresses
-    the bot overtakes the backlog; with "interactive" all that is heard does.
+    the bot overtakes the backlog; with "interactive" all that is heard does. `policy` says whom
+    it answers there.
     """
 
     name: str
@@ -28,6 +30,7 @@ class ListenerSection:
     on: bool = True
     missing: tuple[str, ...] = ()
     priority: str = "interactive"
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class Flow:
     `dataflow.configs[instance].dataflow`; there instances have their own names, while
     `instances` lists all by their paths. `outputs` maps what the flow shows of a message to
     where it comes from. `revision` is equal for equal behaviour: it covers the operations,
-    their configuration and the content of their files, but no listener, `backlog` or `storage`.
+    their configuration and the content of their files, but no listener, `backlog`, `storage` or
+    `rules`.
     `sources` are the files that it was made of: itself, its subflows, and the files that they name.
     """
 
@@ -74,6 +78,7 @@ class Flow:
     instances: dict[str, Instance]
     backlog: Backlog = field(default_factory=Backlog)
     storage: Storage = field(default_factory=Storage)
+    rules: Rules = field(default_factory=Rules)
     sources: frozenset[Path] = frozenset()
 
 

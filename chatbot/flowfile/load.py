@@ -18,6 +18,7 @@ from chatbot.flowfile.flow import Flow, ListenerSection
 from chatbot.flowfile.keeping import read_backlog, read_storage
 from chatbot.flowfile.networks import Networks
 from chatbot.flowfile.overrides import parse_all
+from chatbot.flowfile.policies import read_rules
 from chatbot.flowfile.problems import Report
 from chatbot.flowfile.revision import revision
 from chatbot.flowfile.sections import FlowFile
@@ -50,6 +51,7 @@ def load(
     if assembled is not None:
         kept["backlog"] = read_backlog(assembled.file.backlog, report)
         kept["storage"] = read_storage(assembled.file.storage, report)
+        kept["rules"] = read_rules(assembled.file, report)
         listeners = _listeners(assembled.file, environment, report)
     if report or assembled is None:
         raise FlowError(report.problems())

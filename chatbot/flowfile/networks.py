@@ -6,7 +6,7 @@ The rule: nothing that the environment gave is ever in a message.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from chatbot.flowfile.environment import (
     is_reference,
 )
 from chatbot.flowfile.flow import ListenerSection
+from chatbot.flowfile.policies import KEYS, take_policy
 from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.sections import mapping
 from chatbot.flowfile.values import INVALID, Values, fields_of
@@ -50,13 +51,24 @@ class Networks:
             self.report.add(where, f"there is no listener of the kind `{kind}`", hint)
             return None
         try:
-            settings_type = getattr(self.catalog.load(kind), "settings_type", None)
+            listener = self.catalog.load(kind)
         except NotLoadedError as error:
             self.report.add(where, str(error))
             return None
+        settings_type = getattr(listener, "settings_type", None)
+        known = fields_of(settings_type) if settings_type is not None else {}
+        if getattr(listener, "transient", False):
+            self._refuse_policy(name, entries, known)
+        policy, entries = take_policy(entries, known, self.report)
         rest = dataclasses.replace(node, value=entries)
         found = self._checked(name, kind, rest, settings_type)
-        return dataclasses.replace(found, priority=priority)
+        return dataclasses.replace(found, priority=priority, policy=policy)
+
+    def _refuse_policy(self, name: str, entries: dict[str, Node], known: Container[str]) -> None:
+        """Report what would have no effect: who talks to it is who started the program."""
+        for key in [key for key in entries if key in KEYS and key not in known]:
+            message = f"`{key}` means nothing to `{name}`: who started the program is answered"
+            self.report.add(entries.pop(key).key, message)
 
     def _priority(self, node: Node | None) -> str:
         if node is not None and node.value not in PRIORITIES:
@@ -103,7 +115,7 @@ class Networks:
         settings = {}
         for key, node in filled.items():
             if key not in known:
-                hint = suggest(key, known, what="settings")
+                hint = suggest(key, [*known, *KEYS, "kind", "priority"], what="settings")
                 self.report.add(node.key, f"`{name}` has no setting `{key}`", hint)
                 continue
             annotation, required = known[key]

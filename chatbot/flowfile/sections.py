@@ -37,7 +37,10 @@ PRIMITIVES = {
 }
 """The types that a subflow's inputs may have, and DFFML's words for them."""
 
-_FLOW_KEYS = ("version", "name", "listeners", "backlog", "storage", "operations", "outputs")
+_FLOW_KEYS = (
+    *("version", "name", "listeners", "roles", "order", "commands", "backlog", "storage"),
+    *("operations", "outputs"),
+)
 _SUBFLOW_KEYS = ("version", "name", "inputs", "operations", "outputs")
 _OPERATION_KEYS = (
     *("run", "when", "inputs", "config", "on", "retry", "batch", "concurrency"),
@@ -107,6 +110,9 @@ class FlowFile:
     inputs: dict[str, str]
     backlog: Node | None = None
     storage: Node | None = None
+    roles: Node | None = None
+    order: Node | None = None
+    commands: Node | None = None
 
 
 def read_sections(tree: Node, path: Path, report: Report, *, subflow: bool) -> FlowFile:
@@ -161,6 +167,9 @@ class _Sections:
             inputs=self._inputs(entries.get("inputs"), tree.mark),
             backlog=entries.get("backlog"),
             storage=entries.get("storage"),
+            roles=entries.get("roles"),
+            order=entries.get("order"),
+            commands=entries.get("commands"),
         )
 
     def _check_kind(self, tree: Node) -> None:

@@ -197,9 +197,9 @@ class NatsBridge:
 
     def lane_of(self, message: ChatMessage) -> Lane:
         """Return the lane of `message`: who speaks to the bot never waits for those who do not."""
-        if (self._bulk or message.old) and not message.addressed and not message.private:
-            return Lane.BULK
-        return Lane.PEOPLE
+        if message.addressed or message.private or message.command:
+            return Lane.PEOPLE
+        return Lane.BULK if self._bulk or message.old else Lane.PEOPLE
 
     async def hear(self, message: ChatMessage) -> None:
         await while_in_doubt(self._is_ours)

@@ -131,7 +131,13 @@ class Dispatcher:
 
     def spawn(self, coroutine: Any) -> None:
         """Run `coroutine` beside, until the dispatcher closes. What it raises is logged."""
-        self._adopt(self._loop.create_task(coroutine))
+        self.task(coroutine)
+
+    def task(self, coroutine: Any) -> asyncio.Task[None]:
+        """As `spawn`; return the task, so that it can be cancelled."""
+        task = self._loop.create_task(coroutine)
+        self._adopt(task)
+        return task
 
     def begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """As `spawn`, for one that needs no task until it waits (see `chatbot.eager`)."""

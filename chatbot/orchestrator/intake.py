@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import os
 import socket
 import time
@@ -21,35 +22,33 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from dffml.df.base import OperationException, StringInputSetContext
-from dffml.df.types import DataFlow, Definition
+from dffml.df.base import StringInputSetContext
 
 import chatbot
 from chatbot.backlog import ANSWER, TOO_OLD, Backlog
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
-from chatbot.errors import AlreadyPublished, RemoteError
-from chatbot.messages import (
-    ACTIONS,
-    Action,
-    ChatMessage,
-    OperationRecord,
-    Outcome,
-    PrimaryRecord,
-    Reply,
-    is_retry,
-)
+from chatbot.messages import ChatMessage, OperationRecord, PrimaryRecord, is_retry
 from chatbot.nodes.attempts import MOST
 from chatbot.nodes.limits import GRACE
 from chatbot.nodes.roster import Roster, announce
 from chatbot.nodes.watchdog import LEAST_ALARM
-from chatbot.orchestrator.burial import dead_letter, encoded, root_of
+from chatbot.orchestrator.commands import Commands
 from chatbot.orchestrator.context import Context
+from chatbot.orchestrator.decision import (
+    fields_of,
+    inputs_of,
+    outcome_of,
+    silenced,
+)
+from chatbot.orchestrator.mutes import MUTED, Mutes
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
+from chatbot.orchestrator.order import Order
+from chatbot.orchestrator.outbox import Outbox
 from chatbot.orchestrator.run import NatsOrchestratorContext
 from chatbot.orchestrator.trials import Trials
 from chatbot.orchestrator.turn import Turn
-from chatbot.orchestrator.values import Value
+from chatbot.policy import Rules
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +61,12 @@ PARKED = 128
 LOOK = 0.1
 """Seconds between looks for nodes while messages come."""
 
+WAITING = 128
+"""Messages that may wait for another one's end; further ones are handed back until it is there."""
+
+LATER = 1.0
+"""Seconds until such a one comes again."""
+
 HANDED_BACK = 3.0
 
 RECOVERY = 15.0
@@ -72,7 +77,10 @@ DEADLINE = 120.0
 
 DRAIN = 5.0
 ANSWER_ALL = Backlog(ANSWER)
-PREFIX = "message."
+NO_RULES = Rules(prefix="")
+
+UNSAID = frozenset({"reaction", "unreaction"})
+"""Kinds of message that are nothing said; a flow sees them if it looks at the kind."""
 
 
 @dataclass(slots=True)
@@ -84,8 +92,10 @@ class Running:
     lane: Lane
     started: float
     context: Context | None = None
-    old: bool = False
-    """It is not to be answered any more."""
+    task: asyncio.Task[None] | None = None
+    """What is done for it, where that is no context."""
+    skipped: str = ""
+    """Why it is not to be answered."""
 
 
 class Intake:
@@ -100,20 +110,27 @@ class Intake:
         listeners: Callable[[], list[str]],
         backlog: Backlog,
         trials: Trials,
+        commands: Commands | None = None,
+        mutes: Mutes | None = None,
     ) -> None:
-        self._broker = broker
         self._orchestrator = orchestrator
         self._octx = octx
         self._roster = roster
         self._listeners = listeners
         self._backlog = backlog
         self._trials = trials
+        self._commands = commands
+        self._mutes = mutes
+        self._muted = {} if mutes is None else mutes.rooms
         self.flow = orchestrator.flow
         self.grace = DRAIN
         """Seconds, at its end, for what runs."""
 
         self._fields = fields_of(octx.config.dataflow)
+        self._unsaid = frozenset() if "kind" in self._fields else UNSAID
         self._running: dict[str, Running] = {}
+        self._order = Order(broker, self.flow, self._running)
+        self._outbox = Outbox(broker, self.flow)
         self._started = datetime.now(UTC)
         self._done = 0
         self._skipped = 0
@@ -133,17 +150,26 @@ class Intake:
         *,
         listeners: Callable[[], list[str]] = list,
         backlog: Backlog = ANSWER_ALL,
+        rules: Rules = NO_RULES,
     ) -> AsyncIterator[Intake]:
         """Take messages for the block's duration; at its end finish what runs, briefly.
 
-        What is old when its turn comes is dealt with as `backlog` says. What does not finish in
-        `grace` seconds is handed back and runs elsewhere, or later.
+        What is old when its turn comes is dealt with as `backlog` says, what is a command run as
+        `rules` say. What does not finish in `grace` seconds is handed back and runs elsewhere, or
+        later.
         """
         async with contextlib.AsyncExitStack() as stack:
             trials = await stack.enter_async_context(
                 Trials.open(broker, orchestrator.flow, orchestrator.id)
             )
-            intake = cls(broker, orchestrator, octx, roster, listeners, backlog, trials)
+            mutes = commands = None
+            flow, revision = orchestrator.flow, orchestrator.revision
+            if rules.prefix:
+                mutes = await stack.enter_async_context(Mutes.follow(broker, flow))
+                commands = Commands(broker, roster, mutes, rules, flow=flow, revision=revision)
+            intake = cls(
+                broker, orchestrator, octx, roster, listeners, backlog, trials, commands, mutes
+            )
             await stack.enter_async_context(
                 announce(broker, f"primary.{orchestrator.id}", intake.record)
             )
@@ -224,11 +250,30 @@ class Intake:
         elif known is not None:
             known.taken = taken  # delivered again while it runs: settle this delivery
         elif not self._backlog.runs and self._is_old(message):
-            self._skip(lane, taken, message)
+            self._skip(lane, taken, message, TOO_OLD)
+        elif message.command and self._commands is not None:
+            self._obey(lane, taken, message)
         elif len(self._running) >= PARKED and self._lacks_a_node():
             self._spawn(taken.nak(HANDED_BACK))
+        elif message.after or message.kind in self._unsaid or self._muted:
+            self._consider(lane, taken, message)
         else:
-            self._start(lane, taken, message)
+            self._start(self._hold(lane, taken, message))
+
+    def _consider(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+        """Deal with a message that may not be answered, or not yet."""
+        if self._is_muted(message):
+            self._skip(lane, taken, message, MUTED)
+        elif message.kind in self._unsaid:
+            self._skip(lane, taken, message, "")
+        elif not message.after:
+            self._start(self._hold(lane, taken, message))
+        else:
+            self._follow(self._hold(lane, taken, message))
+
+    def _is_muted(self, message: ChatMessage) -> bool:
+        room = message.network, message.room
+        return room in self._muted and self._mutes is not None and bool(self._mutes.until(*room))
 
     def _is_old(self, message: ChatMessage) -> bool:
         """Whether it is not to be answered any more; who has one tried again wants an answer."""
@@ -241,20 +286,63 @@ class Intake:
             self._looked, self._lacking = now, bool(self.missing)
         return self._lacking
 
-    def _skip(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+    def _skip(self, lane: Lane, taken: Taken, message: ChatMessage, why: str) -> None:
         running = self._hold(lane, taken, message)
-        running.old = True
+        running.skipped = why
         self._spawn(self._settle(running, {}, None))
+
+    def _obey(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
+        """Run a command; one that is old may not be what anybody wants now."""
+        if self._is_old(message):
+            self._skip(lane, taken, message, TOO_OLD)
+            return
+        running = self._hold(lane, taken, message)
+        running.task = self._orchestrator.dispatcher.task(self._run_command(running))
+
+    async def _run_command(self, running: Running) -> None:
+        assert self._commands is not None
+        results: dict[str, Any] = {}
+        error: BaseException | None = None
+        try:
+            results = await self._commands.run(running.message)
+        except Exception as failure:  # noqa: BLE001 - whatever a plug-in raised
+            error = failure
+        await self._settle(running, results, error)
+
+    def _follow(self, running: Running) -> None:
+        """Start a message when the one that it comes after has been done."""
+        if self._order.waiting >= WAITING:  # those that they wait for might find no room
+            running.task = self._orchestrator.dispatcher.task(self._start_or_hand_back(running))
+            return
+        running.started = math.inf  # its context's time has not begun
+        self._order.waiting += 1
+        running.task = self._orchestrator.dispatcher.task(self._start_in_turn(running))
+
+    async def _start_or_hand_back(self, running: Running) -> None:
+        due = await self._order.is_due(running.message)
+        running.task = None
+        if due:
+            self._start(running)
+        else:
+            await self._hand_back(running.message.id, running, LATER)
+
+    async def _start_in_turn(self, running: Running) -> None:
+        try:
+            await self._order.turn(running.message, deadline_for(self._orchestrator.longest))
+        finally:
+            self._order.waiting -= 1
+        running.task, running.started = None, time.monotonic()
+        self._start(running)
 
     def _hold(self, lane: Lane, taken: Taken, message: ChatMessage) -> Running:
         running = self._running[message.id] = Running(taken, message, lane, time.monotonic())
         self._idle.clear()
         return running
 
-    def _start(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
-        running = self._hold(lane, taken, message)
-        running.old = self._is_old(message)
-        if self._trials.alone or taken.attempt == 1:
+    def _start(self, running: Running) -> None:
+        message = running.message
+        running.skipped = TOO_OLD if self._is_old(message) else ""
+        if self._trials.alone or running.taken.attempt == 1:
             self._run(running)
         else:
             self._spawn(self._run_with_care(running))
@@ -286,43 +374,19 @@ class Intake:
             if error is not None:
                 raise error
             outcome = outcome_of(message, results, self._orchestrator.revision)
-            await self._publish(silenced(outcome) if running.old else outcome, running.lane)
+            if self._muted and not message.command and self._is_muted(message):
+                running.skipped = running.skipped or MUTED
+            decided = silenced(outcome, running.skipped) if running.skipped else outcome
+            await self._outbox.publish(decided, running.lane)
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
-            await self._publish(await self._bury(message, failure, running.lane), running.lane)
+            buried = await self._outbox.bury(message, failure, running.lane)
+            await self._outbox.publish(buried, running.lane)
+        if self._order.waiting:
+            self._order.ended(message.id, decided=True)
         await running.taken.ack()
         self._done += 1
-        self._skipped += running.old
+        self._skipped += bool(running.skipped)
         self._forget(message.id)
-
-    async def _publish(self, outcome: Outcome, lane: Lane) -> None:
-        subject = subjects.out_subject(self.flow, outcome.network, outcome.id)
-        try:
-            if lane is Lane.BULK:
-                await self._reserve(subject)
-                subject = subjects.out_subject(self.flow, outcome.network, outcome.id, lane)
-            await self._broker.publish(subject, encoded(outcome))
-        except AlreadyPublished:
-            log.debug("the outcome of %s stands already", outcome.id)
-
-    async def _reserve(self, subject: str) -> None:
-        """Have the one subject of a message say that its outcome is in the bulk lane.
-
-        Raises `AlreadyPublished` if it has an outcome; having it reserved already is no harm.
-        """
-        try:
-            await self._broker.publish(subject, b"")
-        except AlreadyPublished:
-            if await streams.last(self._broker, subjects.out_stream(self.flow), subject):
-                raise
-
-    async def _bury(self, message: ChatMessage, error: Exception, lane: Lane) -> Outcome:
-        """Keep what failed, with its reason, in the dead-letter stream."""
-        cause = root_of(error)
-        what = in_general_terms(error, cause)
-        log.error("a message ends in the dead letters: %s", what)
-        letter = dead_letter(self.flow, lane, message, error)
-        await self._broker.publish(subjects.dead_subject(self.flow), letter.encode())
-        return Outcome(message.id, message.network, message.room, message.sender, error=what)
 
     async def _watch(self) -> None:
         """Give up what takes too long."""
@@ -340,11 +404,18 @@ class Intake:
             if late:
                 log.warning("hand back %d messages that took %.0f s", len(late), deadline)
 
-    async def _hand_back(self, message_id: str, running: Running) -> None:
+    async def _hand_back(
+        self, message_id: str, running: Running, delay: float = HANDED_BACK
+    ) -> None:
+        await self._give_up(message_id, running)
+        await running.taken.nak(delay)
+
+    async def _give_up(self, message_id: str, running: Running) -> None:
+        if running.task is not None:
+            running.task.cancel()
         if running.context is not None:
             await self._octx.give_up(running.context)
         self._forget(message_id)
-        await running.taken.nak(HANDED_BACK)
 
     async def _drain(self) -> None:
         try:
@@ -354,68 +425,19 @@ class Intake:
             pass
         finally:
             for message_id, running in list(self._running.items()):
-                if running.context is not None:
-                    await self._octx.give_up(running.context)
-                self._forget(message_id)
+                await self._give_up(message_id, running)
 
     def _forget(self, message_id: str) -> None:
         running = self._running.pop(message_id, None)
         if running is not None:
             running.context = None  # it holds us: what ends in a circle waits for the collector
+        if self._order.waiting:
+            self._order.ended(message_id, decided=False)
         if not self._running:
             self._idle.set()
 
     def _spawn(self, coroutine: Any) -> None:
         self._orchestrator.dispatcher.spawn(coroutine)
-
-
-def fields_of(dataflow: DataFlow) -> dict[str, Definition]:
-    """Return the fields of a message that `dataflow` uses, with their definitions."""
-    return {
-        name.removeprefix(PREFIX): definition
-        for name, definition in dataflow.definitions.items()
-        if name.startswith(PREFIX)
-    }
-
-
-def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
-    """Return those fields of `message` that a flow uses, as values for its context."""
-    return [Value(getattr(message, name), definition) for name, definition in fields.items()]
-
-
-def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
-    """Return what a flow's results decide for `message`."""
-    return Outcome(
-        id=message.id,
-        network=message.network,
-        room=message.room,
-        sender=message.sender,
-        replies=tuple(_reply(reply) for reply in results.get("replies", ())),
-        understood=results.get("understood", {}),
-        actions=tuple(_action(action) for action in results.get("actions", ())),
-        thread=message.thread,
-        private=message.private,
-        revision=revision,
-    )
-
-
-def _reply(given: dict[str, Any]) -> Reply:
-    return Reply(
-        text=str(given["text"]),
-        notice=bool(given.get("notice")),
-        markdown=bool(given.get("markdown")),
-    )
-
-
-def _action(given: dict[str, Any]) -> Action:
-    if given["kind"] not in ACTIONS:
-        raise ValueError(f"there is no action of that kind: {', '.join(ACTIONS)}")
-    return Action(
-        kind=given["kind"],
-        to=str(given.get("to") or ""),
-        text=str(given.get("text") or ""),
-        seconds=float(given.get("seconds") or 0.0),
-    )
 
 
 def deadline_for(longest: float) -> float:
@@ -426,17 +448,3 @@ def deadline_for(longest: float) -> float:
     if not longest:
         return DEADLINE
     return max(DEADLINE, MOST * (max(longest + 2 * GRACE, LEAST_ALARM) + RECOVERY))
-
-
-def silenced(outcome: Outcome) -> Outcome:
-    """Return the outcome of a message that is too old to be answered."""
-    return msgspec.structs.replace(outcome, replies=(), actions=(), skipped=TOO_OLD)
-
-
-def in_general_terms(error: Exception, cause: BaseException) -> str:
-    """Say what failed without a word of what people wrote."""
-    if isinstance(cause, RemoteError):
-        return f"{cause.operation} raised {cause.kind}"
-    if isinstance(error, OperationException):
-        return f"{error} ({type(cause).__name__})"
-    return f"the outcome cannot be had ({type(cause).__name__})"

@@ -36,7 +36,13 @@ async def primary(
         if ready is not None:
             await ready(running.records)
         async with Intake.open(
-            broker, running, octx, roster, listeners=listeners, backlog=flow.backlog
+            broker,
+            running,
+            octx,
+            roster,
+            listeners=listeners,
+            backlog=flow.backlog,
+            rules=flow.rules,
         ) as intake:
             yield intake
 

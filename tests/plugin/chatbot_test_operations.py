@@ -362,3 +362,21 @@ async def bench_slow(clean):
 
 
 bench_reply.imp.cheap = True
+
+
+@op(
+    name="test_dawdle",
+    inputs={"text": Definition(name="dawdle.text", primitive="string")},
+    outputs={"reply": REPLY},
+)
+async def dawdle(text):
+    """Take as many seconds as the last word says, or until there is such a file; say the text."""
+    if Path(last := text.split()[-1]).is_absolute():
+        while not Path(last).exists():
+            await asyncio.sleep(0.01)
+    else:
+        await asyncio.sleep(float(last))
+    return {"reply": {"text": text, "notice": False}}
+
+
+dawdle.imp.cheap = True

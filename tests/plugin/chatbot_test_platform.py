@@ -78,6 +78,7 @@ class PlatformListener:
             network=self.network,
             room="#room",
             sender="anna",
+            account="anna",
             text=text,
             time=datetime.now(UTC),
         )

@@ -1,0 +1,87 @@
+"""The last message of each room, so that `!why` knows what it is about, after a restart, too.
+
+What is noted is written a moment later, and of many only the last: a busy room costs one write a
+second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from chatbot.broker.state import LastHeard, State
+from chatbot.listeners.gate.recent import Recent
+from chatbot.messages import ChatMessage
+
+EVERY = 1.0
+"""Seconds between writes."""
+
+LEAVING = 1.0
+"""Seconds in which the last of them must be written."""
+
+MOST = 1024
+
+
+class Lasts:
+    """The last messages of one network's rooms. Without a `state` they are kept in memory."""
+
+    def __init__(self, flow: str, network: str, state: State | None) -> None:
+        self._flow = flow
+        self._network = network
+        self._state = state
+        self._known: Recent[str, LastHeard] = Recent(MOST)
+        self._unwritten: dict[str, LastHeard] = {}
+        self._noted = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, flow: str, network: str, state: State | None) -> AsyncIterator[Lasts]:
+        """Write what is noted for the block's duration; at its end what is left, briefly."""
+        lasts = cls(flow, network, state)
+        writing = asyncio.ensure_future(lasts._write())
+        try:
+            yield lasts
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEAVING):
+                    await lasts.flush()
+
+    def note(self, message: ChatMessage, dropped: str = "") -> None:
+        """Note the last message of its room, and why it is not answered."""
+        room = message.room
+        heard = LastHeard(self._flow, self._network, room, message.id, message.sender, dropped)
+        self._known.set(room, heard)
+        if self._state is not None:
+            self._unwritten[room] = heard
+            self._noted.set()
+
+    async def of(self, room: str) -> str:
+        """Return the id of the last message of a room, empty where none is known.
+
+        What the primary must know of it is written by then.
+        """
+        known = self._known.get(room)
+        if known is None:
+            known = await self._state.last(self._network, room) if self._state else None
+        elif known.dropped and room in self._unwritten:
+            await self.flush()
+        return known.id if known else ""
+
+    async def flush(self) -> None:
+        """Write what was not."""
+        while self._unwritten and self._state is not None:
+            room, heard = next(iter(self._unwritten.items()))
+            await self._state.remember(heard)
+            if self._unwritten.get(room) is heard:
+                del self._unwritten[room]
+
+    async def _write(self) -> None:
+        while True:
+            await self._noted.wait()
+            self._noted.clear()
+            await self.flush()
+            await asyncio.sleep(EVERY)

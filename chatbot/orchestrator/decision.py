@@ -1,0 +1,108 @@
+"""Between a message and its context: what a flow gets of it, and what it decided for it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from dffml.df.base import OperationException
+from dffml.df.types import DataFlow, Definition
+
+from chatbot.errors import RemoteError
+from chatbot.flowfile.outcome import OutcomeConfig
+from chatbot.messages import ACTIONS, Action, ChatMessage, Outcome, Reply
+from chatbot.orchestrator.values import Value
+
+PREFIX = "message."
+
+
+def fields_of(dataflow: DataFlow) -> dict[str, Definition]:
+    """Return the fields of a message that `dataflow` uses, with their definitions.
+
+    Each would cost something at each message; of most, a flow uses two or three.
+    """
+    used = {*_named(dataflow), *_shown(dataflow)}
+    return {
+        name.removeprefix(PREFIX): definition
+        for name, definition in dataflow.definitions.items()
+        if name.startswith(PREFIX) and name in used
+    }
+
+
+def _named(dataflow: DataFlow) -> Iterator[str]:
+    """Yield the definitions of the seeds that operations take, or depend on."""
+    for instance, flow in dataflow.flow.items():
+        operation = dataflow.operations[instance]
+        for name, sources in flow.inputs.items():
+            yield operation.inputs[name].name  # where the source is any seed
+            yield from _seeds(sources)
+        yield from _seeds(flow.conditions)
+        yield from (definition.name for definition in operation.conditions)
+
+
+def _seeds(sources: Iterable[Any]) -> Iterator[str]:
+    for source in sources:
+        if isinstance(source, dict):
+            yield from source.get("seed", ())
+
+
+def _shown(dataflow: DataFlow) -> Iterator[str]:
+    """Yield the definitions that a flow shows as they are."""
+    for config in dataflow.configs.values():
+        if isinstance(config, OutcomeConfig):
+            yield from (definition.name for definition in config.outputs.values())
+
+
+def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
+    """Return those fields of `message` that a flow uses, as values for its context."""
+    return [Value(getattr(message, name), definition) for name, definition in fields.items()]
+
+
+def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
+    """Return what a flow's results decide for `message`."""
+    return Outcome(
+        id=message.id,
+        network=message.network,
+        room=message.room,
+        sender=message.sender,
+        replies=tuple(_reply(reply) for reply in results.get("replies", ())),
+        understood=results.get("understood", {}),
+        actions=tuple(_action(action) for action in results.get("actions", ())),
+        thread=message.thread,
+        private=message.private,
+        revision=revision,
+    )
+
+
+def _reply(given: dict[str, Any]) -> Reply:
+    return Reply(
+        text=str(given["text"]),
+        notice=bool(given.get("notice")),
+        markdown=bool(given.get("markdown")),
+    )
+
+
+def _action(given: dict[str, Any]) -> Action:
+    if given["kind"] not in ACTIONS:
+        raise ValueError(f"there is no action of that kind: {', '.join(ACTIONS)}")
+    return Action(
+        kind=given["kind"],
+        to=str(given.get("to") or ""),
+        text=str(given.get("text") or ""),
+        seconds=float(given.get("seconds") or 0.0),
+    )
+
+
+def silenced(outcome: Outcome, why: str) -> Outcome:
+    """Return the outcome of a message that is not to be answered, which says why."""
+    return msgspec.structs.replace(outcome, replies=(), actions=(), skipped=why)
+
+
+def in_general_terms(error: Exception, cause: BaseException) -> str:
+    """Say what failed without a word of what people wrote."""
+    if isinstance(cause, RemoteError):
+        return f"{cause.operation} raised {cause.kind}"
+    if isinstance(error, OperationException):
+        return f"{error} ({type(cause).__name__})"
+    return f"the outcome cannot be had ({type(cause).__name__})"
