@@ -6,13 +6,14 @@ import asyncio
 import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 from chatbot import service, settings
 from chatbot.broker import Broker, EmbeddedServer, connect
 from chatbot.broker.server import Listen
+from chatbot.commands.flow import warn
 from chatbot.commands.listening import Listening, sections_of
 from chatbot.commands.nodes import LocalNodes, names_of, say_what_is_missing
 from chatbot.commands.revisions import Revisions
@@ -33,7 +34,7 @@ class RunOptions:
 
     flow: str
     overrides: Sequence[str] = ()
-    nats: str | None = None
+    nats: str | None = field(default=None, repr=False)
     data: Path | None = None
     listen: Listen | None = None
     node: bool = True
@@ -48,6 +49,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
     The flow is checked before anything is started or connected to.
     """
     flow = load(options.flow, overrides=options.overrides)
+    warn(flow, options.overrides, screen)
     listening = Listening(_sections(flow, options))
     async with AsyncExitStack() as stack:
         with screen.busy("starting"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chatbot.backlog import Backlog
+from chatbot.flowfile.problems import Problem
 from chatbot.labels import Placement
 from chatbot.storage import Storage
 
@@ -63,6 +64,7 @@ class Flow:
     where it comes from. `revision` is equal for equal behaviour: it covers the operations,
     their configuration and the content of their files, but no listener, `backlog` or `storage`.
     `sources` are the files that it was made of: itself, its subflows, and the files that they name.
+    `warnings` say what had better be otherwise: a secret in clear.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Flow:
     backlog: Backlog = field(default_factory=Backlog)
     storage: Storage = field(default_factory=Storage)
     sources: frozenset[Path] = frozenset()
+    warnings: tuple[Problem, ...] = ()
 
 
 def dataflows(flow: Flow) -> Iterator[tuple[str, Any]]:
