@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from chatbot.broker import Broker, EmbeddedServer
 from chatbot.messages import ChatMessage, DeadLetter, Outcome, Reply
 from chatbot.nodes.roster import Roster
@@ -80,6 +82,7 @@ def by_text(letters: list[DeadLetter]) -> dict[str, DeadLetter]:
     return {each.message.text: each for each in letters}
 
 
+@pytest.mark.crash
 async def test_a_call_that_kills_its_nodes_kills_three_and_all_others_are_answered(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:
@@ -132,6 +135,7 @@ async def test_what_fails_or_never_ends_on_a_node_costs_nothing_but_itself(
         assert await node.ended(8.0) == 0, "threads that hang do not keep it"
 
 
+@pytest.mark.crash
 async def test_what_never_ends_on_the_primary_costs_nothing_but_itself(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:
@@ -158,6 +162,7 @@ async def test_what_never_ends_on_the_primary_costs_nothing_but_itself(
         assert await process.ended(10.0) == 0, "threads that hang do not keep it"
 
 
+@pytest.mark.crash
 async def test_a_node_whose_operation_heeds_no_end_ends_itself_and_another_goes_on(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:
