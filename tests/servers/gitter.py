@@ -326,9 +326,11 @@ class GitterServer:
             found = [m for m in found if m["id"] > after and _sent(m) >= _time(after) - 1]
         if before := query.get("beforeId"):
             found = [m for m in found if m["id"] < before and _sent(m) <= _time(before) + 1]
-        found.sort(key=lambda m: m["sent"], reverse=not after)
-        found = found[skip : skip + min(limit, 100)]
-        return web.json_response(found if after else found[::-1])
+        found.sort(key=lambda m: m["sent"])
+        most = min(limit, 100)
+        if not after:
+            return web.json_response(found[::-1][skip : skip + most][::-1])
+        return web.json_response(found[skip : skip + most])
 
     async def _post(self, request: web.Request) -> web.Response:
         room, body = self._room(request), await request.json()
@@ -405,6 +407,8 @@ class GitterServer:
                 await asyncio.sleep(self.keepalive)
                 if not self.mute_streams:
                     await response.write(b" \n")
+        except ConnectionError:
+            return response
         finally:
             if response in room.streams:
                 room.streams.remove(response)

@@ -90,9 +90,10 @@ class Api:
         """Become a member of `room`."""
         await self._call("post", f"user/{me.id}/rooms", body={"id": room.id})
 
-    async def after(self, room: Room, key: str) -> Page:
-        """Return up to `PAGE` messages behind the id `key`, the oldest first."""
-        return await self._messages(room, {"afterId": key}, urgent=False)
+    async def after(self, room: Room, key: str, skip: int = 0) -> Page:
+        """Return up to `PAGE` messages behind the id `key`, the oldest first, without `skip`."""
+        which = {"afterId": key, **({"skip": str(skip)} if skip else {})}
+        return await self._messages(room, which, urgent=False)
 
     async def newest(self, room: Room, before: str = "", *, urgent: bool = False) -> Page:
         """Return the `PAGE` newest messages (before the id `before`), the oldest first."""

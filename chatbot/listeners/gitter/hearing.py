@@ -16,7 +16,7 @@ from chatbot.listeners.bridge import Bridge
 from chatbot.listeners.gitter import records
 from chatbot.listeners.gitter.api import Api, insist
 from chatbot.listeners.gitter.faults import LimitedError, RefusedError, UnavailableError
-from chatbot.listeners.gitter.positions import Positions
+from chatbot.listeners.gitter.positions import OVERLAP, Positions
 from chatbot.listeners.gitter.records import Event, Message, Room, User
 from chatbot.listeners.gitter.settings import Timing
 from chatbot.listeners.gitter.streams import Streams
@@ -31,6 +31,10 @@ LATE = 60.0
 
 FULL = 25
 """Messages of an answer behind which there may be more: a server may give fewer than we ask for."""
+
+
+FARTHEST = 4900
+"""Messages that may be skipped; of more, the server gives none."""
 
 
 class Ear:
@@ -123,7 +127,7 @@ class Follower:
             return
         newest = await insist(lambda: self._api.newest(self.room))
         keys = newest.keys or [records.id_at(self._api.now())]
-        self._positions.advance(self.room.id, keys)
+        self._positions.begin(self.room.id, keys)
 
     async def _listen(self, streams: Streams) -> None:
         while True:
@@ -174,24 +178,26 @@ class Follower:
             self._stream.reschedule(_clock())
 
     async def _catch_up(self, *, old: bool | None = None) -> bool:
-        """Hear what was said since the last message; true if a stream should have told of some."""
+        """Hear what was said since the last message; true if a stream should have told of some.
+
+        Pages are told apart by their numbers, as ids within a second are in no certain order.
+        """
         missed = False
-        key = self._positions.start(self.room.id)
+        key, skip = self._positions.start(self.room.id), 0
+        before: list[str] = []
         while True:
-            page = await insist(functools.partial(self._api.after, self.room, key))
-            keys = [each for each in page.keys if each > key]
-            progress = not all(map(self._is_heard, keys))
-            new = [
-                each for each in page.messages if each.id in keys and not self._is_heard(each.id)
-            ]
-            missed |= any(
-                self._api.now() - each.sent.timestamp() > self._timing.missed for each in new
-            )
+            page = await insist(functools.partial(self._api.after, self.room, key, skip))
+            keys = {each for each in page.keys if each > key}
+            new = [m for m in page.messages if m.id in keys and not self._is_heard(m.id)]
+            missed |= any(self._api.now() - m.sent.timestamp() > self._timing.missed for m in new)
             await self._take(new, old=old)
             self._positions.advance(self.room.id, keys)
-            if len(keys) < FULL:
+            skip += page.count
+            if page.count < FULL or page.keys == before:
                 return missed
-            key = _behind(keys, key if progress else max(keys))
+            if skip > FARTHEST:
+                key, skip = max(key, records.floor(max(page.keys), OVERLAP)), 0
+            before = page.keys
 
     async def _take(self, messages: list[Message], *, old: bool | None) -> None:
         async with self._order:
@@ -204,13 +210,6 @@ class Follower:
 
     def _is_heard(self, key: str) -> bool:
         return self._positions.is_heard(self.room.id, key)
-
-
-def _behind(keys: list[str], key: str) -> str:
-    """Return behind which id to ask next: once more for the last second, where that leads on."""
-    last = max(keys)
-    again = records.floor(last, 1.0)
-    return again if again > key else last
 
 
 def _clock() -> float:

@@ -34,8 +34,22 @@ class Budget:
 
     async def take(self, *, urgent: bool) -> None:
         """Wait until a request may leave; one that is not `urgent` leaves some for those."""
-        while (wait := self._wait(urgent=urgent)) > 0:  # noqa: ASYNC110 - time is the event
+        while (wait := self.due(urgent=urgent)) > 0:  # noqa: ASYNC110 - time is the event
             await asyncio.sleep(wait)
+        self.spend()
+
+    def due(self, *, urgent: bool) -> float:
+        """Return in how many seconds a request may leave; now, if that is not above 0."""
+        self._fill()
+        pause = self._paused - self._clock()
+        if pause > 0:
+            return pause
+        kept = 0.0 if urgent else float(int(self._most * RESERVE))
+        missing = 1 + kept - self._tokens - 1e-6
+        return missing / self._per_second
+
+    def spend(self) -> None:
+        """Note that a request leaves."""
         self._tokens -= 1
 
     def told(self, limit: int | None, remaining: int | None, reset: float | None) -> None:
@@ -55,15 +69,6 @@ class Budget:
     @property
     def _most(self) -> float:
         return max(1.0, self._rate * BURST)
-
-    def _wait(self, *, urgent: bool) -> float:
-        self._fill()
-        pause = self._paused - self._clock()
-        if pause > 0:
-            return pause
-        kept = 0.0 if urgent else float(int(self._most * RESERVE))
-        missing = 1 + kept - self._tokens - 1e-6
-        return missing / self._per_second
 
     @property
     def _per_second(self) -> float:

@@ -21,6 +21,9 @@ processes within a second are in no certain order."""
 REMEMBERED = 2000
 """Ids of a room that are known as heard, at the most."""
 
+STORED = 200
+"""Ids of a room that are stored, at the most; what is heard again is stored once anyway."""
+
 
 class Positions:
     """The rooms' positions; `run` stores them as they advance."""
@@ -30,6 +33,8 @@ class Positions:
         """When the rooms were last listed, by the server's clock; 0 for never."""
         self._heard: dict[str, dict[str, None]] = {}
         self._last: dict[str, str] = {}
+        self._first: dict[str, str] = {}
+        """Where we began: what was said before is nobody's to hear."""
         self._changed = asyncio.Event()
 
     def load(self, text: str) -> None:
@@ -49,11 +54,7 @@ class Positions:
 
     def start(self, room: str) -> str:
         """Return the id behind which to ask; some messages from there on were heard already."""
-        return floor(self._last[room], OVERLAP)
-
-    def last(self, room: str) -> str:
-        """Return the largest id that was heard."""
-        return self._last[room]
+        return max(floor(self._last[room], OVERLAP), self._first.get(room, ""))
 
     def is_heard(self, room: str, key: str) -> bool:
         """Whether the message was heard already."""
@@ -69,11 +70,10 @@ class Positions:
             del heard[next(iter(heard))]
         self._changed.set()
 
-    def forget(self, room: str) -> None:
-        """Note that we are not in the room any more."""
-        self._heard.pop(room, None)
-        self._last.pop(room, None)
-        self._changed.set()
+    def begin(self, room: str, keys: list[str]) -> None:
+        """Hear a room from now on, where `keys` (one at least) are the newest."""
+        self._first[room] = min(keys)
+        self.advance(room, keys)
 
     def look(self, instant: float) -> None:
         """Note that the rooms were listed."""
@@ -96,7 +96,7 @@ class Positions:
         rooms: dict[str, Any] = {}
         for room, last in self._last.items():
             since = floor(last, OVERLAP)
-            rooms[room] = [key for key in self._heard[room] if key >= since] or [last]
+            rooms[room] = sorted(key for key in self._heard[room] if key >= since)[-STORED:]
         return json.dumps({"rooms": rooms, "looked": int(self.looked)}, separators=(",", ":"))
 
 

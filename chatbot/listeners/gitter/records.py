@@ -57,10 +57,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Messages in their order; `keys` are the ids of those, too, that are not understood."""
+    """Messages in their order; `keys` are the ids of those, too, that are not understood.
+
+    `count` is how many there were, whatever they are.
+    """
 
     messages: list[Message]
     keys: list[str]
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,8 @@ def room(value: Any) -> Room | None:
 def page(value: list[Any]) -> Page:
     """Return the messages in a list, without what is none."""
     keys = [key for each in value if (key := _id(_map(each).get("id")))]
-    return Page([found for each in value if (found := message(each)) is not None], keys)
+    found = [known for each in value if (known := message(each)) is not None]
+    return Page(found, keys, len(value))
 
 
 def message(value: Any) -> Message | None:

@@ -67,9 +67,10 @@ class GitterSettings:
         ]
         found += [(key, wanted) for key, is_right, wanted in _CHECKS if not is_right(self._of(key))]
         found += secret_problems(self.token, self.token_file, "token", required=True)
+        rooms = self.rooms if isinstance(self.rooms, tuple) else ()
         return found + [
             ("rooms", f"{room!r} is not a room, like org/room")
-            for room in self.rooms
+            for room in rooms
             if not (isinstance(room, str) and _ROOM.fullmatch(room))
         ]
 
