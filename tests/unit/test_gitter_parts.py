@@ -18,7 +18,7 @@ from chatbot.listeners.gitter.records import event, floor, id_at, message, room,
 from chatbot.listeners.gitter.text import ELLIPSIS, plain, said
 from chatbot.messages import Reply
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=30, deadline=None)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -58,9 +58,9 @@ def test_a_message_without_end_takes_little_room_and_time() -> None:
     chunks = Chunks()
     chunks.feed(b'{"text": "')
     began = time.process_time()
-    for _ in range(2000):
+    for _ in range(200):
         assert chunks.feed(b'\\"x{}' * 2000) == []
-    assert time.process_time() - began < 5.0
+    assert time.process_time() - began < 1.0
     assert sum(map(len, chunks._begun)) <= 256 * 1024
     assert chunks.feed(b'"}{"a": 1}') == [b'{"a": 1}']
     assert chunks.lost == 1
@@ -107,7 +107,7 @@ def test_a_text_that_fits_is_one_message() -> None:
 def test_long_texts_break_at_line_ends_and_blanks_and_are_cut_with_an_ellipsis() -> None:
     assert said([Reply("aaa bbb ccc ddd")], most=2, limit=7) == ["aaa bbb", "ccc ddd"]
     assert said([Reply("aaa\nbbb ccc")], most=2, limit=7) == ["aaa", "bbb ccc"]
-    assert said([Reply("aaa bbb ccc ddd")], most=1, limit=7) == ["aaa bb" + ELLIPSIS]
+    assert said([Reply("aaa bbb ccc ddd")], most=1, limit=7) == ["aaa" + ELLIPSIS]
     assert said([Reply("e\u0301" * 5)], most=5, limit=3) == ["e\u0301"] * 5
     assert said([Reply("👩‍👩‍👧" * 3)], most=3, limit=10) == ["👩‍👩‍👧"] * 3
 
