@@ -18,6 +18,7 @@ from chatbot.errors import FlowError
 @click.option("--no-node", is_flag=True, help="Start no node on this machine.")
 @click.option("--no-listeners", is_flag=True, help="Only share the work of other primaries.")
 @click.option("--console", is_flag=True, help="Talk in this terminal, beside other listeners.")
+@click.option("--jsonl", is_flag=True, help="Talk in lines of JSON, for scripts.")
 @click.option("--watch", is_flag=True, help="Reload the flow when one of its files changes.")
 @click.option(
     "--listen",
@@ -32,6 +33,7 @@ def run(
     no_node: bool,
     no_listeners: bool,
     console: bool,
+    jsonl: bool,
     watch: bool,
     listen: str | None,
 ) -> int:
@@ -41,10 +43,14 @@ def run(
     network (or with --console) the bot talks in this terminal; lines from a pipe are answered
     in order. Without --nats it starts a NATS server of its own.
 
+    With --jsonl each line of standard input is a message as JSON ({"text": …}), and each line of
+    standard output what became of it; it ends when all are answered.
+
     \b
     Examples:
       chatbot run support
       printf 'how do I install this?\\n' | chatbot run support
+      printf '{"text": "thanks!"}\\n' | chatbot run support --jsonl
       chatbot run support --set listeners.irc.server=irc.libera.chat
       chatbot run ./myflow.yaml --watch            edit it while the bot runs
       chatbot run support --listen 192.0.2.7       nodes may join from other machines
@@ -55,6 +61,8 @@ def run(
 
     if listen and nats:
         raise click.UsageError("--listen opens the embedded server, and --nats uses another")
+    if console and jsonl:
+        raise click.UsageError("--console and --jsonl both take standard input")
     options = RunOptions(
         flow=flow,
         overrides=overrides,
@@ -63,6 +71,7 @@ def run(
         listen=Listen.parse(listen) if listen else None,
         node=not no_node,
         console=console,
+        jsonl=jsonl,
         listeners=not no_listeners,
         watch=watch,
     )

@@ -39,6 +39,7 @@ class RunOptions:
     listen: Listen | None = None
     node: bool = True
     console: bool = False
+    jsonl: bool = False
     listeners: bool = True
     watch: bool = False
 
@@ -80,7 +81,9 @@ async def run(options: RunOptions, screen: Screen) -> int:
 
 
 def _sections(flow: Flow, options: RunOptions) -> list[ListenerSection]:
-    return sections_of(flow, console=options.console) if options.listeners else []
+    if not options.listeners:
+        return []
+    return sections_of(flow, console=options.console, jsonl=options.jsonl)
 
 
 def _revisions(

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from chatbot.errors import ListenerError
+from chatbot.listeners.calls import Calls
 from chatbot.listeners.gitter import records
-from chatbot.listeners.gitter.calls import Calls
 from chatbot.listeners.gitter.faults import LimitedError, RefusedError, UnavailableError
 from chatbot.listeners.gitter.pace import MINUTE, Budget, Gate
 from chatbot.listeners.gitter.records import Message, Page, Room, User

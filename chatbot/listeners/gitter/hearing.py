@@ -20,7 +20,7 @@ from chatbot.listeners.gitter.positions import OVERLAP, Positions
 from chatbot.listeners.gitter.records import Event, Message, Room, User
 from chatbot.listeners.gitter.settings import Timing
 from chatbot.listeners.gitter.streams import Streams
-from chatbot.listeners.gitter.tasks import race
+from chatbot.listeners.tasks import race
 from chatbot.messages import ChatMessage
 
 log = logging.getLogger(__name__)

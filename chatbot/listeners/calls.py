@@ -1,7 +1,8 @@
 """Blocking calls, each in a thread that may be left behind.
 
-A library's call cannot be cancelled, and a pool's threads are waited for when the program ends;
-one whose server sends a byte a minute would hold it up for ever. So these are nobody's.
+A call cannot be cancelled, and a pool's threads are waited for when the program ends: one whose
+server sends a byte a minute, or whose reader does not read, would hold it up for ever. So these
+are nobody's.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ class Calls:
         self._turn = asyncio.Lock()
         self._late: list[threading.Thread] = []
 
-    async def run(self, call: Callable[[], T], timeout: float) -> T:
+    async def run(self, call: Callable[[], T], timeout: float | None) -> T:
         """Return what `call` returns, or raise what it raises.
 
-        Raises `TimeoutError` after `timeout` seconds of it; it may still run then, as it may
-        when this is cancelled.
+        Raises `TimeoutError` after `timeout` seconds of it (`None`: it is waited for); it may
+        still run then, as it may when this is cancelled.
         """
         async with self._turn:
             self._late = [thread for thread in self._late if thread.is_alive()]
             if len(self._late) >= LEFT_BEHIND:
-                await asyncio.sleep(timeout)
+                await asyncio.sleep(timeout or 0.0)
                 raise TimeoutError
             answered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
             thread = threading.Thread(
-                target=_work, args=(call, answered), name="gitter", daemon=True
+                target=_work, args=(call, answered), name="listener", daemon=True
             )
             thread.start()
             try:
