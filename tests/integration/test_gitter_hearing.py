@@ -109,6 +109,20 @@ async def test_ids_that_are_in_no_order_within_a_second_are_no_gap(
         await nothing_more(bridge, server, room)
 
 
+async def test_what_got_its_id_before_what_was_heard_is_heard_too(
+    server: GitterServer, room: Place
+) -> None:
+    async with listening(server) as bridge:
+        server.say("ann", room, "heard")
+        await bridge.next()
+        await until(lambda: bridge.stored)
+    early = f"{int(room.messages[-1]['id'][:8], 16) - 2:08x}bbbbbbbbbb000001"
+    server.say("ben", room, "slow", id=early)
+    server.say("ben", room, "in a thread", parentId=early)
+    async with listening(server, bridge, present=False):
+        assert await texts_heard(bridge, 2) == ["slow", "in a thread"]
+
+
 async def test_a_position_is_stored_only_behind_what_was_heard(
     server: GitterServer, room: Place
 ) -> None:
@@ -324,6 +338,16 @@ async def test_the_token_comes_from_a_file(
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
     async with listening(server, token="", token_file=file) as bridge:
+        await nothing_more(bridge, server, room)
+
+
+async def test_credentials_of_the_user_are_not_sent_instead(
+    server: GitterServer, room: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with listening(server) as bridge:
         await nothing_more(bridge, server, room)
 
 

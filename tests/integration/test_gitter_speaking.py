@@ -130,11 +130,15 @@ async def test_what_was_marked_and_never_said_is_said_by_who_comes_next(
 ) -> None:
     async with listening(server) as bridge:
         bridge.marks |= {("1", "sent.0"), ("1", "sent.1")}
+        server.say("bot", room, "three")
+        room.messages[-1]["sent"] = "2026-01-01T00:00:00.000Z"  # long before the mark
+        room.messages.sort(key=lambda message: message["sent"])
         server.say("bot", room, "one")
         server.say("ann", room, "two")  # said, but not by us
+        bridge.marks.add(("1", "sent.2"))
         bridge.decide(outcome(room, "1", "one", "two", "three"), attempt=2)
         assert await bridge.next_acknowledged() == "1"
-        assert server.texts(room) == ["one", "two", "three"]
+        assert server.texts(room) == ["three", "one", "two", "three"]
 
 
 async def test_what_may_have_been_said_is_found_behind_hundreds_of_others(

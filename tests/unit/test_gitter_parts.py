@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatbot.listeners.gitter import GitterListener, GitterSettings
@@ -18,17 +18,18 @@ from chatbot.listeners.gitter.records import event, floor, id_at, message, room,
 from chatbot.listeners.gitter.text import ELLIPSIS, plain, said
 from chatbot.messages import Reply
 
-FEW = settings(max_examples=30, deadline=None)
+FEW = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+WORDS = st.text(max_size=8)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
+    st.none() | st.booleans() | st.integers() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=5,
 )
 
 
 @FEW
 @given(
-    st.lists(st.dictionaries(st.text(), VALUES), max_size=5),
+    st.lists(st.dictionaries(WORDS, VALUES, max_size=3), max_size=4),
     st.sampled_from(["\r", "\r\n", "\n", "\r \n", " \r\n\n"]),
     st.sampled_from([None, 1]),
     st.integers(1, 40),
