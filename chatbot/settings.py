@@ -58,6 +58,18 @@ def variable(name: str) -> str | None:
     return os.environ.get(name)
 
 
+def credential(name: Path) -> Path | None:
+    """Return the credential of that name that systemd gave this service, where it did.
+
+    `None` for an absolute name, too.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder or name.is_absolute():
+        return None
+    path = Path(folder) / name
+    return path if path.is_file() else None
+
+
 def child_environment(**extra: str) -> dict[str, str]:
     """Return the environment for a process that we start, with `extra` on top."""
     return {**os.environ, **extra}

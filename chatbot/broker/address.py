@@ -6,7 +6,7 @@ The rule that it guards: no credential is ever in a message.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from chatbot.errors import ConnectError
@@ -18,8 +18,8 @@ class Address:
 
     servers: tuple[str, ...]
     user: str | None = None
-    password: str | None = None
-    token: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
     pin: str | None = None
     """The SHA-256 of the server's certificate, where it is signed by itself."""
 

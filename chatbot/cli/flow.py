@@ -31,7 +31,8 @@ def flow() -> None:
 def flow_check(flow: str, overrides: tuple[str, ...], as_json: bool) -> int:
     """Say all that is wrong with FLOW.
 
-    Each problem has its file, line and column. The exit code is 2 if there is any.
+    Each problem has its file, line and column. The exit code is 2 if there is any. A warning,
+    such as of a secret that stands in the file in clear, is none.
 
     \b
     Examples:
@@ -88,7 +89,5 @@ def flow_apply(
 def _refuse(error: FlowError, overrides: tuple[str, ...], as_json: bool) -> int:
     if not as_json:
         refuse_flow(error, overrides)
-    import dataclasses
-
-    print_json({"problems": [dataclasses.asdict(each) for each in error.problems]})
+    print_json({"problems": [each.plain() for each in error.problems]})
     return error.exit_code

@@ -25,6 +25,7 @@ from chatbot.errors import FlowError
 )
 @click.option("--no-listeners", is_flag=True, help="Only share the work of other primaries.")
 @click.option("--console", is_flag=True, help="Talk in this terminal, beside other listeners.")
+@click.option("--jsonl", is_flag=True, help="Talk in lines of JSON, for scripts.")
 @click.option("--watch", is_flag=True, help="Reload the flow when one of its files changes.")
 @click.option(
     "--listen",
@@ -40,6 +41,7 @@ def run(
     labels: tuple[str, ...],
     no_listeners: bool,
     console: bool,
+    jsonl: bool,
     watch: bool,
     listen: str | None,
 ) -> int:
@@ -49,10 +51,14 @@ def run(
     network (or with --console) the bot talks in this terminal; lines from a pipe are answered
     in order. Without --nats it starts a NATS server of its own.
 
+    With --jsonl each line of standard input is a message as JSON ({"text": …}), and each line of
+    standard output what became of it; it ends when all are answered.
+
     \b
     Examples:
       chatbot run support
       printf 'how do I install this?\\n' | chatbot run support
+      printf '{"text": "thanks!"}\\n' | chatbot run support --jsonl
       chatbot run support --set listeners.irc.server=irc.libera.chat
       chatbot run ./myflow.yaml --watch            edit it while the bot runs
       chatbot run ./myflow.yaml --label gpu        its node takes what the flow wants on a GPU
@@ -66,6 +72,8 @@ def run(
         raise click.UsageError("--label is for the node here, and --no-node wants none")
     if listen and nats:
         raise click.UsageError("--listen opens the embedded server, and --nats uses another")
+    if console and jsonl:
+        raise click.UsageError("--console and --jsonl both take standard input")
     options = RunOptions(
         flow=flow,
         overrides=overrides,
@@ -75,6 +83,7 @@ def run(
         node=not no_node,
         labels=labels,
         console=console,
+        jsonl=jsonl,
         listeners=not no_listeners,
         watch=watch,
     )

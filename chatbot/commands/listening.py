@@ -22,15 +22,21 @@ from chatbot.policy import Policy, Rules
 
 LISTENERS = "chatbot.listener"
 CONSOLE = "console"
+JSONL = "jsonl"
 
 
-def sections_of(flow: Flow, *, console: bool = False) -> list[ListenerSection]:
+def sections_of(flow: Flow, *, console: bool = False, jsonl: bool = False) -> list[ListenerSection]:
     """Return the sections of the listeners to run: those that are on.
 
-    With `console`, and where there is no other, the console is one of them.
+    With `console`, and where there is no other, the console is one of them; with `jsonl`, lines
+    of JSON are instead.
     """
-    sections = [each for each in flow.listeners.values() if each.kind != CONSOLE and each.on]
-    if console or not sections:
+    ours = (CONSOLE, JSONL)
+    sections = [each for each in flow.listeners.values() if each.kind not in ours and each.on]
+    if jsonl:
+        given = [each for each in flow.listeners.values() if each.kind == JSONL]
+        sections += given or [ListenerSection(JSONL, JSONL, {})]
+    elif console or not sections:
         given = [each for each in flow.listeners.values() if each.kind == CONSOLE]
         sections += given or [ListenerSection(CONSOLE, CONSOLE, {})]
     return sections

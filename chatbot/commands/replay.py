@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -61,7 +61,7 @@ class ReplayOptions:
     flow: str
     log: Path
     overrides: Sequence[str] = ()
-    nats: str | None = None
+    nats: str | None = field(default=None, repr=False)
     data: Path | None = None
     node: bool = True
     limit: int | None = None

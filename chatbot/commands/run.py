@@ -6,13 +6,14 @@ import asyncio
 import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 from chatbot import service, settings
 from chatbot.broker import Broker, EmbeddedServer, connect
 from chatbot.broker.server import Listen
+from chatbot.commands.flow import warn
 from chatbot.commands.listening import Listening, sections_of
 from chatbot.commands.nodes import LocalNodes, names_of, say_what_is_missing
 from chatbot.commands.revisions import Revisions
@@ -34,12 +35,13 @@ class RunOptions:
 
     flow: str
     overrides: Sequence[str] = ()
-    nats: str | None = None
+    nats: str | None = field(default=None, repr=False)
     data: Path | None = None
     listen: Listen | None = None
     node: bool = True
     labels: Sequence[str] = ()
     console: bool = False
+    jsonl: bool = False
     listeners: bool = True
     watch: bool = False
 
@@ -51,6 +53,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
     """
     flow = load(options.flow, overrides=options.overrides)
     of_this_machine(options.labels)  # what is wrong with them is told before anything is started
+    warn(flow, options.overrides, screen)
     listening = Listening(_sections(flow, options), flow.rules)
     async with AsyncExitStack() as stack:
         with screen.busy("starting"):
@@ -81,7 +84,9 @@ async def run(options: RunOptions, screen: Screen) -> int:
 
 
 def _sections(flow: Flow, options: RunOptions) -> list[ListenerSection]:
-    return sections_of(flow, console=options.console) if options.listeners else []
+    if not options.listeners:
+        return []
+    return sections_of(flow, console=options.console, jsonl=options.jsonl)
 
 
 def _revisions(

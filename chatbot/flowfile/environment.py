@@ -52,6 +52,11 @@ def has_reference(node: Node) -> bool:
     return isinstance(node.value, str) and _REFERENCE.search(node.value) is not None
 
 
+def defaults(text: str) -> list[str]:
+    """Return what the references in `text` stand for where their variables are not set."""
+    return [match["default"] or "" for match in _REFERENCE.finditer(text)]
+
+
 def as_scalar(node: Node) -> Node:
     """Return a text that came from the environment as the number or word that YAML sees in it."""
     read = parse(str(node.value), node.mark, Report())

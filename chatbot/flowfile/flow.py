@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chatbot.backlog import Backlog
+from chatbot.flowfile.problems import Problem
 from chatbot.labels import Placement
 from chatbot.policy import Policy, Rules
 from chatbot.storage import Storage
@@ -67,6 +68,7 @@ class Flow:
     their configuration and the content of their files, but no listener, `backlog`, `storage` or
     `rules`.
     `sources` are the files that it was made of: itself, its subflows, and the files that they name.
+    `warnings` say what had better be otherwise: a secret in clear.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Flow:
     storage: Storage = field(default_factory=Storage)
     rules: Rules = field(default_factory=Rules)
     sources: frozenset[Path] = frozenset()
+    warnings: tuple[Problem, ...] = ()
 
 
 def dataflows(flow: Flow) -> Iterator[tuple[str, Any]]:

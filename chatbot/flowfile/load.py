@@ -55,7 +55,8 @@ def load(
         listeners = _listeners(assembled.file, environment, report)
     if report or assembled is None:
         raise FlowError(report.problems())
-    return dataclasses.replace(_flow(assembled, listeners), **kept)
+    warnings = tuple(report.warnings())
+    return dataclasses.replace(_flow(assembled, listeners), **kept, warnings=warnings)
 
 
 def _listeners(

@@ -24,6 +24,14 @@ from chatbot.flowfile.environment import (
 from chatbot.flowfile.flow import ListenerSection
 from chatbot.flowfile.policies import KEYS, take_policy
 from chatbot.flowfile.problems import Report, suggest
+from chatbot.flowfile.secrecy import (
+    check_clear,
+    check_file,
+    file_of,
+    in_credentials,
+    secrets_of,
+    without_secrets,
+)
 from chatbot.flowfile.sections import mapping
 from chatbot.flowfile.values import INVALID, Values, fields_of
 
@@ -93,7 +101,14 @@ class Networks:
         if not missing:
             self._report_unset(unset)
         before = len(self.report)
+        secrets = secrets_of(settings_type)
+        for key in secrets & entries.keys():
+            check_clear(key, entries[key], frozenset(known), self.report)
+        for key in [key for key in filled if file_of(key, secrets)]:
+            filled[key] = in_credentials(filled[key], self.variable)
         settings = self._settings(name, entries, filled, known)
+        for key in [key for key in settings if file_of(key, secrets)]:
+            check_file(key, entries[key], Path(settings[key]), self.report)
         if not missing and len(self.report) == before and not unset:
             self._check_all(node, settings_type, settings)
         return ListenerSection(name, kind, settings, on=not missing, missing=missing)
@@ -138,6 +153,7 @@ class Networks:
             return
         problems = getattr(found, "problems", None)
         for key, message in problems() if callable(problems) else ():
+            message = without_secrets(message, found)
             at = node.at((key,))
             shown = "is wrong; it comes from the environment" if has_reference(at) else message
             self.report.add(at.mark, f"`{key}` {shown}" if _is_phrase(shown) else shown)

@@ -6,8 +6,9 @@ The rule: a problem says what, which and where, and never a value from the envir
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 COMMAND_LINE = "--set"
@@ -16,6 +17,12 @@ COMMAND_LINE = "--set"
 MOST_TOLD = 200
 MOST_NAMES, LONGEST_NAME = 300, 80
 """Among how many names, and for how long a one, the nearest is looked for."""
+
+_SECRET = re.compile(
+    r"""(?ix) ( (?: password | passphrase | passwd | token | secret | credentials? | _key )
+    ["']? \s* [:=] \s* ) (?! ["']? \$\{ \w+ (?: :- )? \} ["']? \s* (?: [,}] | $ ) ) \S .*""",
+)
+"""What follows a key that is called like a secret, but a variable's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +36,38 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong with a flow file; `hint` says how to mend it, where known."""
+    """One thing that is wrong with a flow file; `hint` says how to mend it, where known.
+
+    A line that is not `quotable` holds a secret.
+    """
 
     file: str
     line: int
     column: int
     message: str
     hint: str = ""
+    quotable: bool = field(default=True, compare=False)
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
         return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
 
+    def plain(self) -> dict[str, str | int]:
+        """Return it for programs, as `--json` shows it."""
+        names = ("file", "line", "column", "message", "hint")
+        return {name: getattr(self, name) for name in names}
+
 
 class Report:
-    """Collects problems while a flow is read, so that all of them are told at once."""
+    """Collects problems while a flow is read, so that all of them are told at once.
+
+    Beside them it has warnings: what a flow may have, and had better not.
+    """
 
     def __init__(self) -> None:
         self._problems: dict[Problem, None] = {}
+        self._warnings: dict[Problem, None] = {}
+        self._hidden: set[tuple[str, int]] = set()
 
     def __len__(self) -> int:
         return len(self._problems)
@@ -55,20 +76,38 @@ class Report:
         """Record a problem at `mark`; the same one twice counts once."""
         self._problems[Problem(mark.file, mark.line, mark.column, message, hint)] = None
 
+    def warn(self, mark: Mark, message: str, hint: str = "") -> None:
+        """Record a warning at `mark`, with which the flow is right all the same."""
+        self._warnings[Problem(mark.file, mark.line, mark.column, message, hint)] = None
+
+    def hide(self, mark: Mark) -> None:
+        """Never have the line of `mark` quoted: it holds a secret."""
+        self._hidden.add((mark.file, mark.line))
+
     def problems(self) -> list[Problem]:
         """Return the first `MOST_TOLD` that were found, sorted by file, line and column."""
-        return sorted(self._problems)[:MOST_TOLD]
+        return self._told(self._problems)
+
+    def warnings(self) -> list[Problem]:
+        """Return the first `MOST_TOLD` warnings, likewise."""
+        return self._told(self._warnings)
+
+    def _told(self, found: Iterable[Problem]) -> list[Problem]:
+        told = sorted(found)[:MOST_TOLD]
+        hidden = self._hidden
+        return [replace(p, quotable=False) if (p.file, p.line) in hidden else p for p in told]
 
 
 def render(problem: Problem, overrides: Sequence[str] = ()) -> str:
     """Return `problem` with its source line and a caret below the place, for a terminal.
 
     `overrides` are those that the flow was loaded with, to show the wrong one. Where the line
-    cannot be read any more, the problem alone is returned.
+    cannot be read any more, or holds a secret, the problem alone is returned.
     """
-    line = _source_line(problem, overrides)
+    line = _source_line(problem, overrides) if problem.quotable else None
     if line is None:
         return str(problem)
+    line = _SECRET.sub(r"\1…", line)
     number = str(problem.line)
     pad = "".join("\t" if c == "\t" else " " for c in line[: problem.column - 1])
     gutter = " " * len(number)

@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import getpass
 import itertools
-import os
 import secrets
 import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,13 +23,10 @@ from rich.text import Text
 
 from chatbot import settings
 from chatbot.listeners.bridge import Bridge, Delivery
+from chatbot.listeners.stdin import AT_ONCE, piped
 from chatbot.messages import ChatMessage, Outcome
 
-AT_ONCE = 256
-"""Lines of a pipe that may be unanswered; reading waits when so many are."""
-
 LONGEST = 64 * 1024
-CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +74,7 @@ class ConsoleListener:
             await asyncio.gather(speaking, hearing, return_exceptions=True)
 
     async def _hear(self, bridge: Bridge) -> None:
-        async for line in self._typed() if self._terminal else _piped():
+        async for line in self._typed() if self._terminal else piped():
             text = line.strip()
             if not text:
                 continue
@@ -177,38 +172,6 @@ def _brief(name: str, value: Any) -> str:
 def _printable(text: str) -> str:
     """Return `text` on one line, without what would move the cursor or change the colours."""
     return "".join(c if c.isprintable() else " " for c in text)
-
-
-async def _piped() -> AsyncIterator[str]:
-    """Yield the lines of standard input, whatever it is: a pipe, a file, /dev/null."""
-    loop = asyncio.get_running_loop()
-    lines: asyncio.Queue[str | None] = asyncio.Queue(AT_ONCE)
-
-    def read() -> None:
-        # Not through sys.stdin: its lock, held by a reader at exit, is a fatal error.
-        left = b""
-        try:
-            while chunk := os.read(0, CHUNK):
-                *whole, left = (left + chunk).split(b"\n")
-                for line in whole:
-                    _put(loop, lines, line)
-                left = left[: 4 * LONGEST]  # of a line without end, too, only so much is said
-            if left:
-                _put(loop, lines, left)
-            _put(loop, lines, None)
-        except (RuntimeError, asyncio.CancelledError):
-            return  # the loop has ended
-
-    threading.Thread(target=read, name="stdin", daemon=True).start()
-    while (line := await lines.get()) is not None:
-        yield line
-
-
-def _put(
-    loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str | None], line: bytes | None
-) -> None:
-    text = None if line is None else line.decode("utf-8", "replace")
-    asyncio.run_coroutine_threadsafe(lines.put(text), loop).result()
 
 
 def _at_terminal() -> bool:

@@ -73,7 +73,9 @@ class InstanceSettings(Protocol):
 @config
 class NatsOrchestratorConfig:
     url: str = field(
-        "Address of the NATS server; CHATBOT_NATS_URL, else an embedded one", default=None
+        "Address of the NATS server; CHATBOT_NATS_URL, else an embedded one",
+        default=None,
+        repr=False,  # DFFML logs and prints configurations
     )
     flow: str = field("Name under which nodes know the flow; one of its own", default=None)
     lane: str = field("people or bulk: whose work goes first", default="people")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -21,6 +22,10 @@ IRC = (
     "--set 'listeners.irc.channels=[\"#example\"]'"
 )
 PIPE = "printf 'how do I install this?\\nthanks!\\n' | make run"
+JSONL = (
+    """printf '{"text": "how do I install this?"}\\n{"text": "thanks!"}\\n' """
+    "| chatbot run support --jsonl"
+)
 NODE = "chatbot node run classify_text"
 LABELLED = "chatbot node run classify_text --label gpu --label size=large"
 LISTEN = "chatbot run support --listen 192.0.2.7"
@@ -58,7 +63,7 @@ def arguments(command: str) -> list[str]:
 
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
-    started = {IRC, PIPE, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
+    started = {IRC, PIPE, JSONL, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
     asked = {APPLY, FORGET, DEAD, *ONCE, *WHILE_IT_RUNS, *DOCTOR}
     assert commands() == {*started, *asked, *MAKE, *BENCH, *OVERLOAD}
 
@@ -130,6 +135,17 @@ async def test_make_run_answers_lines_from_a_pipe(tmp_path: Path) -> None:
         out, _ = await process.communicate()
     assert process.returncode == 0
     assert [line.split()[0] for line in out.decode().splitlines()] == ["[install", "[thanks"]
+
+
+async def test_lines_of_json_from_a_script(program: Program) -> None:
+    printf, run = (shlex.split(each) for each in JSONL.split("|"))
+    lines = printf[1].replace("\\n", "\n")
+    code, out, err = await program.run(*run[1:], stdin=lines)
+    assert code == 0, err
+    first, second = map(json.loads, out.splitlines())
+    assert (first["line"], first["understood"]["label"]) == (1, "install")
+    assert (second["line"], second["understood"]["label"]) == (2, "thanks")
+    assert first["replies"][0]["text"]
 
 
 async def test_the_readmes_library_call_runs_a_dataflow(tmp_path: Path) -> None:

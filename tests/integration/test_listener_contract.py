@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from chatbot.messages import Action, Outcome, Reply
+from tests.servers.gitter import GitterVenue
 from tests.servers.listening import PATIENCE, MemoryBridge
 from tests.servers.venues import NETWORK, IrcVenue, Venue
 
 VENUES: dict[str, Callable[[Path], AbstractAsyncContextManager[Venue]]] = {
+    "gitter": GitterVenue.open,
     "irc": IrcVenue.open,
 }
 HOSTILE = "a\rQUIT :x\nPRIVMSG #room :y\x00z \u202eabc <script>alert(1)</script> &amp; \x01PING\x01"

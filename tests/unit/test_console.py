@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from chatbot.listeners.bridge import Delivery
-from chatbot.listeners.console import AT_ONCE, LONGEST, ConsoleListener, ConsoleSettings
+from chatbot.listeners.console import LONGEST, ConsoleListener, ConsoleSettings
+from chatbot.listeners.stdin import AT_ONCE
 from chatbot.messages import ChatMessage, Outcome, Reply
 
 

@@ -12,6 +12,7 @@ class SampleSettings:
     nick: str = "chatbot"
     channels: tuple[str, ...] = ()
     password: str = field(default="", repr=False)
+    password_file: Path | None = None
     ca_file: Path | None = None
 
     def problems(self) -> list[tuple[str, str]]:
