@@ -59,7 +59,8 @@ def server_lines(data: bytes) -> None:
 
 async def _session(data: bytes) -> None:
     kept, outbox = Heard(), Outbox()
-    session = Session("net", SETTINGS, Timing(), heard=kept, outbox=outbox)
+    address = SETTINGS.addresses[0]
+    session = Session("net", SETTINGS, Timing(), address=address, heard=kept, outbox=outbox)
     wire, sink = session._wire, Sink()
 
     async def factory(protocol: Protocol, _: object) -> tuple[Sink, Protocol]:

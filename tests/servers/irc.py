@@ -116,7 +116,7 @@ class Ngircd:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        await _reachable(self.port)
+        await reachable(self.port)
 
     async def stop(self) -> None:
         """End it in order."""
@@ -360,7 +360,8 @@ def _predicate(wanted: str | Predicate) -> Predicate:
     return wanted
 
 
-async def _reachable(port: int) -> None:
+async def reachable(port: int) -> None:
+    """Return once something takes connections at `port`."""
     async with asyncio.timeout(15):
         while True:
             try:

@@ -17,6 +17,7 @@ from irc.client import Event
 from chatbot.listeners.irc.channels import Standing
 from chatbot.listeners.irc.commands import Commands
 from chatbot.listeners.irc.hearing import Ear, Heard
+from chatbot.listeners.irc.login import Login
 from chatbot.listeners.irc.membership import Membership
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.pace import Bucket
@@ -44,17 +45,29 @@ class Session:
         settings: IrcSettings,
         timing: Timing,
         *,
+        address: tuple[str, int],
         heard: Heard,
         outbox: Outbox,
     ) -> None:
         self.lasted = 0.0
+        self._address = address
         self._settings = settings
         self._timing = timing
         # A new one for each connection, as the server counts anew as well.
         self._bucket = bucket = Bucket(settings.rate, settings.burst)
         self._wire = wire = Wire(self._on_event)
         self._commands = Commands(wire, bucket)
-        self._registration = Registration(network, settings.nick, wire, self._commands)
+        self._registration = Registration(
+            network, settings.nick, wire, self._commands, lambda: self._login.welcomed()
+        )
+        self._login = Login(
+            network,
+            settings,
+            timing,
+            wire=wire,
+            commands=self._commands,
+            refuse=self._registration.refuse,
+        )
         self._membership = Membership(
             network,
             settings.channels,
@@ -67,6 +80,7 @@ class Session:
         self._receipts = Receipts(network, wire, self._commands, timing.receipt)
         self._ear = Ear(network, wire, heard, self._membership)
         self._handlers: dict[str, Callable[[Event], None]] = {
+            **self._login.handlers(),
             **self._registration.handlers(),
             **self._membership.handlers(),
             **self._ear.handlers(),
@@ -88,6 +102,10 @@ class Session:
         """Why the server does not let us in, where trying again is of no use."""
         return self._registration.refusal
 
+    def refuse(self, reason: str, hint: str, tries: int) -> None:
+        """Note that this server is of no use; see `Refusal`."""
+        self._registration.refuse(reason, hint, tries)
+
     async def open(self, context: ssl.SSLContext | None) -> None:
         """Connect and register; raises `OSError`, of which `TimeoutError` is one.
 
@@ -100,7 +118,7 @@ class Session:
         # Of NICK, USER and CAP, so that the burst can't follow at the server's limit.
         self._bucket.spend(2)
         async with _within(self._timing.register, "no welcome from the server"):
-            await self._wire.settled.wait()
+            await self._be_let_in()
 
     async def serve(self, speak: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
         """Keep the connection alive and run `speak`, until the connection is lost."""
@@ -110,6 +128,7 @@ class Session:
             work = (
                 self._commands.run(),
                 self._membership.run(),
+                self._login.keep(),
                 self._registration.regain(self._timing.regain),
                 self._watch(),
                 speak(self),
@@ -165,14 +184,21 @@ class Session:
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         try:
-            await self._wire.open(self._settings, context)
+            await self._wire.open(self._settings, self._address, context)
         except ssl.SSLError as error:
             if error.reason == "WRONG_VERSION_NUMBER":
                 self._registration.refuse(
-                    f"port {self._settings.port} does not speak TLS",
+                    f"port {self._address[1]} does not speak TLS",
                     "name the `port` that does, or set `tls: false`",
                 )
             raise
+
+    async def _be_let_in(self) -> None:
+        """Negotiate and log in until the server has let us in, or the connection is lost."""
+        async with asyncio.TaskGroup() as group:
+            login = group.create_task(self._login.run())
+            await self._wire.settled.wait()
+            login.cancel()
 
     async def _watch(self) -> None:
         """Ask a silent server for a sign of life, and give it up when there is none.
