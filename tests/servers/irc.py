@@ -229,6 +229,16 @@ class RawClient:
             await self._writer.wait_closed()
 
 
+@contextlib.asynccontextmanager
+async def present(port: int, nick: str = "ann", *channels: str) -> AsyncIterator[RawClient]:
+    """Have a person in `channels` (or #chan) for the block."""
+    client = await RawClient.connect(port, nick, *(channels or ("#chan",)))
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
 class RudeServer:
     """What no real server does, on purpose: the test writes each byte that the bot reads.
 

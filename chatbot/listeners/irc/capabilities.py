@@ -51,8 +51,10 @@ class Capabilities:
         match arguments[0].upper():
             case "LS":
                 self._offer(names)
+                if self.listed:
+                    return self.requests()
                 # The list goes on in the next line where a star stands before it.
-                self.listed = self.listed or not (len(arguments) > 2 and arguments[1] == "*")
+                self.listed = not (len(arguments) > 2 and arguments[1] == "*")
             case "NEW":
                 self._offer(names)
                 return self.requests() if self.listed else []

@@ -23,6 +23,7 @@ from chatbot.listeners.secret import secret_of
 
 log = logging.getLogger(__name__)
 
+
 class IrcListener:
     """Hears and speaks on one IRC network; see `Listener`.
 

@@ -7,13 +7,14 @@ nothing until the network has confirmed that it is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from irc.client import Event
 
-from chatbot.listeners.irc.capabilities import SASL, Capabilities
+from chatbot.listeners.irc.capabilities import BEGIN, SASL, Capabilities
 from chatbot.listeners.irc.commands import Commands
 from chatbot.listeners.irc.nickserv import NickServ
 from chatbot.listeners.irc.sasl import authentications, response
@@ -108,12 +109,17 @@ class Login:
     async def keep(self) -> None:
         """Log in later, for ever, when the services have come back and we may be without."""
         tried = self._offers
-        while True:
+        while self._settings.mechanism:
             self._news.clear()
             if tried != self._offers and SASL in self.capabilities.enabled and not self.account:
                 tried = self._offers
                 await self._authenticate()
-            await self._news.wait()
+            try:
+                async with asyncio.timeout(None if self.account else self._timing.regain):
+                    await self._news.wait()
+            except TimeoutError:
+                if self.capabilities.listed and SASL not in self.capabilities.enabled:
+                    self._commands.put(BEGIN)
 
     async def _log_in(self) -> bool:
         if not self._settings.mechanism:
@@ -135,10 +141,25 @@ class Login:
         capabilities = self.capabilities
         if SASL not in capabilities.offered and "cap-notify" in capabilities.offered:
             log.info("waits for the services of %s: no SASL yet", self._network)
-            seconds = self._timing.services
-            await self._until(lambda: SASL in capabilities.offered, seconds=seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.services):
+                    await self._come_back()
         await self._until(lambda: capabilities.answered)
         return SASL in capabilities.enabled
+
+    async def _come_back(self) -> None:
+        """Wait until SASL is offered, or the server's welcome.
+
+        InspIRCd 3.15 tells nobody (CAP NEW) when services that it has known before are back, so
+        they are looked for.
+        """
+        capabilities = self.capabilities
+        while SASL not in capabilities.offered and not self._welcomed:
+            await self._until(lambda: SASL in capabilities.offered, seconds=self._timing.relist)
+            if SASL not in capabilities.offered:
+                self._commands.send_now(BEGIN)
+        for line in capabilities.requests():
+            self._commands.send_now(line)
 
     async def _authenticate(self) -> bool:
         """Log in by SASL; false if that failed, with all that follows from it."""
@@ -234,6 +255,7 @@ class Login:
     def _on_logged_out(self, _: Event) -> None:
         if self.account:
             log.warning("logged out on %s by the network", self._network)
+            self._offers += 1
         self.account = ""
         self._tell()
 

@@ -92,9 +92,7 @@ class NickServ:
     async def _within(self, event: asyncio.Event, patience: float) -> bool:
         waiting = [asyncio.ensure_future(each.wait()) for each in (event, self._wire.lost)]
         try:
-            await asyncio.wait(
-                waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in waiting:
                 each.cancel()

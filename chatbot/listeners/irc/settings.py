@@ -156,7 +156,9 @@ def _is_ip6(text: str) -> bool:
         return False
 
 
-_ADDRESS = re.compile(r"(?:(?P<host>[^\s:/\[\]]+)|\[(?P<bracketed>[^\s/\[\]]+)\])(?::(?P<port>\d{1,5}))?")
+_ADDRESS = re.compile(
+    r"(?:(?P<host>[^\s:/\[\]]+)|\[(?P<bracketed>[^\s/\[\]]+)\])(?::(?P<port>\d{1,5}))?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,8 @@ class Timing:
     """From the connection until the server's welcome (ident and host look-ups are slow)."""
     services: float = 20.0
     """For the network's services to answer a login, and to come back when they are away."""
+    relist: float = 4.0
+    """Between looks whether they are back."""
     ping: float = 30.0
     """Silence after which the server is asked for a sign of life."""
     silence: float = 65.0
