@@ -13,6 +13,7 @@ from irc.client_aio import AioConnection
 
 from chatbot.listeners.irc.hearing import Heard
 from chatbot.listeners.irc.outbox import Outbox
+from chatbot.listeners.irc.people import People
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.text import LINE, heard, is_nick, lines
@@ -60,7 +61,10 @@ def server_lines(data: bytes) -> None:
 async def _session(data: bytes) -> None:
     kept, outbox = Heard(), Outbox()
     address = SETTINGS.addresses[0]
-    session = Session("net", SETTINGS, Timing(), address=address, heard=kept, outbox=outbox)
+    people = People()
+    session = Session(
+        "net", SETTINGS, Timing(), address=address, people=people, heard=kept, outbox=outbox
+    )
     wire, sink = session._wire, Sink()
 
     async def factory(protocol: Protocol, _: object) -> tuple[Sink, Protocol]:
@@ -77,7 +81,8 @@ async def _session(data: bytes) -> None:
     assert len(sink.written) <= UNREAD + LINE, "the server asks, and does not read"
     assert all(len(line) + 2 <= LINE for line in bytes(sink.written).split(b"\r\n"))
     assert len(session._membership._channels._channels) <= MOST_REMEMBERED
-    assert len(session._ear._history) <= MOST_REMEMBERED
+    assert len(session._ear._replay._batches) <= MOST_REMEMBERED
+    assert len(session._ear._replay._since) <= MOST_REMEMBERED
     assert len(session._commands._waiting) <= MOST_REMEMBERED
     assert len(vars(wire.features)) <= MOST_REMEMBERED
 

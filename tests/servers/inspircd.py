@@ -47,7 +47,8 @@ ROOMY = 'threshold="100000" commandrate="100000" recvq="256K" fakelag="no"'
 class Inspircd:
     """An InspIRCd on a port of its own: in clear or, with a certificate, with TLS.
 
-    People who do without TLS find it at `plain` in either case. `limits` is what it does against floods; `without` names modules that are left out.
+    People who do without TLS find it at `plain` in either case. `limits` is what it does against
+    floods; `without` names modules that are left out.
     """
 
     folder: Path

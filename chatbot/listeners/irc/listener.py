@@ -14,6 +14,7 @@ from chatbot.listeners.bridge import Bridge
 from chatbot.listeners.irc.hearing import Heard
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.pace import Backoff
+from chatbot.listeners.irc.people import People
 from chatbot.listeners.irc.registration import Refusal
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
@@ -78,6 +79,7 @@ class _Run:
         self._timing = timing
         self._bridge = bridge
         self._heard = Heard()
+        self._people = People()
         self._outbox = Outbox(at_most_once=settings.delivery == "at-most-once")
         self._speaker = Speaker(network, settings, self._outbox)
         self._servers = deque(settings.addresses)
@@ -105,6 +107,7 @@ class _Run:
                 self._settings,
                 self._timing,
                 address=self._servers[0],
+                people=self._people,
                 heard=self._heard,
                 outbox=self._outbox,
             )

@@ -11,6 +11,7 @@ from irc.client import Event
 
 from chatbot.listeners.irc.channels import Channels, Standing
 from chatbot.listeners.irc.commands import Commands
+from chatbot.listeners.irc.people import FIELDS, TOKEN, People
 from chatbot.listeners.irc.settings import Timing
 from chatbot.listeners.irc.text import is_channel, is_target
 from chatbot.listeners.irc.wire import Wire
@@ -47,6 +48,7 @@ class Membership:
         *,
         wire: Wire,
         commands: Commands,
+        people: People,
         changed: Callable[[], None],
         undelivered: Callable[[str], None],
     ) -> None:
@@ -54,6 +56,8 @@ class Membership:
         self._network = network
         self._wire = wire
         self._commands = commands
+        self._people = people
+        self._has_whox = False
         self._changed = changed
         self._undelivered = undelivered
         self._channels = Channels(channels, timing, wire.fold)
@@ -68,6 +72,8 @@ class Membership:
             "kick": self._on_kick,
             "invite": self._on_invite,
             "cannotsendtochan": self._on_cannot_speak,
+            "chghost": self._on_own_host,
+            "featurelist": self._on_features,
             "396": self._on_new_host,
             **dict.fromkeys(_CANNOT_JOIN, self._on_cannot_join),
         }
@@ -114,6 +120,8 @@ class Membership:
             self.prefix = str(event.source)
         self._channels.joined(event.target, self._loop.time())
         log.info("joined %s on %s", event.target, self._network)
+        if self._has_whox and self._people.must_ask:
+            self._commands.put(f"WHO {event.target} {FIELDS},{TOKEN}")
         self._changed()
 
     def _on_part(self, event: Event) -> None:
@@ -142,9 +150,19 @@ class Membership:
     def _on_new_host(self, _: Event) -> None:
         self.prefix = None
 
+    def _on_own_host(self, event: Event) -> None:
+        if event.source and self._wire.is_me(event.source.nick) and event.arguments:
+            self.prefix = f"{event.source.nick}!{event.target}@{event.arguments[0]}"
+
+    def _on_features(self, event: Event) -> None:
+        # The library drops features that have no value.
+        if any(each.partition("=")[0] == "WHOX" for each in event.arguments):
+            self._has_whox = True
+
     def _leave(self, name: str, how: str) -> None:
         channel = self._channels.left(name, self._loop.time())
         if channel is not None:
+            self._people.left(name)
             log.info("%s %s on %s", how, name, self._network)
             self._left.set()
 

@@ -24,12 +24,14 @@ class Pending:
 
     `sent` counts the first of `replies` that this connection was given; `rounds`, how
     often that came to nothing (the connection was lost first, the channel did not take it).
+    `begun` says that a line was said once, on whatever connection.
     """
 
     delivery: Delivery
     replies: list[Reply]
     sent: int = 0
     rounds: int = 0
+    begun: bool = False
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
     _handed: bool = False
 

@@ -7,6 +7,7 @@ messages and commands on their queues; whatever waits is a task of `serve`.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -21,12 +22,16 @@ from chatbot.listeners.irc.login import Login
 from chatbot.listeners.irc.membership import Membership
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.pace import Bucket
-from chatbot.listeners.irc.receipts import Receipts
+from chatbot.listeners.irc.people import People
+from chatbot.listeners.irc.receipts import LABELLED, Receipts
 from chatbot.listeners.irc.registration import Refusal, Registration
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.text import room_for_text
 from chatbot.listeners.irc.wire import Wire
 from chatbot.messages import Reply
+
+# What may stand in a tag without being escaped; no server's `msgid` holds anything else.
+_TAG_VALUE = re.compile(r"[^\0\r\n; \\]{1,400}")
 
 PREFIX_RESERVE = 100
 """Bytes kept free for our `nick!user@host` until a JOIN has shown it."""
@@ -46,6 +51,7 @@ class Session:
         timing: Timing,
         *,
         address: tuple[str, int],
+        people: People,
         heard: Heard,
         outbox: Outbox,
     ) -> None:
@@ -74,18 +80,29 @@ class Session:
             timing,
             wire=wire,
             commands=self._commands,
+            people=people,
             changed=outbox.changed.set,
             undelivered=outbox.undelivered,
         )
+        people.begin(wire.fold, self._login.capabilities.enabled)
+        self._people = people
         self._receipts = Receipts(network, wire, self._commands, timing.receipt)
-        self._ear = Ear(network, wire, heard, self._membership)
-        self._handlers: dict[str, Callable[[Event], None]] = {
-            **self._login.handlers(),
-            **self._registration.handlers(),
-            **self._membership.handlers(),
-            **self._ear.handlers(),
-            "pong": self._receipts.on_pong,
-        }
+        self._ear = Ear(
+            network,
+            wire=wire,
+            heard=heard,
+            membership=self._membership,
+            people=people,
+            nick=settings.nick,
+        )
+        self._handlers = _merged(
+            self._login.handlers(),
+            *self._ear.handlers(),
+            people.handlers(),
+            self._registration.handlers(),
+            self._membership.handlers(),
+            {"pong": self._receipts.on_pong},
+        )
 
     @property
     def reason(self) -> str:
@@ -174,9 +191,20 @@ class Session:
         await self._bucket.take()
         return not self.lost
 
-    def say(self, room: str, line: Reply) -> None:
-        """Send one line, within `limit`; call it after `turn`."""
-        self._wire.send_raw(f"{_command(line.notice)} {room} :{line.text}")
+    def say(self, room: str, line: Reply, answers: str = "") -> None:
+        """Send one line, within `limit`; call it after `turn`.
+
+        Where the network has tags, it is shown as an answer to the message with the id `answers`.
+        """
+        enabled = self._login.capabilities.enabled
+        tags = []
+        if enabled >= LABELLED:
+            tags.append(f"label={self._receipts.label()}")
+        said = self._people.author(answers) if "message-tags" in enabled else None
+        if said is not None and (msgid := _TAG_VALUE.fullmatch(said.msgid)):
+            tags.append(f"+draft/reply={msgid[0]}")
+        shown = f"@{';'.join(tags)} " if tags else ""
+        self._wire.send_raw(f"{shown}{_command(line.notice)} {room} :{line.text}")
 
     async def receipt(self) -> bool:
         """Return whether the server has processed what was said; see `Receipts`."""
@@ -217,9 +245,21 @@ class Session:
             await asyncio.sleep(max(0.01, until - silent))
 
     def _on_event(self, event: Event) -> None:
-        handler = self._handlers.get(event.type)
-        if handler is not None:
+        if event.tags and self._receipts.labelled:
+            self._receipts.on_tags(event.tags)
+        for handler in self._handlers.get(event.type, ()):
             handler(event)
+
+
+Handlers = dict[str, Callable[[Event], None]]
+
+
+def _merged(*all_of: Handlers) -> dict[str, list[Callable[[Event], None]]]:
+    merged: dict[str, list[Callable[[Event], None]]] = {}
+    for handlers in all_of:
+        for kind, handler in handlers.items():
+            merged.setdefault(kind, []).append(handler)
+    return merged
 
 
 @asynccontextmanager

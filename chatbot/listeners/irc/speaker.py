@@ -67,7 +67,7 @@ class Speaker:
         while not pending.said and pending.rounds < ROUNDS:
             if not await self._turn(session, pending):
                 return
-            self._say(session, pending.room, pending.replies[pending.sent])
+            self._say(session, pending, pending.replies[pending.sent])
             pending.sent += 1
 
     async def _say_at_most_once(self, session: Session, pending: Pending) -> None:
@@ -76,7 +76,7 @@ class Speaker:
         while pending.replies:
             if not await self._turn(session, pending):
                 return
-            self._say(session, pending.room, pending.replies.pop(0))
+            self._say(session, pending, pending.replies.pop(0))
         self._outbox.remove(pending)
 
     async def _turn(self, session: Session, pending: Pending) -> bool:
@@ -86,9 +86,10 @@ class Speaker:
         await while_in_doubt(pending.delivery.is_ours)
         return not session.lost and session.standing(pending.room) == Standing.OPEN
 
-    def _say(self, session: Session, room: str, line: Reply) -> None:
-        session.say(room, line)
-        log.debug("said a line in %s on %s", room, self._network)
+    def _say(self, session: Session, pending: Pending, line: Reply) -> None:
+        session.say(pending.room, line, "" if pending.begun else pending.delivery.outcome.id)
+        pending.begun = True
+        log.debug("said a line in %s on %s", pending.room, self._network)
 
     def _split(self, session: Session, pending: Pending) -> list[Reply]:
         return pending.replies[: pending.sent] + [

@@ -182,9 +182,10 @@ class Wire(AioConnection):  # type: ignore[misc]
     def send_raw(self, string: str) -> None:
         """Write one line, whatever `string` holds; it is lost if the connection is.
 
-        Raises `ValueError` if it exceeds 512 bytes. Never logs it: it may be the password.
+        Raises `ValueError` if it exceeds 512 bytes without its tags. Never logs it: it may be the
+        password.
         """
-        line = self._prep_message(_UNSENDABLE.sub(" ", string))
+        line = self._line(_UNSENDABLE.sub(" ", string))
         if self._held is None:
             self._write(line)
         else:
@@ -252,6 +253,11 @@ class Wire(AioConnection):  # type: ignore[misc]
         """Close; the library calls it in places where it means a lost connection."""
         if self.transport is not None:
             self.transport.close()
+
+    def _line(self, string: str) -> bytes:
+        tags, blank, line = string.partition(" ") if string.startswith("@") else ("", "", string)
+        made: bytes = self._prep_message(line)
+        return (tags + blank).encode(errors="replace") + made
 
     def _write(self, data: bytes) -> None:
         if self.transport is None or self.transport.is_closing():
