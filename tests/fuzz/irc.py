@@ -14,11 +14,13 @@ from irc.client_aio import AioConnection
 from chatbot.listeners.irc.hearing import Heard
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.people import People
+from chatbot.listeners.irc.sentences import Sentences
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.text import LINE, heard, is_nick, lines
 from chatbot.listeners.irc.wire import UNREAD, Protocol
 from chatbot.messages import ChatMessage
+from tests.servers.listening import MemoryBridge
 
 SETTINGS = IrcSettings(server="irc.example.org", tls=False, nick="bot", channels=("#chan", "#é"))
 MOST_REMEMBERED = 4096
@@ -61,9 +63,15 @@ def server_lines(data: bytes) -> None:
 async def _session(data: bytes) -> None:
     kept, outbox = Heard(), Outbox()
     address = SETTINGS.addresses[0]
-    people = People()
     session = Session(
-        "net", SETTINGS, Timing(), address=address, people=people, heard=kept, outbox=outbox
+        "net",
+        SETTINGS,
+        Timing(),
+        address=address,
+        people=People(),
+        sentences=Sentences(MemoryBridge()),
+        heard=kept,
+        outbox=outbox,
     )
     wire, sink = session._wire, Sink()
 

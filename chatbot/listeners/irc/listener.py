@@ -16,6 +16,7 @@ from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.pace import Backoff
 from chatbot.listeners.irc.people import People
 from chatbot.listeners.irc.registration import Refusal
+from chatbot.listeners.irc.sentences import Sentences
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.speaker import Speaker
@@ -80,6 +81,7 @@ class _Run:
         self._bridge = bridge
         self._heard = Heard()
         self._people = People()
+        self._sentences = Sentences(bridge)
         self._outbox = Outbox(at_most_once=settings.delivery == "at-most-once")
         self._speaker = Speaker(network, settings, self._outbox)
         self._servers = deque(settings.addresses)
@@ -87,6 +89,7 @@ class _Run:
         self._refusals: list[Refusal] = []
 
     async def until_refused(self, context: ssl.SSLContext | None) -> ListenerError:
+        await self._sentences.load()
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._heard.run(self._bridge)),
@@ -108,6 +111,7 @@ class _Run:
                 self._timing,
                 address=self._servers[0],
                 people=self._people,
+                sentences=self._sentences,
                 heard=self._heard,
                 outbox=self._outbox,
             )

@@ -51,6 +51,10 @@ class Receipts:
         self._back.clear()
         return self._label
 
+    def forget_label(self) -> None:
+        """Note that something else was sent after the last label."""
+        self._label = ""
+
     def on_tags(self, tags: Iterable[Mapping[str, str | None]]) -> None:
         """Look for the awaited label in the tags of what the server sent."""
         if any(tag["key"] == "label" and tag["value"] == self._label for tag in tags):

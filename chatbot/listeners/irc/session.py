@@ -20,15 +20,17 @@ from chatbot.listeners.irc.commands import Commands
 from chatbot.listeners.irc.hearing import Ear, Heard
 from chatbot.listeners.irc.login import Login
 from chatbot.listeners.irc.membership import Membership
+from chatbot.listeners.irc.moderation import Moderator
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.pace import Bucket
 from chatbot.listeners.irc.people import People
 from chatbot.listeners.irc.receipts import LABELLED, Receipts
 from chatbot.listeners.irc.registration import Refusal, Registration
+from chatbot.listeners.irc.sentences import Sentences
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.text import room_for_text
 from chatbot.listeners.irc.wire import Wire
-from chatbot.messages import Reply
+from chatbot.messages import Action, Outcome, Reply
 
 # What may stand in a tag without being escaped; no server's `msgid` holds anything else.
 _TAG_VALUE = re.compile(r"[^\0\r\n; \\]{1,400}")
@@ -52,6 +54,7 @@ class Session:
         *,
         address: tuple[str, int],
         people: People,
+        sentences: Sentences,
         heard: Heard,
         outbox: Outbox,
     ) -> None:
@@ -95,12 +98,23 @@ class Session:
             people=people,
             nick=settings.nick,
         )
+        self._moderator = Moderator(
+            network,
+            wire=wire,
+            people=people,
+            receipts=self._receipts,
+            sentences=sentences,
+            turn=self.turn,
+            is_channel=self._membership.is_channel,
+            retry=timing.rejoin,
+        )
         self._handlers = _merged(
             self._login.handlers(),
             *self._ear.handlers(),
             people.handlers(),
             self._registration.handlers(),
             self._membership.handlers(),
+            self._moderator.handlers(),
             {"pong": self._receipts.on_pong},
         )
 
@@ -147,6 +161,7 @@ class Session:
                 self._membership.run(),
                 self._login.keep(),
                 self._registration.regain(self._timing.regain),
+                self._moderator.end_sentences(self._is_open),
                 self._watch(),
                 speak(self),
             )
@@ -206,9 +221,16 @@ class Session:
         shown = f"@{';'.join(tags)} " if tags else ""
         self._wire.send_raw(f"{shown}{_command(line.notice)} {room} :{line.text}")
 
+    async def act(self, outcome: Outcome, action: Action) -> bool:
+        """Do `action`; false if the connection was lost before the server had dealt with it."""
+        return await self._moderator.perform(outcome, action)
+
     async def receipt(self) -> bool:
         """Return whether the server has processed what was said; see `Receipts`."""
         return await self._receipts.receipt()
+
+    def _is_open(self, room: str) -> bool:
+        return self.standing(room) == Standing.OPEN
 
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         try:

@@ -47,15 +47,16 @@ class Speaker:
                 await self._outbox.changed.wait()
 
     async def _perform(self, session: Session, pending: Pending) -> None:
-        if session.standing(pending.room) == Standing.CLOSED and pending.replies:
+        is_left = bool(pending.replies or pending.actions)
+        if session.standing(pending.room) == Standing.CLOSED and is_left:
             log.warning("dropped a reply for %r on %s: not there", pending.room, self._network)
             self._outbox.remove(pending)
             return
         pending.replies = self._split(session, pending)
         if pending.rounds >= ROUNDS:
             log.warning("dropped a reply on %s: never confirmed", self._network)
-            pending.replies = []
-        if not pending.replies:
+            pending.replies, pending.actions = [], []
+        if not pending.replies and not pending.actions:
             self._outbox.remove(pending)
         elif self._at_most_once:
             await self._say_at_most_once(session, pending)
@@ -69,6 +70,16 @@ class Speaker:
                 return
             self._say(session, pending, pending.replies[pending.sent])
             pending.sent += 1
+        while pending.said and pending.actions and pending.rounds < ROUNDS:
+            await while_in_doubt(pending.delivery.is_ours)
+            if not await session.act(pending.delivery.outcome, pending.actions[0]):
+                pending.rounds += 1
+                return
+            del pending.actions[0]
+            if not pending.actions and pending.said:
+                # The receipt of the last action was for all that was said before it, too.
+                pending.replies = []
+                self._outbox.remove(pending)
 
     async def _say_at_most_once(self, session: Session, pending: Pending) -> None:
         self._outbox.hand_over(pending)
@@ -77,7 +88,11 @@ class Speaker:
             if not await self._turn(session, pending):
                 return
             self._say(session, pending, pending.replies.pop(0))
-        self._outbox.remove(pending)
+        while pending.actions and not session.lost:
+            await while_in_doubt(pending.delivery.is_ours)
+            await session.act(pending.delivery.outcome, pending.actions.pop(0))
+        if not pending.actions:
+            self._outbox.remove(pending)
 
     async def _turn(self, session: Session, pending: Pending) -> bool:
         """Wait until a line of `pending` may be said; false if it cannot be said now."""
