@@ -127,13 +127,13 @@ class Bucket:
 
     async def all(self) -> dict[str, bytes]:
         """Return every key with its value."""
-        keys = await self._keys()
+        keys = await self.keys()
         entries = await asyncio.gather(*(self.get(key) for key in keys))
         return {key: entry.value for key, entry in zip(keys, entries, strict=True) if entry}
 
     async def dated(self) -> dict[str, Dated]:
         """Return every key with its value and how old that is, whatever our clock says."""
-        keys = await self._keys()
+        keys = await self.keys()
         servers = await clock.of_server(self._broker, self._stream)
         found = await asyncio.gather(*(self._stored(key) for key in keys))
         return {
@@ -142,8 +142,10 @@ class Bucket:
             if each is not None and each.time is not None
         }
 
-    async def _keys(self) -> list[str]:
-        info = await self._broker.js.stream_info(self._stream, subjects_filter=">")
+    async def keys(self, wanted: str = ">") -> list[str]:
+        """Return the keys (NATS's wildcards allowed); what they held may have been deleted."""
+        subject = self._prefix + wanted
+        info = await self._broker.js.stream_info(self._stream, subjects_filter=subject)
         return [subject.removeprefix(self._prefix) for subject in info.state.subjects or {}]
 
     async def _stored(self, key: str) -> RawStreamMsg | None:

@@ -16,6 +16,13 @@ from chatbot.errors import FlowError
 @set_option
 @nats_options
 @click.option("--no-node", is_flag=True, help="Start no node on this machine.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="What the node on this machine has, such as gpu. Repeatable.",
+)
 @click.option("--no-listeners", is_flag=True, help="Only share the work of other primaries.")
 @click.option("--console", is_flag=True, help="Talk in this terminal, beside other listeners.")
 @click.option("--watch", is_flag=True, help="Reload the flow when one of its files changes.")
@@ -30,6 +37,7 @@ def run(
     nats: str | None,
     data: Path | None,
     no_node: bool,
+    labels: tuple[str, ...],
     no_listeners: bool,
     console: bool,
     watch: bool,
@@ -47,12 +55,15 @@ def run(
       printf 'how do I install this?\\n' | chatbot run support
       chatbot run support --set listeners.irc.server=irc.libera.chat
       chatbot run ./myflow.yaml --watch            edit it while the bot runs
+      chatbot run ./myflow.yaml --label gpu        its node takes what the flow wants on a GPU
       chatbot run support --listen 192.0.2.7       nodes may join from other machines
     """
     from chatbot.broker.server import Listen
     from chatbot.commands.run import RunOptions
     from chatbot.commands.run import run as run_bot
 
+    if labels and no_node:
+        raise click.UsageError("--label is for the node here, and --no-node wants none")
     if listen and nats:
         raise click.UsageError("--listen opens the embedded server, and --nats uses another")
     options = RunOptions(
@@ -62,6 +73,7 @@ def run(
         data=data,
         listen=Listen.parse(listen) if listen else None,
         node=not no_node,
+        labels=labels,
         console=console,
         listeners=not no_listeners,
         watch=watch,

@@ -22,9 +22,10 @@ class LocalNodes:
     operations that it was not started for.
     """
 
-    def __init__(self, url: str, roster: Roster) -> None:
+    def __init__(self, url: str, roster: Roster, labels: Sequence[str] = ()) -> None:
         self._url = url
         self._roster = roster
+        self._labels = labels
         self._names: set[str] = set()
         self._stack = AsyncExitStack()
         self.failure: asyncio.Future[NoReturn] | None = None
@@ -38,11 +39,11 @@ class LocalNodes:
 
     async def start(self, records: Sequence[OperationRecord]) -> list[OperationRecord]:
         """Start a node for what is lacking here; return those of `records` that run here."""
-        here = for_this_machine(records)
+        here = for_this_machine(records, self._labels)
         lacking = [record for record in here if record.name not in self._names]
         if lacking:
             self._names.update(names_of(lacking))
-            node = local_node(self._url, lacking)
+            node = local_node(self._url, lacking, self._labels)
             self.failure = await self._stack.enter_async_context(node)
         return here
 
@@ -54,10 +55,12 @@ class LocalNodes:
         await service.unless(self.failure, make_ready(records, self._roster))
 
 
-def for_this_machine(records: Sequence[OperationRecord]) -> list[OperationRecord]:
-    """Return the operations that a node on this machine may run, as it has no other labels."""
-    labels = of_this_machine(())
-    return [record for record in records if fits(record.labels, labels)]
+def for_this_machine(
+    records: Sequence[OperationRecord], labels: Sequence[str] = ()
+) -> list[OperationRecord]:
+    """Return the operations that a node on this machine may run, if it has these `labels`."""
+    its_own = of_this_machine(labels)
+    return [record for record in records if fits(record.labels, its_own)]
 
 
 def names_of(records: Sequence[OperationRecord]) -> list[str]:
@@ -66,14 +69,15 @@ def names_of(records: Sequence[OperationRecord]) -> list[str]:
 
 @asynccontextmanager
 async def local_node(
-    url: str, records: Sequence[OperationRecord]
+    url: str, records: Sequence[OperationRecord], labels: Sequence[str] = ()
 ) -> AsyncIterator[asyncio.Future[NoReturn]]:
     """Run a node as a process of its own; the credential goes by its environment.
 
     Yields a future that fails when the node says that it cannot run here.
     """
     environment = settings.child_environment(**{settings.NATS_URL: url})
-    arguments = ["node", "run", "--quiet", *names_of(records)]
+    told = [word for label in labels for word in ("--label", label)]
+    arguments = ["node", "run", "--quiet", *told, *names_of(records)]
     async with service.child(arguments, environment) as failure:
         yield failure
 

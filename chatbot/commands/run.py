@@ -21,6 +21,7 @@ from chatbot.commands.server import serving
 from chatbot.commands.watching import watch
 from chatbot.flowfile.flow import Flow, ListenerSection
 from chatbot.flowfile.load import load
+from chatbot.labels import of_this_machine
 from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import may_run, start_commands
@@ -37,6 +38,7 @@ class RunOptions:
     data: Path | None = None
     listen: Listen | None = None
     node: bool = True
+    labels: Sequence[str] = ()
     console: bool = False
     listeners: bool = True
     watch: bool = False
@@ -48,6 +50,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
     The flow is checked before anything is started or connected to.
     """
     flow = load(options.flow, overrides=options.overrides)
+    of_this_machine(options.labels)  # what is wrong with them is told before anything is started
     listening = Listening(_sections(flow, options))
     async with AsyncExitStack() as stack:
         with screen.busy("starting"):
@@ -56,7 +59,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
             )
             broker = await stack.enter_async_context(connect(url, name=f"chatbot-{flow.name}"))
             roster = await stack.enter_async_context(Roster.follow(broker))
-            nodes = await stack.enter_async_context(LocalNodes(url, roster))
+            nodes = await stack.enter_async_context(LocalNodes(url, roster, options.labels))
             revisions = _revisions(options, broker, roster, nodes, listening, screen)
             intake = await stack.enter_async_context(revisions.run(flow))
             await stack.enter_async_context(watchdog(revisions.calls))

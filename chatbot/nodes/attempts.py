@@ -190,8 +190,9 @@ class Attempts:
 class Trial:
     """The calls of one message, tried one after the other. Those before `position` are done."""
 
-    def __init__(self, bucket: Bucket, key: str, own: tuple[str, str]) -> None:
+    def __init__(self, bucket: Bucket, key: str, own: tuple[str, str], what: str = "nodes") -> None:
         self._bucket = bucket
+        self._what = what
         self.key = key
         self._own = own
         self.position = 0
@@ -219,10 +220,9 @@ class Trial:
             self.position, self.nodes, self._pauses = position, [UNKNOWN], 0
         if len(self.nodes) >= MOST:
             places = [where for _, where in self.nodes]
-            log.error("give up a call that ended %d nodes: %s", len(places), ", ".join(places))
-            return Raised(
-                "PoisonError", f"killed {len(places)} nodes: {', '.join(places)}", nodes=places
-            )
+            told = f"{len(places)} {self._what}: {', '.join(places)}"
+            log.error("give up a call that ended %s", told)
+            return Raised("PoisonError", f"killed {told}", nodes=places)
         recorded = len(self.nodes) - 1
         if recorded > self._pauses:
             self._pauses = recorded

@@ -47,6 +47,7 @@ from chatbot.orchestrator.burial import dead_letter, encoded, root_of
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
+from chatbot.orchestrator.trials import Trials
 from chatbot.orchestrator.turn import Turn
 from chatbot.orchestrator.values import Value
 
@@ -98,6 +99,7 @@ class Intake:
         roster: Roster,
         listeners: Callable[[], list[str]],
         backlog: Backlog,
+        trials: Trials,
     ) -> None:
         self._broker = broker
         self._orchestrator = orchestrator
@@ -105,6 +107,7 @@ class Intake:
         self._roster = roster
         self._listeners = listeners
         self._backlog = backlog
+        self._trials = trials
         self.flow = orchestrator.flow
         self.grace = DRAIN
         """Seconds, at its end, for what runs."""
@@ -136,8 +139,11 @@ class Intake:
         What is old when its turn comes is dealt with as `backlog` says. What does not finish in
         `grace` seconds is handed back and runs elsewhere, or later.
         """
-        intake = cls(broker, orchestrator, octx, roster, listeners, backlog)
         async with contextlib.AsyncExitStack() as stack:
+            trials = await stack.enter_async_context(
+                Trials.open(broker, orchestrator.flow, orchestrator.id)
+            )
+            intake = cls(broker, orchestrator, octx, roster, listeners, backlog, trials)
             await stack.enter_async_context(
                 announce(broker, f"primary.{orchestrator.id}", intake.record)
             )
@@ -248,6 +254,19 @@ class Intake:
     def _start(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
         running = self._hold(lane, taken, message)
         running.old = self._is_old(message)
+        if self._trials.alone or taken.attempt == 1:
+            self._run(running)
+        else:
+            self._spawn(self._run_with_care(running))
+
+    async def _run_with_care(self, running: Running) -> None:
+        """Run what may have been a dead primary's, and what it died of."""
+        trials = self._trials if await self._trials.suspected() else None
+        if self._running.get(running.message.id) is running:
+            self._run(running, trials)
+
+    def _run(self, running: Running, trials: Trials | None = None) -> None:
+        message = running.message
 
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
             self._spawn(self._settle(running, results, error))
@@ -257,7 +276,8 @@ class Intake:
             message.id,
             inputs_of(message, self._fields),
             ended,
-            lane=lane,
+            lane=running.lane,
+            trials=trials,
         )
 
     async def _settle(self, running: Running, results: Any, error: BaseException | None) -> None:

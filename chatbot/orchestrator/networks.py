@@ -24,6 +24,7 @@ from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.dispatch import Dispatcher, Route
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
 from chatbot.orchestrator.plan import Step
+from chatbot.orchestrator.trials import Trials
 
 
 @config
@@ -62,10 +63,12 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
         step: Step,
         *,
         locks: bool,
+        trials: Trials | None = None,
     ) -> Route:
         """Return what has a call of `step` run, here or on a node; its context gets the result.
 
-        With `locks`, its values are looked through for those that it has to lock first.
+        With `locks`, its values are looked through for those that it has to lock first; with
+        `trials`, what runs here waits for its turn there.
         """
         record = self.remote.get(step.name)
         if record is not None:
@@ -76,8 +79,8 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
             if step.name in self.limits:
                 dispatcher.turn.limits[step] = self.limits[step.name]
         if locks and step.parameters:
-            return functools.partial(self._lock_first, dispatcher, lctx, send)
-        return send
+            send = functools.partial(self._lock_first, dispatcher, lctx, send)
+        return trials.route(send) if trials and record is None else send
 
     def _lock_first(
         self,

@@ -27,6 +27,7 @@ from chatbot.orchestrator.context import Call, Context
 from chatbot.orchestrator.dispatch import Route
 from chatbot.orchestrator.feed import Feed
 from chatbot.orchestrator.plan import Plan, Step
+from chatbot.orchestrator.trials import Trials
 from chatbot.orchestrator.turn import caller_lane
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         self.forwarded: list[tuple[Input, list[str]]] = []
         self.early: list[Input] = []
         self.plan: Plan
-        self._routes: dict[Lane, list[Route]] = {}
+        self._routes: dict[tuple[Lane, Trials | None], list[Route]] = {}
         self._flows: dict[str, NatsOrchestratorContext] = {}
         self._within: subflow.Running = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -113,21 +114,25 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
                 self.subflows[step.name] = await self._stack.enter_async_context(octx)
                 self._flows[step.name] = octx
 
-    def _routes_of(self, lane: Lane) -> list[Route]:
+    def _routes_of(self, lane: Lane, trials: Trials | None) -> list[Route]:
         """Return who is given the calls of a context in `lane`, by their steps."""
-        if lane not in self._routes:
-            self._routes[lane] = [self._route(step, lane) for step in self.plan.steps]
-        return self._routes[lane]
+        known = self._routes.get((lane, trials))
+        if known is None:
+            known = [self._route(step, lane, trials) for step in self.plan.steps]
+            self._routes[lane, trials] = known
+        return known
 
-    def _route(self, step: Step, lane: Lane) -> Route:
+    def _route(self, step: Step, lane: Lane, trials: Trials | None) -> Route:
         if step.operation.stage is not Stage.PROCESSING:
             return _unreachable
         if (octx := self._flows.get(step.name)) is not None:
-            start = functools.partial(octx.start, lane=lane)
+            start = functools.partial(octx.start, lane=lane, trials=trials)
             return subflow.Subflow(step, start, self._within, self._forget)
         parent = self.parent
         return self.nctx.route(
-            parent.dispatcher, parent.flow, lane, self.lctx, step, locks=self.plan.locks
+            *(parent.dispatcher, parent.flow, lane, self.lctx, step),
+            locks=self.plan.locks,
+            trials=trials,
         )
 
     def start(
@@ -139,8 +144,11 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         *,
         strict: bool = True,
         lane: Lane | None = None,
+        trials: Trials | None = None,
     ) -> Context:
         """Start a context with `inputs` and the flow's seed; `lane`: its caller's, else ours.
+
+        With `trials`, what runs here has its turn there.
 
         When nothing is outstanding, CLEANUP and (if it did not fail) OUTPUT operations run;
         then its inputs are freed, and `ended` is told.
@@ -150,7 +158,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
             self.plan,
             ctx,
             entry.inputs,
-            self._routes_of(lane or caller_lane.get() or self.parent.lane),
+            self._routes_of(lane or caller_lane.get() or self.parent.lane, trials),
             self._finish,
             self._forget if self._flows else self.parent.dispatcher.forget,
             strict=strict,

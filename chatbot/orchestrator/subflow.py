@@ -30,10 +30,11 @@ Running = dict[Call, Context]
 
 
 class SubflowContext(StringInputSetContext):
-    """Named by the first input, as in DFFML; known by its call, since two may have one name."""
+    """Named by the first input, as in DFFML; known by its `call`, since two may have one name."""
 
     def __init__(self, name: str, call: Call) -> None:
         super().__init__(name)
+        self.call = call
         self.key = f"{call.context.number}/{call.number}"
 
 

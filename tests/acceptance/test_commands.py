@@ -23,6 +23,26 @@ outptus: {}
 """
 
 
+LABELLED = """\
+version: 1
+name: labelled
+operations:
+  shout: {run: test_shout, on: [gpu, size=large], inputs: {text: message.text}}
+  say: {run: test_say, inputs: {text: shout.text}}
+"""
+
+
+async def test_the_bots_own_node_has_the_labels_that_it_is_given(program: Program) -> None:
+    (program.data / "labelled.yaml").write_text(LABELLED)
+    labels = ("--label", "gpu", "--label", "size=large")
+    code, out, err = await program.run("run", "labelled.yaml", *labels, stdin="hi\n")
+    assert (code, out) == (0, "[?] bot: HI\n"), err
+    for wrong, told in [(("--label", "a b"), "is not a label"), ((*labels, "--no-node"), "--no-")]:
+        code, _, err = await program.run("run", "labelled.yaml", *wrong)
+        assert code == 2
+        assert told in err
+
+
 async def test_all_that_is_wrong_with_a_flow_is_told_and_run_refuses_it_alike(
     program: Program,
 ) -> None:

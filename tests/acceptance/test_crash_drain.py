@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from chatbot.broker import EmbeddedServer, connect, subjects
 from chatbot.messages import ChatMessage
 from chatbot.nodes.roster import Roster
@@ -18,6 +20,8 @@ from tests.acceptance.test_crashes import CHANNEL, Person, in_channel, person
 from tests.servers.crashing import FLOW, LAST, PARTS, Site
 from tests.servers.irc import Ngircd
 from tests.servers.processes import Process, until
+
+pytestmark = pytest.mark.crash
 
 TEXTS = ["what runs", "what waits"]
 GRACE = 8.0

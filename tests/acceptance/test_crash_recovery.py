@@ -9,10 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from chatbot.broker import EmbeddedServer, connect
 from chatbot.nodes.roster import Roster
 from tests.servers.crashing import Site
 from tests.servers.processes import until
+
+pytestmark = pytest.mark.crash
 
 TEXTS = [f"text {number}" for number in range(6)]
 NODES_WORK = 3.0

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from chatbot_test_operations import Gate
 
 from chatbot.broker import Broker, EmbeddedServer
@@ -18,6 +19,8 @@ from chatbot.settings import NATS_URL
 from tests.integration.test_nodes import gate_flow, running, serving, texts
 from tests.servers.irc import Ngircd, RawClient
 from tests.servers.processes import Process, Program, until
+
+pytestmark = pytest.mark.crash
 
 CHANNEL = "#help"
 PEOPLE = 6

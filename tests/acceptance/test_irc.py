@@ -8,6 +8,8 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
+
 from tests.servers.irc import IiClient, Ngircd, RawClient
 from tests.servers.processes import Program, until
 
@@ -50,6 +52,7 @@ async def test_a_question_in_a_channel_is_classified_elsewhere_and_answered(
         assert len(answers) == 2, "it stays silent where it is not sure"
 
 
+@pytest.mark.crash
 async def test_a_killed_node_loses_no_message_and_none_is_answered_twice(
     program: Program, ngircd: Ngircd
 ) -> None:

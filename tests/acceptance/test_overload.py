@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.benchmarks.overload import burst
 
 
+@pytest.mark.crash
 async def test_a_burst_before_slow_nodes_loses_nothing_and_holds_up_nobody() -> None:
     seen = await burst(4000)
     assert seen.wrong == [], str(seen)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+
+import pytest
 
 from chatbot.broker import Broker, EmbeddedServer
 from chatbot.messages import ChatMessage, DeadLetter, Outcome, Reply
@@ -80,6 +83,7 @@ def by_text(letters: list[DeadLetter]) -> dict[str, DeadLetter]:
     return {each.message.text: each for each in letters}
 
 
+@pytest.mark.crash
 async def test_a_call_that_kills_its_nodes_kills_three_and_all_others_are_answered(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:
@@ -132,6 +136,7 @@ async def test_what_fails_or_never_ends_on_a_node_costs_nothing_but_itself(
         assert await node.ended(8.0) == 0, "threads that hang do not keep it"
 
 
+@pytest.mark.crash
 async def test_what_never_ends_on_the_primary_costs_nothing_but_itself(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:
@@ -158,6 +163,49 @@ async def test_what_never_ends_on_the_primary_costs_nothing_but_itself(
         assert await process.ended(10.0) == 0, "threads that hang do not keep it"
 
 
+OUTER = """\
+version: 1
+name: test
+operations:
+  inner: {flow: inner.yaml, inputs: {text: message.text}}
+  say: {run: test_say, inputs: {text: inner.text}}
+"""
+INNER = """\
+version: 1
+name: inner
+inputs: {text: string}
+operations:
+  harm: {run: test_harm, on: primary, inputs: {text: input.text}, config: {folder: FOLDER}}
+outputs: {text: harm.text}
+"""
+
+
+@pytest.mark.crash
+async def test_a_call_that_kills_its_primary_kills_three_and_all_others_are_answered(
+    broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
+) -> None:
+    path = written(tmp_path, OUTER)
+    (path.parent / "inner.yaml").write_text(INNER.replace("FOLDER", str(tmp_path)))
+    await hear(broker, *amid("segfault it"))
+    command = ("run", str(path), "--no-node", "--no-listeners")
+    async with Roster.follow(broker) as roster:
+        for _ in range(3):
+            async with program.start(*command, **{NATS_URL: nats_server.url}) as dying:
+                assert await dying.ended(60.0) == -signal.SIGSEGV
+        async with primary_process(program, nats_server, path, roster) as process:
+            found = await outcomes(broker, FINE + 1, timeout=60.0)
+            await settled(broker)
+            process.process.terminate()
+            assert await process.ended(10.0) == 0
+    assert answered(found) == FINE
+    (letter,) = await dead_letters(broker)
+    assert letter.message.text == "segfault it"
+    assert (letter.operation, letter.kind, letter.attempts) == ("harm", "PoisonError", 3)
+    assert letter.nodes[0] == "unknown"
+    assert len(set(letter.nodes)) == 3
+
+
+@pytest.mark.crash
 async def test_a_node_whose_operation_heeds_no_end_ends_itself_and_another_goes_on(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from nats.js.api import RetentionPolicy
 
 from chatbot.broker import Broker, EmbeddedServer, connect, streams, subjects
@@ -327,6 +328,7 @@ async def test_the_servers_clock_is_compared_with_this_machines(broker: Broker) 
     assert clocks(Clock(ahead=30.0, within=29.0), []) == [], "a slow answer says nothing"
 
 
+@pytest.mark.crash
 async def test_a_cluster_that_lost_a_server_is_told(tmp_path: Path) -> None:
     async with cluster(tmp_path) as (urls, servers), asyncio.timeout(60):
         await have_a_leader(urls)

@@ -187,6 +187,7 @@ async def test_a_message_that_is_heard_before_there_is_a_primary_is_answered(
         assert (await outcomes(broker, 1))["id of early"].replies == (Reply("early"),)
 
 
+@pytest.mark.crash
 async def test_a_message_that_a_killed_primary_held_has_one_outcome(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:
@@ -206,6 +207,7 @@ async def test_a_message_that_a_killed_primary_held_has_one_outcome(
     }
 
 
+@pytest.mark.crash
 async def test_primaries_share_a_flow_and_a_killed_ones_messages_are_the_others(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:

@@ -362,6 +362,7 @@ async def test_a_late_result_of_a_run_that_lost_its_lock_is_not_taken_for_the_ne
         assert [kind for kind, _, _ in used(tmp_path)] == ["begin", "end"] * 2
 
 
+@pytest.mark.crash
 async def test_a_lock_is_held_while_the_node_that_uses_it_is_killed(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:
@@ -380,6 +381,7 @@ async def test_a_lock_is_held_while_the_node_that_uses_it_is_killed(
     assert len(rest) == 4
 
 
+@pytest.mark.crash
 async def test_primaries_in_processes_share_a_locked_seed_and_a_killed_one_frees_it(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:

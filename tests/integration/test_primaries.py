@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from chatbot.broker import Broker, EmbeddedServer, subjects
 from chatbot.nodes.roster import Roster
 from chatbot.settings import NATS_URL
@@ -37,6 +39,7 @@ operations:
 """
 
 
+@pytest.mark.crash
 async def test_three_primaries_share_a_load_and_a_killed_ones_part_is_done_once(
     broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
 ) -> None:

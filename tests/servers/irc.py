@@ -181,9 +181,11 @@ class RawClient:
         self._writer = writer
 
     @classmethod
-    async def connect(cls, port: int, nick: str, *channels: str) -> RawClient:
+    async def connect(cls, port: int, nick: str, *channels: str, password: str = "") -> RawClient:
         """Connect, register and join."""
         client = cls(*await asyncio.open_connection("127.0.0.1", port))
+        if password:
+            client.send(f"PASS {password}")
         client.send(f"NICK {nick}", f"USER {nick} 0 * :{nick}")
         await client.wait_for(" 001 ")
         for channel in channels:

@@ -36,7 +36,20 @@ class MemoryBridge:
         self.acknowledged: asyncio.Queue[str] = asyncio.Queue()
         self.may_acknowledge = asyncio.Event()
         self.may_acknowledge.set()
+        self.stored = ""
+        """The position that the listener stored last."""
+        self.forgotten: list[str] = []
+        self.marks: set[tuple[str, str]] = set()
         self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
+
+    async def forget(self, message_id: str) -> None:
+        self.forgotten.append(message_id)
+
+    async def position(self) -> str:
+        return self.stored
+
+    async def advance(self, position: str) -> None:
+        self.stored = position
 
     async def hear(self, message: ChatMessage) -> None:
         await self.open.wait()
@@ -55,13 +68,25 @@ class MemoryBridge:
             return await self.acknowledged.get()
 
     def answer(self, room: str, *texts: str, name: str = "1", notice: bool = False) -> None:
+        replies = tuple(Reply(text=text, notice=notice) for text in texts)
+        self.decide(Outcome(id=name, network="test", room=room, sender="ann", replies=replies))
+
+    def decide(self, outcome: Outcome, attempt: int = 1) -> None:
+        """Deliver an outcome; its marks are those of all deliveries of it."""
+
         async def done() -> None:
             await self.may_acknowledge.wait()
-            self.acknowledged.put_nowait(name)
+            self.acknowledged.put_nowait(outcome.id)
 
-        replies = tuple(Reply(text=text, notice=notice) for text in texts)
-        outcome = Outcome(id=name, network="test", room=room, sender="ann", replies=replies)
-        self._deliveries.put_nowait(Delivery(outcome, 1, done))
+        async def mark(name: str) -> float | None:
+            known = (outcome.id, name) in self.marks
+            self.marks.add((outcome.id, name))
+            return 1.0 if known else None
+
+        async def begin() -> bool:
+            return await mark("begun") is None
+
+        self._deliveries.put_nowait(Delivery(outcome, attempt, done, begin=begin, mark=mark))
 
 
 @contextlib.asynccontextmanager
