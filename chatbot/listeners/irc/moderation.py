@@ -69,6 +69,7 @@ class Moderator:
         sentences: Sentences,
         turn: Callable[[], Awaitable[bool]],
         is_channel: Callable[[str], bool],
+        own: Callable[[], str],
         retry: float,
     ) -> None:
         self._network = network
@@ -78,6 +79,7 @@ class Moderator:
         self._sentences = sentences
         self._turn = turn
         self._is_channel = is_channel
+        self._own = own
         self._retry = retry
         self._busy = asyncio.Lock()
         self._refusals: list[str] = []
@@ -131,7 +133,9 @@ class Moderator:
     async def _ban(self, room: str, target: Target, action: Action) -> bool:
         modes = self._abilities().bans(target.userhost, target.account)
         if not modes:
-            return self._cannot("ban", room, "their host is not known: ban them by hand")
+            return self._cannot(
+                "ban", room, "their host is not known, or it is the bot's: ban them by hand"
+            )
         kick = [f"KICK {room} {target.nick} :{_reason(action)}"] if target.nick else []
         return await self._sentence("ban", room, target, modes, action, *kick)
 
@@ -141,7 +145,9 @@ class Moderator:
             return await self._unvoice(room, target, action)
         modes = abilities.quiets(target.userhost, target.account)
         if not modes:
-            return self._cannot("mute", room, "their host is not known: mute them by hand")
+            return self._cannot(
+                "mute", room, "their host is not known, or it is the bot's: mute them by hand"
+            )
         return await self._sentence("mute", room, target, modes, action)
 
     async def _unvoice(self, room: str, target: Target, action: Action) -> bool:
@@ -258,10 +264,10 @@ class Moderator:
         return bool(target.nick) and self._wire.same(shown.lstrip("~&@%+"), target.nick)
 
     def _abilities(self) -> Abilities:
-        return Abilities.of(self._wire.features)
+        return Abilities.of(self._wire.features, self._own())
 
     def _cannot(self, what: str, room: str, why: str) -> bool:
-        log.error("cannot %s in %s on %s: %s", what, heard(room)[:100], self._network, why)
+        log.warning("cannot %s in %s on %s: %s", what, heard(room)[:100], self._network, why)
         return True
 
     def _on_refusal(self, event: Event) -> None:
@@ -274,7 +280,7 @@ class Moderator:
 
 
 def _reason(action: Action) -> str:
-    return next(iter(lines(action.text, limit=REASON, most=1)), "")
+    return next(iter(lines(" ".join(action.text.split()), limit=REASON, most=1)), "")
 
 
 _ACTIONS = {

@@ -23,19 +23,23 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a server has: its list modes (CHANMODES) and extended bans (EXTBAN)."""
+    """What a server has: its list modes (CHANMODES) and extended bans (EXTBAN).
+
+    `own` is the bot's own `user@host`, which no mask may match.
+    """
 
     lists: str = "b"
     prefix: str = ""
     extended: str = ""
+    own: str = ""
 
     @classmethod
-    def of(cls, features: object) -> Abilities:
+    def of(cls, features: object, own: str) -> Abilities:
         """Read the library's features; what makes no sense counts as not there."""
         modes = getattr(features, "chanmodes", None)
         lists = str(modes[0]) if isinstance(modes, list) and modes else "b"
         prefix, comma, letters = str(getattr(features, "extban", "")).partition(",")
-        return cls(lists, prefix if comma else "", letters if comma else "")
+        return cls(lists, prefix if comma else "", letters if comma else "", own)
 
     def bans(self, userhost: str, account: str) -> list[Mode]:
         """Return what keeps somebody out, by host and, where the server can, by account."""
@@ -45,7 +49,7 @@ class Abilities:
         """Return what keeps somebody quiet; empty where the server has nothing for it."""
         if "q" in self.lists:
             return [Mode("+", "q", mask) for mask in self._masks(userhost, account)]
-        mask = mask_of(userhost)
+        mask = self._mask(userhost)
         if mask and self.prefix == "" and "m" in self.extended:  # InspIRCd
             return [Mode("+", "b", f"m:{mask}")]
         if mask and self.prefix == "~" and "q" in self.extended:  # UnrealIRCd
@@ -54,21 +58,26 @@ class Abilities:
 
     def has_quiets(self) -> bool:
         """Whether the server has anything to keep somebody quiet with."""
-        return bool(self.quiets("u@h", ""))
+        return "q" in self.lists or bool(self.quiets("~user@host.example", ""))
+
+    def _mask(self, userhost: str) -> str:
+        """Return the mask that the host of `user@host` matches, whatever the nick; or empty.
+
+        Where it is the bot's own host, too, the user name is part of it.
+        """
+        user, at, host = userhost.rpartition("@")
+        sound = at and is_target(f"x{userhost}") and not set(userhost.lower()) & set("*?!")
+        if not sound or user == "" or userhost.lower() == self.own.lower():
+            return ""
+        same_host = host.lower() == self.own.rpartition("@")[2].lower()
+        return f"*!{user if same_host else '*'}@{host}"
 
     def _masks(self, userhost: str, account: str) -> list[str]:
-        found = [mask_of(userhost)]
+        found = [self._mask(userhost)]
         letter = "R" if self.prefix == "" else "a"
         if account and letter in self.extended and is_target(f"x{account}"):
             found.append(f"{self.prefix}{letter}:{account}")
         return [mask for mask in found if mask]
-
-
-def mask_of(userhost: str) -> str:
-    """Return the mask that the host of `user@host` matches, whatever the nick; or empty."""
-    _, at, host = userhost.rpartition("@")
-    sound = at and is_target(f"x{host}") and not set(host) & set("*?!@")
-    return f"*!*@{host}" if sound else ""
 
 
 def change(channel: str, modes: list[Mode]) -> str:

@@ -106,6 +106,7 @@ class Session:
             sentences=sentences,
             turn=self.turn,
             is_channel=self._membership.is_channel,
+            own=lambda: (self._membership.prefix or "").partition("!")[2],
             retry=timing.rejoin,
         )
         self._handlers = _merged(
