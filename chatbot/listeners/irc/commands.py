@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from chatbot.listeners.irc.pace import Bucket
 from chatbot.listeners.irc.wire import Wire
+
+log = logging.getLogger(__name__)
+
+MOST = 1000
+"""Commands that may wait; it takes a server, or a host of friends, to make them more."""
 
 
 class Commands:
@@ -19,6 +25,9 @@ class Commands:
 
     def put(self, line: str) -> None:
         """Send `line` when the rate limit allows it; one that waits already is not doubled."""
+        if len(self._waiting) >= MOST:
+            log.warning("dropped a command: %d wait already", MOST)
+            return
         self._waiting[line] = None
         self._arrived.set()
 

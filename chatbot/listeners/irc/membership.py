@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from itertools import islice
 
 from irc.client import Event
@@ -17,6 +18,9 @@ from chatbot.listeners.irc.text import is_channel, is_target
 from chatbot.listeners.irc.wire import Wire
 
 log = logging.getLogger(__name__)
+
+ACCOUNT = "account:"
+"""What a mask begins with that stands for a services account."""
 
 _AT_ONCE = 8
 """Channels in one JOIN; some servers take no more of a list (TARGMAX)."""
@@ -46,6 +50,7 @@ class Membership:
         channels: Iterable[str],
         timing: Timing,
         *,
+        invites: bool | tuple[str, ...],
         wire: Wire,
         commands: Commands,
         people: People,
@@ -57,6 +62,7 @@ class Membership:
         self._wire = wire
         self._commands = commands
         self._people = people
+        self._invites = invites
         self._has_whox = False
         self._changed = changed
         self._undelivered = undelivered
@@ -133,8 +139,33 @@ class Membership:
             self._leave(event.target, "kicked from")
 
     def _on_invite(self, event: Event) -> None:
-        if event.arguments and self._channels.invited(event.arguments[0]):
+        # With invite-notify or to channel operators, others' invitations are told as well.
+        if not event.arguments or not event.source or not self._wire.is_me(str(event.target)):
+            return
+        name = str(event.arguments[0])
+        if self._channels.invited(name):
             self._left.set()
+        elif self._is_new(name) and self._may(event):
+            log.info("invited to %s on %s", name, self._network)
+            self._commands.put(f"JOIN {name}")
+
+    def _is_new(self, name: str) -> bool:
+        is_strange = self.is_channel(name) and self._channels.find(name) is None
+        return is_strange and self._channels.has_room
+
+    def _may(self, event: Event) -> bool:
+        """Whether who invites us may; by mask, or by what the network knows them as."""
+        if isinstance(self._invites, bool):
+            return self._invites
+        tags = {tag["key"]: tag["value"] for tag in event.tags or ()}
+        account = self._people.account_of(self._people.seen(event.source), tags)
+        source = self._wire.fold(str(event.source))
+        return any(
+            bool(account) and account == mask.removeprefix(ACCOUNT)
+            if mask.startswith(ACCOUNT)
+            else fnmatchcase(source, self._wire.fold(mask).replace("[", "[[]"))
+            for mask in self._invites
+        )
 
     def _on_cannot_join(self, event: Event) -> None:
         name = str(event.arguments[0]) if event.arguments else ""

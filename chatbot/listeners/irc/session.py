@@ -81,6 +81,7 @@ class Session:
             network,
             settings.channels,
             timing,
+            invites=settings.invites,
             wire=wire,
             commands=self._commands,
             people=people,

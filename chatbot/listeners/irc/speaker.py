@@ -114,6 +114,7 @@ class Speaker:
                 reply.text,
                 limit=session.limit(pending.room, notice=reply.notice),
                 most=self._settings.lines,
+                cut=self._settings.overflow == "cut",
             )
         ]
 
