@@ -169,6 +169,7 @@ class Login:
             return self._fail(f"SASL {mechanism} is not offered, but {heard(offered)[:100]}", _HINT)
         self._warn_of_clear_text()
         self._challenge = self._verdict = None
+        self._said = ""
         self._commands.send_now(f"AUTHENTICATE {mechanism}")
         seconds = self._timing.services
         await self._until(self._is_answered, seconds=seconds, always=True)
@@ -177,8 +178,9 @@ class Login:
             for line in authentications(proof):
                 self._commands.send_now(line)
             await self._until(lambda: self._verdict is not None, seconds=seconds, always=True)
-        elif self._verdict is None:
+        elif self._challenge is not None and self._verdict is None:
             self._commands.send_now("AUTHENTICATE *")
+            self._said = f"it asks for something else than SASL {mechanism}"
         if self._verdict:
             log.info("logged in on %s as %s", self._network, self.account or settings.account)
             return True
@@ -267,7 +269,7 @@ class Login:
         self._said = f"the network offers {heard(' '.join(event.arguments))[:100]}"
 
     def _on_failure(self, event: Event) -> None:
-        self._said = self._said or heard(" ".join(event.arguments[-1:]))[:200]
+        self._said = self._said or heard(" ".join(event.arguments[-1:]))[:200] or "no reason given"
         self._verdict = False
         self._tell()
 

@@ -12,7 +12,7 @@ from irc.client import Event
 
 from chatbot.listeners.irc.commands import Commands
 from chatbot.listeners.irc.names import alternatives
-from chatbot.listeners.irc.text import heard
+from chatbot.listeners.irc.text import heard, is_target
 from chatbot.listeners.irc.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Registration:
         self.refusal: Refusal | None = None
         self._network = network
         self._wanted = nick
+        self._asked = nick
         self._wire = wire
         self._commands = commands
         self._let_in = let_in
@@ -84,6 +85,8 @@ class Registration:
         if self.welcomed:
             return
         self.welcomed = True
+        if not is_target(self._wire.nickname_now):  # it welcomes nobody
+            self._wire.real_nickname = self._asked
         self._let_in()
         log.info("connected to %s as %s", self._network, self._wire.nickname_now)
 
@@ -110,6 +113,7 @@ class Registration:
             self._wire.abort("all nicks are taken")
             return
         log.info("asked %s for the nick %s: the one before is taken", self._network, other)
+        self._asked = other
         self._commands.send_now(f"NICK {other}")
 
     def _on_nick(self, event: Event) -> None:

@@ -150,7 +150,11 @@ class Session:
             await self._connect(context)
         # Of NICK, USER and CAP, so that the burst can't follow at the server's limit.
         self._bucket.spend(2)
-        async with _within(self._timing.register, "no welcome from the server"):
+        # The services are waited for in each step of a login.
+        seconds = self._timing.register
+        if self._settings.mechanism or self._settings.nickserv:
+            seconds += 3 * self._timing.services
+        async with _within(seconds, "no welcome from the server"):
             await self._be_let_in()
 
     async def serve(self, speak: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
