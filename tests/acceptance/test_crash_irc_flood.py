@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chatbot.listeners.irc import IrcSettings
+from chatbot.listeners.irc import IrcSettings, Timing
 from tests.servers.inspircd import Inspircd
 from tests.servers.irc import Ngircd, present
 from tests.servers.listening import listening
@@ -42,7 +42,7 @@ async def burst(server: AbstractAsyncContextManager[Ngircd | Inspircd]) -> float
         chosen = IrcSettings(
             server="127.0.0.1", port=running.port, tls=False, nick="bot", channels=("#chan",)
         )
-        async with listening(chosen) as bridge:
+        async with listening(chosen, Timing()) as bridge:
             await ann.wait_for("JOIN :#chan")
             begun = time.monotonic()
             for number in range(LINES):
