@@ -116,7 +116,9 @@ async def test_a_person_sees_what_was_said_and_done_and_nothing_else(
                 "-bot:#chan- a notice",
                 "<@bot> goodbye",
             ], lines
-            assert any("ann was kicked from #chan by bot [enough, now]" in line for line in lines), lines
+            assert any(
+                "ann was kicked from #chan by bot [enough, now]" in line for line in lines
+            ), lines
 
 
 KICK = Action("kick", text="enough,\r\nnow")

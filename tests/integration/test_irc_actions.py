@@ -15,7 +15,7 @@ import pytest
 from chatbot.listeners.irc import IrcListener, IrcSettings
 from chatbot.messages import Action, Outcome, Reply
 from tests.servers.inspircd import Inspircd
-from tests.servers.irc import Ngircd, RawClient, present
+from tests.servers.irc import Ngircd, RawClient, RudeServer, present
 from tests.servers.listening import PATIENCE, QUICK, MemoryBridge, listening, logged
 
 
@@ -197,6 +197,55 @@ async def test_what_was_stored_and_makes_no_sense_stops_nothing(
     async with present(ngircd.port) as ann, run(ngircd, bridge):
         await opped(ann)
         assert "makes no sense" in caplog.text
+
+
+async def test_at_most_once_an_action_that_was_begun_is_not_done_again(ngircd: Ngircd) -> None:
+    chosen = settings(ngircd.port, delivery="at-most-once")
+    async with present(ngircd.port) as ann, present(ngircd.port, "ben") as ben:
+        async with listening(chosen) as bridge:
+            await opped(ann)
+            await performed(bridge, outcome("1", Action("kick")))
+            await ann.wait_for("KICK #chan ben")
+            ben.send("JOIN #chan")
+            await ann.wait_for("JOIN :#chan")
+            # A killed server may have forgotten that it was done.
+            await performed(bridge, outcome("1", Action("kick")), outcome("2"))
+            await ann.wait_for("so be it")
+            assert sum(" KICK #chan " in line for line in ann.lines) == 1
+            assert sum("so be it" in line for line in ann.lines) == 2
+
+
+@pytest.mark.parametrize(("delivery", "kicks"), [("at-least-once", 2), ("at-most-once", 1)])
+async def test_an_action_whose_fate_is_unknown_is_repeated_as_the_flow_says(
+    delivery: str, kicks: int
+) -> None:
+    async with RudeServer() as server:
+        async with listening(settings(server.port, delivery=delivery)) as bridge:
+            bot = await server.welcome()
+            bot.send(":ben!u@h JOIN #chan")
+            bridge.decide(outcome("1", Action("kick"), Action("kick", to="cid")))
+            await bot.wait_for("KICK #chan ben")
+            await bot.close()
+            again = await server.welcome()
+            answering = asyncio.create_task(obliging(again))
+            assert await bridge.next_acknowledged() == "1"
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            lines = [*bot.lines, *again.lines]
+            assert sum("KICK #chan ben" in line for line in lines) == kicks
+            said = [index for index, line in enumerate(again.lines) if "so be it" in line]
+            done = [index for index, line in enumerate(again.lines) if "KICK" in line]
+            assert said == [] or max(said) < min(done)
+
+
+async def obliging(bot: RawClient) -> None:
+    """Answer the bot's questions: who is there, and whether all was dealt with."""
+    while True:
+        line = await bot.next_line()
+        if line.startswith("PING :said"):
+            bot.send(f":rude PONG rude :{line.partition(':')[2]}")
+        elif line.startswith("USERHOST "):
+            bot.send(f":rude 302 bot :{line.split()[1]}=+u@h")
 
 
 @pytest.mark.crash  # InspIRCd takes a second for each connection
