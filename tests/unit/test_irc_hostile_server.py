@@ -210,6 +210,31 @@ async def test_a_storm_of_refusals_is_told_once_and_ends_nothing(
         assert bot.lines[-1].startswith("PING"), "it was tried once"
 
 
+async def test_names_longer_than_a_line_end_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    name, channel = "n" * 300, "#" + "c" * 600
+    async with RudeServer() as server:
+        async with listening(settings(server, invites=True)) as bridge:
+            bot = await server.accept()
+            await bot.wait_for("USER ")
+            bot.send(":rude CAP * LS :account-notify extended-join")
+            asked = await bot.wait_for("CAP REQ")
+            bot.send(f":rude CAP * ACK {asked.removeprefix('CAP REQ ')}")
+            await bot.wait_for("CAP END")
+            bot.send(":rude 001 bot :hi", ":rude 005 bot WHOX :are", ":bot!u@h JOIN #chan * :b")
+            bot.send(f":bot!u@h JOIN {channel} * :b", f":{name}!{name}@{name} JOIN #chan * :b")
+            bot.send(f":x!y@z INVITE bot {channel}", f":x!y@{name} JOIN {channel} * :x")
+            await logged(caplog, "dropped a command that is too long")
+            answering = asyncio.create_task(pongs(bot))
+            for number, room in enumerate((channel, "#chan")):
+                bridge.decide(Outcome(str(number), "test", room, "x", actions=(Action("ban"),)))
+                assert await bridge.next_acknowledged() == str(number)
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            bot.send(":x!y@z PRIVMSG #chan :still here")
+            assert (await bridge.next()).text == "still here"
+            assert server.connections == 1
+
+
 async def test_a_server_that_floods_makes_the_bot_no_bigger() -> None:
     async with RudeServer() as server, listening(settings(server)) as bridge:
         bot = await server.welcome()

@@ -10,6 +10,7 @@ import pytest
 
 from chatbot.errors import ListenerError
 from chatbot.listeners.irc import IrcListener, IrcSettings, Timing
+from chatbot.messages import Action, Outcome
 from tests.servers.irc import RawClient, RudeServer
 from tests.servers.listening import PATIENCE, QUICK, MemoryBridge, listening, logged
 
@@ -158,6 +159,22 @@ async def test_what_was_said_is_confirmed_by_what_comes_back_and_costs_no_line()
         assert not any("PING" in line for line in bot.lines)
         bot.send("@+draft/reply=mine :x!y@z PRIVMSG #chan :you there")
         assert (await bridge.next()).addressed
+
+
+async def test_what_was_done_is_not_confirmed_by_what_was_said_before() -> None:
+    async with RudeServer() as server, listening(settings(server)) as bridge:
+        bot = await negotiated(server)
+        bot.send(":bot!u@h JOIN #chan", ":x!y@z JOIN #chan")
+        bridge.answer("#chan", "first")
+        tags, _, _ = (await bot.wait_for(":first")).partition(" ")
+        bot.send(f"{tags} :bot!u@h PRIVMSG #chan :first")
+        assert await bridge.next_acknowledged() == "1"
+        bridge.decide(Outcome("2", "test", "#chan", "x", actions=(Action("kick"),)))
+        await bot.wait_for("KICK #chan x")
+        token = (await bot.wait_for("PING :said", 5.0)).partition(":")[2]
+        assert bridge.acknowledged.empty()
+        bot.send(f":rude PONG rude :{token}")
+        assert await bridge.next_acknowledged() == "2"
 
 
 async def test_a_reaction_is_heard_with_what_it_is_about() -> None:

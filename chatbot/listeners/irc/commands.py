@@ -34,7 +34,7 @@ class Commands:
     def send_now(self, line: str) -> None:
         """Send `line` at once; what waits pays for it."""
         self._bucket.spend()
-        self._wire.send_raw(line)
+        self._send(line)
 
     async def run(self) -> None:
         """Send what was put, for ever."""
@@ -45,4 +45,10 @@ class Commands:
             del self._waiting[line]
             if not self._waiting:
                 self._arrived.clear()
+            self._send(line)
+
+    def _send(self, line: str) -> None:
+        try:
             self._wire.send_raw(line)
+        except ValueError:  # a name in it, which the server made up, is longer than a line
+            log.warning("dropped a command that is too long")

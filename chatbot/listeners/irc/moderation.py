@@ -40,6 +40,7 @@ _REFUSALS = {
     "cantkillserver": "the server protects them",
     "unknowncommand": "the server does not know the command",
     "uniqopprivsneeded": "the server allows it to the channel's owner alone",
+    "toolong": "the names are longer than a line may be",
     "696": "the server does not accept the mask",
 }
 _GONE = ("nosuchnick", "usernotinchannel")
@@ -225,7 +226,10 @@ class Moderator:
         for line in some:
             if not await self._turn():
                 return False
-            self._wire.send_raw(line)
+            try:
+                self._wire.send_raw(line)
+            except ValueError:  # names that the server made up
+                self._refusals.append("toolong")
         self._receipts.forget_label()
         return await self._receipts.receipt()
 

@@ -18,6 +18,9 @@ from irc.client import Event
 MOST = 10_000
 """People, and messages, that are remembered; the oldest are forgotten first."""
 
+LENGTH = 512
+"""Characters of a name that is remembered: more than a line of any real server has."""
+
 CHANNELS = 256
 """Channels of a person that are remembered."""
 
@@ -105,11 +108,14 @@ class People:
         key = self._fold(nick)
         person = self._people.get(key)
         if person is None:
-            person = self._people[key] = Person(nick)
+            person = Person(nick)
+            if len(str(source)) > LENGTH:
+                return person
+            self._people[key] = person
             _trim(self._people)
         else:
             self._people.move_to_end(key)
-        person.nick, person.userhost = nick, userhost or person.userhost
+        person.nick, person.userhost = nick, userhost[:LENGTH] or person.userhost
         return person
 
     def account_of(self, person: Person, tags: Mapping[str, str | None]) -> str:
@@ -124,17 +130,17 @@ class People:
 
     def spoke(self, message_id: str, person: Person, msgid: str | None) -> None:
         """Remember who said a message."""
-        self._said[message_id] = Said(person, msgid or "")
+        self._said[message_id] = Said(person, (msgid or "")[:LENGTH])
         _trim(self._said)
 
     def own(self, msgid: str) -> None:
         """Remember a message of the bot's own."""
-        self._own[msgid] = None
+        self._own[msgid[:LENGTH]] = None
         _trim(self._own)
 
     def is_own(self, msgid: str) -> bool:
         """Whether the message was the bot's own."""
-        return msgid in self._own
+        return msgid[:LENGTH] in self._own
 
     def left(self, channel: str) -> None:
         """Note that we do not see any more what happens in `channel`."""
@@ -142,7 +148,7 @@ class People:
             self._out(person, channel)
 
     def _into(self, person: Person, channel: str) -> None:
-        if len(person.channels) < CHANNELS:
+        if len(person.channels) < CHANNELS and len(channel) <= LENGTH:
             person.channels.add(self._fold(channel))
 
     def _out(self, person: Person, channel: str) -> None:
@@ -174,7 +180,7 @@ class People:
     def _on_nick(self, event: Event) -> None:
         person = self._people.pop(self._fold(event.source.nick), None)
         if person is not None:
-            person.nick = str(event.target)
+            person.nick = str(event.target)[:LENGTH]
             self._people[self._fold(person.nick)] = person
 
     def _on_account(self, event: Event) -> None:
@@ -182,7 +188,7 @@ class People:
 
     def _on_new_host(self, event: Event) -> None:
         if event.arguments:
-            self.seen(event.source).userhost = f"{event.target}@{event.arguments[0]}"
+            self.seen(event.source).userhost = f"{event.target}@{event.arguments[0]}"[:LENGTH]
 
     def _on_who(self, event: Event) -> None:
         if len(event.arguments) != 6 or event.arguments[0] != TOKEN:
@@ -198,7 +204,7 @@ def _of_somebody(handler: Callable[[Event], None]) -> Callable[[Event], None]:
 
 
 def _account(given: object) -> str:
-    return "" if given in ("*", None) else str(given)
+    return "" if given in ("*", None) or len(str(given)) > LENGTH else str(given)
 
 
 def _trim(table: OrderedDict[str, Any]) -> None:
