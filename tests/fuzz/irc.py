@@ -11,9 +11,10 @@ from typing import Any
 
 from irc.client_aio import AioConnection
 
+from chatbot.listeners.irc.capabilities import WANTED
 from chatbot.listeners.irc.hearing import Heard
 from chatbot.listeners.irc.outbox import Outbox
-from chatbot.listeners.irc.people import People
+from chatbot.listeners.irc.people import LENGTH, People
 from chatbot.listeners.irc.sentences import Sentences
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
@@ -74,6 +75,8 @@ async def _session(data: bytes) -> None:
         outbox=outbox,
     )
     wire, sink = session._wire, Sink()
+    # As if the server had granted them; without account-tag, people are followed.
+    session._login.capabilities.enabled |= WANTED - ({"account-tag"} if len(data) % 2 else set())
 
     async def factory(protocol: Protocol, _: object) -> tuple[Sink, Protocol]:
         return sink, protocol
@@ -93,6 +96,9 @@ async def _session(data: bytes) -> None:
     assert len(session._ear._replay._since) <= MOST_REMEMBERED
     assert len(session._commands._waiting) <= MOST_REMEMBERED
     assert len(vars(wire.features)) <= MOST_REMEMBERED
+    assert len(session._login.capabilities.offered) <= len(WANTED) + 1
+    for person in session._people._people.values():
+        assert len(person.nick + person.userhost + person.account) <= 4 * LENGTH
 
 
 def _check_message(message: ChatMessage) -> None:
