@@ -161,6 +161,34 @@ async def test_what_was_said_is_confirmed_by_what_comes_back_and_costs_no_line()
         assert (await bridge.next()).addressed
 
 
+async def test_without_labels_all_that_comes_back_is_the_receipt() -> None:
+    async with RudeServer() as server, listening(settings(server)) as bridge:
+        bot = await negotiated(server, "echo-message")
+        bot.send(":bot!u@h JOIN #chan")
+        bridge.answer("#chan", "yes", "yes", "no")
+        await bot.wait_for(":no")
+        bot.send(*(f":bot!u@h PRIVMSG #CHAN :{text}" for text in ("yes", "yes")))
+        bot.send(":x!u@h PRIVMSG #chan :no", "PING :seen")
+        await bot.wait_for("PONG :seen")
+        assert bridge.acknowledged.empty()
+        bot.send(":bot!u@h PRIVMSG #chan :no")
+        assert await bridge.next_acknowledged() == "1"
+        assert not any(line.startswith("PING") for line in bot.lines)
+
+
+async def test_what_does_not_come_back_is_asked_for() -> None:
+    async with RudeServer() as server:
+        async with listening(settings(server), Timing(receipt=0.3)) as bridge:
+            bot = await negotiated(server, "echo-message")
+            bot.send(":bot!u@h JOIN #chan")
+            bridge.answer("#chan", "yes", "yes")
+            await bot.wait_for("#chan :yes")
+            bot.send(":bot!u@h PRIVMSG #chan :yes")
+            token = (await bot.wait_for("PING :said", 5.0)).partition(":")[2]
+            bot.send(f":rude PONG rude :{token}")
+            assert await bridge.next_acknowledged() == "1"
+
+
 async def test_what_was_done_is_not_confirmed_by_what_was_said_before() -> None:
     async with RudeServer() as server, listening(settings(server)) as bridge:
         bot = await negotiated(server)

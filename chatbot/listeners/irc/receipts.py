@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 
 from irc.client import Event
 
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 LABELLED = frozenset({"echo-message", "labeled-response"})
 """What a server must have granted to confirm each line by its label."""
 
+EXPECTED = 256
+"""Lines that may be on their way back; there are never so many between two receipts."""
+
 ECHO_PATIENCE = 3.0
 """Seconds that an answer to a label may take, before a PING is asked instead."""
 
@@ -26,7 +30,8 @@ class Receipts:
     """Says when the server has processed all that was sent to it on this connection.
 
     Where lines are labelled, the answer to the last label says it (what was said comes back, or
-    why not), and costs no line.
+    why not); where they only come back (echo-message alone), that all of them have. Neither costs
+    a line. A PING is asked where that takes too long, as when a server alters what it echoes.
     """
 
     def __init__(self, network: str, wire: Wire, commands: Commands, patience: float) -> None:
@@ -38,6 +43,7 @@ class Receipts:
         self._awaited: dict[str, asyncio.Event] = {}
         self._given = True
         self._label = ""
+        self._expected: deque[tuple[str, str]] = deque(maxlen=EXPECTED)
         self._back = asyncio.Event()
 
     @property
@@ -52,8 +58,31 @@ class Receipts:
         return self._label
 
     def forget_label(self) -> None:
-        """Note that something else was sent after the last label."""
+        """Note that something else was sent after the last label, or after what is echoed."""
         self._label = ""
+        self._expected.clear()
+        self._back.clear()
+
+    def expect(self, target: str, text: str) -> None:
+        """Note that what is said now will come back."""
+        self._expected.append((self._wire.fold(target), text))
+        self._back.clear()
+
+    def handlers(self) -> dict[str, Callable[[Event], None]]:
+        """Return what to call for which event."""
+        own = ("pubmsg", "privmsg", "pubnotice", "privnotice")
+        return {"pong": self.on_pong, **dict.fromkeys(own, self._on_said)}
+
+    def _on_said(self, event: Event) -> None:
+        """Look whether it is our own; of several alike, each comes back by itself."""
+        if not self._expected or not event.source or not self._wire.is_me(event.source.nick):
+            return
+        came = (self._wire.fold(str(event.target)), *event.arguments[:1])
+        if came in self._expected:
+            while self._expected.popleft() != came:
+                pass  # what the server did not pass on does not come back
+            if not self._expected:
+                self._back.set()
 
     def on_tags(self, tags: Iterable[Mapping[str, str | None]]) -> None:
         """Look for the awaited label in the tags of what the server sent."""
@@ -83,7 +112,7 @@ class Receipts:
                 answered.set()
 
     async def _is_back(self) -> bool:
-        if not self._label:
+        if not self._label and not self._expected and not self._back.is_set():
             return False
         waiting = [asyncio.ensure_future(each.wait()) for each in (self._back, self._wire.lost)]
         try:
@@ -95,6 +124,7 @@ class Receipts:
         finally:
             for each in waiting:
                 each.cancel()
+        self._expected.clear()
         return self._back.is_set()
 
     async def _ask(self, token: str) -> bool:

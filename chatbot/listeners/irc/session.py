@@ -117,7 +117,7 @@ class Session:
             self._registration.handlers(),
             self._membership.handlers(),
             self._moderator.handlers(),
-            {"pong": self._receipts.on_pong},
+            self._receipts.handlers(),
         )
 
     @property
@@ -221,6 +221,8 @@ class Session:
         tags = []
         if enabled >= LABELLED:
             tags.append(f"label={self._receipts.label()}")
+        elif "echo-message" in enabled:
+            self._receipts.expect(room, line.text)
         said = self._people.author(answers) if "message-tags" in enabled else None
         if said is not None and (msgid := _TAG_VALUE.fullmatch(said.msgid)):
             tags.append(f"+draft/reply={msgid[0]}")
