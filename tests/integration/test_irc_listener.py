@@ -353,6 +353,13 @@ async def test_a_certificate_that_nobody_vouches_for_is_an_error_at_once(
     assert "ca_file" in caught.value.hint
 
 
+async def test_of_several_servers_each_must_prove_who_it_is(ngircd_tls: Ngircd) -> None:
+    chosen = settings(ngircd_tls, server="localhost", servers=("127.0.0.1",), tls=True)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(ListenerError, match=r"cannot verify .* 127\.0\.0\.1:\d+"):
+            await IrcListener("test", chosen, QUICK).run(MemoryBridge())
+
+
 async def test_a_private_authority_can_be_named(ngircd_tls: Ngircd) -> None:
     assert ngircd_tls.certificate is not None
     trusted = ngircd_tls.certificate.certificate

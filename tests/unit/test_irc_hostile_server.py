@@ -13,7 +13,7 @@ from chatbot.errors import ListenerError
 from chatbot.listeners.irc import IrcListener, IrcSettings, Timing
 from chatbot.messages import Action, Outcome
 from tests.servers.irc import RawClient, RudeServer
-from tests.servers.listening import PATIENCE, MemoryBridge, listening, logged
+from tests.servers.listening import PATIENCE, QUICK, MemoryBridge, listening, logged
 
 ACCOUNT = {"account": "robot", "account_password": "hunter2"}
 HASTY = Timing(register=0.1, services=0.1, relist=0.05, leave=0.1, backoff=0.25, backoff_most=0.25)
@@ -89,6 +89,25 @@ async def test_services_that_never_answer_are_given_time(caplog: pytest.LogCaptu
             bot.send("AUTHENTICATE +")
             await logged(caplog, "no answer from the services")
             caplog.clear()
+
+
+async def test_a_bot_that_was_logged_out_logs_in_again_when_it_can() -> None:
+    async with RudeServer() as server, listening(settings(server, **ACCOUNT), QUICK):
+        bot = await sasl(server)
+        bot.send("AUTHENTICATE +")
+        await bot.wait_for("AUTHENTICATE cm9ib3QA")
+        bot.send(":rude 900 bot bot!u@h robot :logged in", ":rude 903 bot :yes")
+        await bot.wait_for("CAP END")
+        bot.send(":rude 001 bot :hi")
+        await bot.wait_for("JOIN #chan")
+        bot.send(":rude 901 bot bot!u@h :logged out")
+        await bot.wait_for("AUTHENTICATE PLAIN")
+        bot.send(":rude 904 bot :not now", ":rude CAP bot DEL :sasl")
+        bot.send(":rude CAP bot NEW :sasl=EXTERNAL,PLAIN")
+        await bot.wait_for("CAP REQ :sasl")
+        bot.send(":rude CAP bot ACK :sasl")
+        await bot.wait_for("AUTHENTICATE PLAIN")
+        assert server.connections == 1
 
 
 async def test_a_welcome_to_nobody_is_one_to_the_bot() -> None:

@@ -124,7 +124,7 @@ class People:
         A server that has not granted account-tag may pass on what anybody claims.
         """
         if "account-tag" in self._enabled:
-            return tags.get("account") or ""
+            return _account(tags.get("account"))
         followed = self._enabled >= FOLLOWED and self.is_followed(person)
         return person.account if followed else ""
 
