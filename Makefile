@@ -52,12 +52,13 @@ soak: $(VENV)/.test ## kill, freeze and restart everything (MINUTES=2 SEED=… R
 	@PYTHONPATH=tests/plugin $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),2) --rate $(RATE) \
 		$(if $(SEED),--seed $(SEED))
 
-debian: ## install the IRC server and client that the tests use
-	@for program in ngircd ii; do command -v $$program >/dev/null || missing=yes; done; \
+debian: ## install the IRC servers, services and clients that the tests use
+	@for program in ngircd inspircd atheme-services ii irssi tmux; do command -v $$program >/dev/null || missing=yes; done; \
 	if [ -n "$$missing" ]; then \
 		sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 		$$sudo apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq ngircd ii >/dev/null; \
+		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq \
+			ngircd inspircd atheme-services ii irssi tmux >/dev/null; \
 	fi
 
 $(VENV)/bin/python:

@@ -75,6 +75,16 @@ _LINES = b"""\
 @time=2026-01-02T03:04:05Z;msgid=a;batch=1 :x!y@z PRIVMSG #chan :bot: hi \x02there\x0f
 :s BATCH +1 chathistory #chan
 :x!y@z PRIVMSG bot :\x01ACTION waves\x01
+@account=ann;+draft/reply=a;+draft/react=y :x!y@z TAGMSG #chan
+:x!y@z JOIN #chan ann :X
+:x!y@z ACCOUNT *
+:x!y@z CHGHOST y z2
+:x!y@z NICK w
+:x!y@z INVITE bot #other
+:s 354 bot 417 #chan u h nick ann
+:s 302 bot :x=+y@z
+:s 900 bot bot!u@h ann :logged in
+AUTHENTICATE +
 :x!y@z KICK #chan bot :out
 :s 433 * bot :in use
 :s 474 bot #chan :banned

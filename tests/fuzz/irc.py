@@ -11,13 +11,17 @@ from typing import Any
 
 from irc.client_aio import AioConnection
 
+from chatbot.listeners.irc.capabilities import WANTED
 from chatbot.listeners.irc.hearing import Heard
 from chatbot.listeners.irc.outbox import Outbox
+from chatbot.listeners.irc.people import LENGTH, People
+from chatbot.listeners.irc.sentences import Sentences
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.text import LINE, heard, is_nick, lines
 from chatbot.listeners.irc.wire import UNREAD, Protocol
 from chatbot.messages import ChatMessage
+from tests.servers.listening import MemoryBridge
 
 SETTINGS = IrcSettings(server="irc.example.org", tls=False, nick="bot", channels=("#chan", "#é"))
 MOST_REMEMBERED = 4096
@@ -59,8 +63,20 @@ def server_lines(data: bytes) -> None:
 
 async def _session(data: bytes) -> None:
     kept, outbox = Heard(), Outbox()
-    session = Session("net", SETTINGS, Timing(), heard=kept, outbox=outbox)
+    address = SETTINGS.addresses[0]
+    session = Session(
+        "net",
+        SETTINGS,
+        Timing(),
+        address=address,
+        people=People(),
+        sentences=Sentences(MemoryBridge()),
+        heard=kept,
+        outbox=outbox,
+    )
     wire, sink = session._wire, Sink()
+    # As if the server had granted them; without account-tag, people are followed.
+    session._login.capabilities.enabled |= WANTED - ({"account-tag"} if len(data) % 2 else set())
 
     async def factory(protocol: Protocol, _: object) -> tuple[Sink, Protocol]:
         return sink, protocol
@@ -76,9 +92,13 @@ async def _session(data: bytes) -> None:
     assert len(sink.written) <= UNREAD + LINE, "the server asks, and does not read"
     assert all(len(line) + 2 <= LINE for line in bytes(sink.written).split(b"\r\n"))
     assert len(session._membership._channels._channels) <= MOST_REMEMBERED
-    assert len(session._ear._history) <= MOST_REMEMBERED
+    assert len(session._ear._replay._batches) <= MOST_REMEMBERED
+    assert len(session._ear._replay._since) <= MOST_REMEMBERED
     assert len(session._commands._waiting) <= MOST_REMEMBERED
     assert len(vars(wire.features)) <= MOST_REMEMBERED
+    assert len(session._login.capabilities.offered) <= len(WANTED) + 1
+    for person in session._people._people.values():
+        assert len(person.nick + person.userhost + person.account) <= 4 * LENGTH
 
 
 def _check_message(message: ChatMessage) -> None:

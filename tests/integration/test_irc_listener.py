@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from chatbot.errors import ListenerError
 from chatbot.listeners.irc import IrcListener, IrcSettings, Timing
-from tests.servers.irc import IiClient, Ngircd, RawClient
+from tests.servers.irc import IiClient, Ngircd, RawClient, free_port
 from tests.servers.listening import PATIENCE, QUICK, MemoryBridge, listening, logged
 
 
@@ -352,6 +353,13 @@ async def test_a_certificate_that_nobody_vouches_for_is_an_error_at_once(
     assert "ca_file" in caught.value.hint
 
 
+async def test_of_several_servers_each_must_prove_who_it_is(ngircd_tls: Ngircd) -> None:
+    chosen = settings(ngircd_tls, server="localhost", servers=("127.0.0.1",), tls=True)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(ListenerError, match=r"cannot verify .* 127\.0\.0\.1:\d+"):
+            await IrcListener("test", chosen, QUICK).run(MemoryBridge())
+
+
 async def test_a_private_authority_can_be_named(ngircd_tls: Ngircd) -> None:
     assert ngircd_tls.certificate is not None
     trusted = ngircd_tls.certificate.certificate
@@ -393,3 +401,48 @@ async def test_a_burst_leaves_at_the_rate_that_is_set(ngircd: Ngircd) -> None:
         assert asyncio.get_running_loop().time() - begun > 0.7
         said = [line.rpartition("line ")[2] for line in ann.lines if "line " in line]
         assert said == [str(number) for number in range(20)]
+
+
+async def test_an_action_that_names_the_bot_addresses_it(ngircd: Ngircd) -> None:
+    async with person(ngircd) as ann, listening(settings(ngircd)) as bridge:
+        await ann.wait_for(joined())
+        ann.say("#chan", "\x01ACTION pats Bot, kindly\x01", "\x01ACTION packs its botany\x01")
+        found = [await bridge.next() for _ in range(2)]
+        assert [(each.kind, each.addressed) for each in found] == [
+            ("action", True),
+            ("action", False),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("invites", "comes"),
+    [(True, True), (("*!*@127.0.0.?",), True), (("*!*@staff",), False), (("account:ann",), False)],
+)
+async def test_the_bot_comes_where_it_is_invited_by_who_may(
+    ngircd: Ngircd, invites: bool | tuple[str, ...], comes: bool
+) -> None:
+    chosen = settings(ngircd, invites=invites)
+    async with person(ngircd, "ann", "#chan", "#other") as ann, listening(chosen) as bridge:
+        await ann.wait_for(joined())
+        ann.send("INVITE bot #other", "PRIVMSG bot :come!")
+        await bridge.next()
+        bridge.answer("#chan", "well")
+        if comes:
+            await ann.wait_for(joined(channel="#other"))
+            bridge.answer("#other", "here I am", name="2")
+            await ann.wait_for("PRIVMSG #other :here I am")
+        else:
+            await ann.wait_for(":well")
+            assert not any("JOIN :#other" in line and ":bot!" in line for line in ann.lines)
+
+
+async def test_the_next_server_is_tried_when_one_does_not_let_the_bot_in(
+    ngircd: Ngircd, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "chatbot")
+    dead = free_port()
+    chosen = settings(ngircd, port=dead, servers=(f"localhost:{dead}", f"[::1]:{ngircd.port}"))
+    chosen = dataclasses.replace(chosen, servers=(*chosen.servers, f"127.0.0.1:{ngircd.port}"))
+    async with person(ngircd) as ann, listening(chosen):
+        await ann.wait_for(joined())
+        assert caplog.text.count("disconnected from test") == 3

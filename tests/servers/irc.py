@@ -116,7 +116,7 @@ class Ngircd:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        await _reachable(self.port)
+        await reachable(self.port)
 
     async def stop(self) -> None:
         """End it in order."""
@@ -229,6 +229,16 @@ class RawClient:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def present(port: int, nick: str = "ann", *channels: str) -> AsyncIterator[RawClient]:
+    """Have a person in `channels` (or #chan) for the block."""
+    client = await RawClient.connect(port, nick, *(channels or ("#chan",)))
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 class RudeServer:
@@ -362,7 +372,8 @@ def _predicate(wanted: str | Predicate) -> Predicate:
     return wanted
 
 
-async def _reachable(port: int) -> None:
+async def reachable(port: int) -> None:
+    """Return once something takes connections at `port`."""
     async with asyncio.timeout(15):
         while True:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 from collections.abc import AsyncIterator
 
@@ -10,10 +11,11 @@ import pytest
 
 from chatbot.broker.subjects import Lane
 from chatbot.listeners.bridge import Delivery
-from chatbot.listeners.irc.capabilities import Negotiation
+from chatbot.listeners.irc.capabilities import Capabilities
 from chatbot.listeners.irc.channels import Channels, Standing
 from chatbot.listeners.irc.linebuffer import LINE_LIMIT, Lines
 from chatbot.listeners.irc.outbox import Outbox
+from chatbot.listeners.irc.sasl import authentications, response
 from chatbot.listeners.irc.settings import Timing
 from chatbot.messages import ChatMessage, Outcome, Reply
 
@@ -75,18 +77,72 @@ def test_an_invitation_makes_a_lost_channel_due() -> None:
 
 
 def test_only_what_is_offered_and_wanted_is_asked_for() -> None:
-    talk = Negotiation()
-    assert talk.answer(["LS", "*", "multi-prefix batch sasl=PLAIN"]) is None
-    assert talk.answer(["LS", "server-time message-tags"]) == (
-        "CAP REQ :batch message-tags server-time"
-    )
-    assert talk.answer(["ACK", "batch message-tags server-time"]) == "CAP END"
-    assert talk.answer(["NEW", "sasl"]) is None
+    talk = Capabilities()
+    assert talk.heard(["LS", "*", "multi-prefix batch sasl=PLAIN"]) == []
+    assert not talk.listed
+    assert talk.heard(["LS", "server-time message-tags"]) == []
+    assert talk.listed
+    assert talk.requests() == ["CAP REQ :batch message-tags server-time"]
+    assert not talk.answered
+    assert talk.heard(["ACK", "batch message-tags echo-message"]) == []
+    assert not talk.answered
+    assert talk.heard(["ACK", "server-time"]) == []
+    assert talk.answered
+    assert talk.enabled == {"batch", "message-tags", "server-time"}, "what we asked for"
+
+
+def test_a_refused_list_is_asked_for_one_by_one() -> None:
+    talk = Capabilities(sasl=True)
+    talk.heard(["LS", "batch sasl=PLAIN,EXTERNAL"])
+    talk.requests()
+    assert talk.heard(["NAK", "batch sasl"]) == ["CAP REQ :batch", "CAP REQ :sasl"]
+    assert talk.heard(["NAK", "batch"]) == []
+    assert talk.heard(["ACK", "sasl"]) == []
+    assert (talk.answered, talk.enabled) == (True, {"sasl"})
+
+
+def test_what_is_offered_later_is_asked_for_later_and_what_is_withdrawn_is_gone() -> None:
+    talk = Capabilities(sasl=True)
+    talk.heard(["LS", "cap-notify"])
+    talk.requests()
+    talk.heard(["ACK", "cap-notify"])
+    assert talk.heard(["NEW", "sasl=PLAIN away-notify"]) == ["CAP REQ :sasl"]
+    talk.heard(["ACK", "sasl"])
+    assert talk.enabled == {"cap-notify", "sasl"}
+    talk.heard(["DEL", "sasl"])
+    assert (talk.enabled, talk.offered) == ({"cap-notify"}, {"cap-notify": ""})
 
 
 @pytest.mark.parametrize("offer", [["LS", "multi-prefix"], ["LS", ""], ["LS"]])
-def test_without_a_wanted_capability_the_negotiation_ends(offer: list[str]) -> None:
-    assert Negotiation().answer(offer) == "CAP END"
+def test_without_a_wanted_capability_nothing_is_asked_for(offer: list[str]) -> None:
+    talk = Capabilities()
+    talk.heard(offer)
+    assert (talk.listed, talk.requests(), talk.answered) == (True, [], True)
+
+
+def test_a_flood_of_offers_is_not_remembered() -> None:
+    talk = Capabilities()
+    for number in range(1000):
+        talk.heard(["LS", "*", f"batch=x cap{number}"])
+    assert len(talk.offered) == 1
+
+
+@pytest.mark.parametrize(
+    ("password", "lines"), [("x", 1), ("x" * (300 - len("bot\0bot\0")), 2), ("x" * 295, 2)]
+)
+def test_a_login_is_sent_in_pieces_of_400_bytes(password: str, lines: int) -> None:
+    sent = list(authentications(response("PLAIN", "bot", password)))
+    assert len(sent) == lines
+    pieces = [line.removeprefix("AUTHENTICATE ") for line in sent]
+    assert all(len(piece) == 400 for piece in pieces[:-1])
+    assert len(pieces[-1]) < 400
+    whole = b"".join(base64.b64decode(piece) for piece in pieces if piece != "+")
+    assert whole.split(b"\0") == [b"bot", b"bot", password.encode()]
+
+
+def test_a_certificate_alone_is_proof_of_itself() -> None:
+    assert list(authentications(response("EXTERNAL", "", "unused"))) == ["AUTHENTICATE +"]
+    assert list(authentications(response("EXTERNAL", "bot", ""))) == ["AUTHENTICATE Ym90"]
 
 
 def test_lines_come_whole_whatever_pieces_the_bytes_come_in() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from chatbot.errors import ListenerError
 from chatbot.listeners.irc import IrcListener, IrcSettings, Timing
-from tests.servers.irc import RudeServer
+from chatbot.messages import Action, Outcome
+from tests.servers.irc import RawClient, RudeServer
 from tests.servers.listening import PATIENCE, QUICK, MemoryBridge, listening, logged
 
 
@@ -69,22 +70,148 @@ async def test_a_ping_is_answered_before_anything_else() -> None:
         await bot.wait_for("PONG :cookie")
 
 
-async def test_replayed_history_is_not_heard_and_tags_give_id_and_time() -> None:
+CAPABILITIES = "account-tag batch echo-message labeled-response message-tags server-time"
+
+
+async def negotiated(server: RudeServer, granted: str = CAPABILITIES) -> RawClient:
+    """Let the bot in, with the capabilities that it asks for of those `granted`."""
+    bot = await server.accept()
+    await bot.wait_for("CAP LS 302")
+    bot.send(f":rude CAP * LS :{granted} sasl")
+    asked = await bot.wait_for("CAP REQ")
+    bot.send(f":rude CAP * ACK {asked.removeprefix('CAP REQ ')}")
+    await bot.wait_for("CAP END")
+    bot.send(":rude 001 bot :hi")
+    await bot.wait_for("JOIN ")
+    return bot
+
+
+async def test_history_is_heard_as_old_and_tags_give_id_and_time() -> None:
     async with RudeServer() as server, listening(settings(server)) as bridge:
-        bot = await server.accept()
-        await bot.wait_for("CAP LS 302")
-        bot.send(":rude CAP * LS :batch server-time message-tags sasl")
-        await bot.wait_for("CAP REQ :batch message-tags server-time")
-        bot.send(":rude CAP * ACK :batch message-tags server-time")
-        await bot.wait_for("CAP END")
-        bot.send(":rude 001 bot :hi")
+        bot = await negotiated(server)
+        bot.send("@time=2026-01-02T03:00:00.000Z :bot!u@h JOIN #chan")
         bot.send(":rude BATCH +1 chathistory #chan")
-        bot.send("@batch=1;msgid=a :x!y@z PRIVMSG #chan :old", ":rude BATCH -1")
+        bot.send("@batch=1;msgid=a :x!y@z PRIVMSG #chan :long ago")
+        bot.send("@batch=1 :x!y@z PRIVMSG #chan :could be anything's twin")
+        bot.send("@batch=1;msgid=o :bot_!y@z PRIVMSG #chan :said by ourselves")
+        bot.send("@batch=1;msgid=a2 :bot!y@z PRIVMSG #chan :said by ourselves", ":rude BATCH -1")
+        bot.send("@time=2026-01-02T02:00:00.000Z;msgid=c :x!y@z PRIVMSG #chan :without a batch")
+        bot.send("@time=2026-01-02T02:00:00.000Z :x!y@z PRIVMSG #chan :without an id, too")
         for _ in range(2):
             bot.send("@time=2026-01-02T03:04:05.678Z;msgid=b :x!y@z PRIVMSG #chan :new")
-        first, second = await bridge.next(), await bridge.next()
+        batched, unbatched, first, second = [await bridge.next() for _ in range(4)]
+        assert (batched.text, batched.old) == ("long ago", True)
+        assert (unbatched.text, unbatched.old) == ("without a batch", True)
         assert (first.text, first.time.isoformat()) == ("new", "2026-01-02T03:04:05.678000+00:00")
-        assert first.id == second.id
+        assert (first.old, first.id) == (False, second.id)
+        bot.send(":x!y@z PRIVMSG #chan :the end")
+        assert (await bridge.next()).text == "the end"
+
+
+async def test_an_account_counts_only_where_the_server_vouches_for_it() -> None:
+    async with RudeServer() as server, listening(settings(server)) as bridge:
+        for granted, expected in ((CAPABILITIES, ["ann", ""]), ("message-tags", ["", ""])):
+            bot = await negotiated(server, granted)
+            bot.send("@account=ann :x!y@z PRIVMSG #chan :1", "@+account=ann :x!y@z PRIVMSG bot :2")
+            assert [(await bridge.next()).account for _ in range(2)] == expected
+            await bot.close()
+
+
+async def test_without_tags_an_account_is_what_was_announced_of_who_is_in_sight() -> None:
+    async with RudeServer() as server, listening(settings(server)) as bridge:
+        bot = await negotiated(server, "account-notify extended-join")
+        bot.send(":rude 005 bot WHOX :are supported", ":bot!u@h JOIN #chan * :bot")
+        await bot.wait_for("WHO #chan %tcuhna,417")
+        bot.send(
+            ":rude 354 bot 417 #chan u h ann ann-account",
+            ":ann!u@h PRIVMSG #chan :known",
+            ":ann!u@h NICK bob",
+            ":bob!u@h PRIVMSG #chan :under another name",
+            ":ann!u@h PRIVMSG #chan :an impostor",
+            ":bob!u@h ACCOUNT *",
+            ":bob!u@h PRIVMSG #chan :logged out",
+            ":cid!u@h JOIN #chan cid-account :Cid",
+            ":cid!u@h PRIVMSG #chan :came",
+            ":cid!u@h PART #chan",
+            ":cid!u@h PRIVMSG bot :out of sight",
+            ":cid!u@h JOIN #chan cid-account :Cid",
+            ":rude KICK #chan bot :out",
+            ":cid!u@h PRIVMSG bot :we are out of sight",
+        )
+        found = [(await bridge.next()).account for _ in range(7)]
+        expected = ["ann-account", "ann-account", "", "", "cid-account", "", ""]
+        assert found == expected
+
+
+async def test_what_was_said_is_confirmed_by_what_comes_back_and_costs_no_line() -> None:
+    async with RudeServer() as server, listening(settings(server)) as bridge:
+        bot = await negotiated(server)
+        bot.send(":bot!u@h JOIN #chan", "@msgid=q :x!y@z PRIVMSG #chan :bot: you?")
+        question = await bridge.next()
+        bridge.answer("#chan", "yes", "I", name=question.id)
+        first = await bot.wait_for("PRIVMSG #chan :yes")
+        tags, _, _ = (await bot.wait_for("PRIVMSG #chan :I")).partition(" ")
+        assert "+draft/reply=q" in first
+        assert "reply" not in tags
+        label = tags.removeprefix("@")
+        bot.send(f"@{label};msgid=mine :bot!u@h PRIVMSG #chan :I")
+        assert await bridge.next_acknowledged() == question.id
+        assert not any("PING" in line for line in bot.lines)
+        bot.send("@+draft/reply=mine :x!y@z PRIVMSG #chan :you there")
+        assert (await bridge.next()).addressed
+
+
+async def test_without_labels_all_that_comes_back_is_the_receipt() -> None:
+    async with RudeServer() as server, listening(settings(server)) as bridge:
+        bot = await negotiated(server, "echo-message")
+        bot.send(":bot!u@h JOIN #chan")
+        bridge.answer("#chan", "yes", "yes", "no")
+        await bot.wait_for(":no")
+        bot.send(*(f":bot!u@h PRIVMSG #CHAN :{text}" for text in ("yes", "yes")))
+        bot.send(":x!u@h PRIVMSG #chan :no", "PING :seen")
+        await bot.wait_for("PONG :seen")
+        assert bridge.acknowledged.empty()
+        bot.send(":bot!u@h PRIVMSG #chan :no")
+        assert await bridge.next_acknowledged() == "1"
+        assert not any(line.startswith("PING") for line in bot.lines)
+
+
+async def test_what_does_not_come_back_is_asked_for() -> None:
+    async with RudeServer() as server:
+        async with listening(settings(server), Timing(receipt=0.3)) as bridge:
+            bot = await negotiated(server, "echo-message")
+            bot.send(":bot!u@h JOIN #chan")
+            bridge.answer("#chan", "yes", "yes")
+            await bot.wait_for("#chan :yes")
+            bot.send(":bot!u@h PRIVMSG #chan :yes")
+            token = (await bot.wait_for("PING :said", 5.0)).partition(":")[2]
+            bot.send(f":rude PONG rude :{token}")
+            assert await bridge.next_acknowledged() == "1"
+
+
+async def test_what_was_done_is_not_confirmed_by_what_was_said_before() -> None:
+    async with RudeServer() as server, listening(settings(server)) as bridge:
+        bot = await negotiated(server)
+        bot.send(":bot!u@h JOIN #chan", ":x!y@z JOIN #chan")
+        bridge.answer("#chan", "first")
+        tags, _, _ = (await bot.wait_for(":first")).partition(" ")
+        bot.send(f"{tags} :bot!u@h PRIVMSG #chan :first")
+        assert await bridge.next_acknowledged() == "1"
+        bridge.decide(Outcome("2", "test", "#chan", "x", actions=(Action("kick"),)))
+        await bot.wait_for("KICK #chan x")
+        token = (await bot.wait_for("PING :said", 5.0)).partition(":")[2]
+        assert bridge.acknowledged.empty()
+        bot.send(f":rude PONG rude :{token}")
+        assert await bridge.next_acknowledged() == "2"
+
+
+async def test_a_reaction_is_heard_with_what_it_is_about() -> None:
+    async with RudeServer() as server, listening(settings(server)) as bridge:
+        bot = await negotiated(server)
+        bot.send(":bot!u@h JOIN #chan", "@msgid=q :x!y@z PRIVMSG #chan :hello")
+        bot.send("@msgid=r;+draft/react=👍;+draft/reply=q :x!y@z TAGMSG #chan")
+        said, reaction = await bridge.next(), await bridge.next()
+        assert (reaction.kind, reaction.text, reaction.reply_to) == ("reaction", "👍", said.id)
 
 
 async def test_names_are_compared_as_the_server_compares_them() -> None:

@@ -95,3 +95,21 @@ def test_channels_and_nicks_are_told_apart() -> None:
 
 def test_what_is_heard_is_one_line_without_formatting() -> None:
     assert heard("\x02bold\x02 \x0304,12red\x03 x\ny\0z\x7f ") == "bold red x y z"
+
+
+@given(st.text(max_size=400), st.integers(64, 200))
+def test_a_line_that_is_cut_is_one_line_within_the_limit(text: str, limit: int) -> None:
+    cut = lines(text, limit=limit, most=1000, cut=True)
+    assert all(len(line.encode(errors="replace")) <= limit for line in cut)
+    assert len(cut) <= len(lines(text, limit=100_000, most=1000))
+
+
+def test_a_line_that_is_cut_keeps_its_last_link() -> None:
+    text = "word " * 40 + "see https://example.org/first and https://example.org/long for more"
+    (line,) = lines(text, limit=100, most=5, cut=True)
+    assert line.startswith("word word")
+    assert line.endswith("word… https://example.org/long")
+    (other,) = lines("https://example.org/a " + "word " * 40, limit=100, most=5, cut=True)
+    assert (other.count("http"), other[-1]) == (1, "…")
+    (endless,) = lines("word " * 40 + "http://x/" + "y" * 200, limit=100, most=5, cut=True)
+    assert endless.endswith("word…")

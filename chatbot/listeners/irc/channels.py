@@ -72,6 +72,11 @@ class Channels:
         """Return when the next attempt is due, `None` if there is none."""
         return min((c.due for c in self._outside()), default=None)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether we may be in one more channel beside our own."""
+        return len(self._channels) < self._most
+
     def joined(self, name: str, now: float) -> Channel:
         """Note that we are in `name` now; the server may have sent us elsewhere than we asked."""
         channel = self.find(name)

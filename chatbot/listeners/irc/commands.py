@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from chatbot.listeners.irc.pace import Bucket
 from chatbot.listeners.irc.wire import Wire
+
+log = logging.getLogger(__name__)
+
+MOST = 1000
+"""Commands that may wait; it takes a server, or a host of friends, to make them more."""
 
 
 class Commands:
@@ -19,13 +25,16 @@ class Commands:
 
     def put(self, line: str) -> None:
         """Send `line` when the rate limit allows it; one that waits already is not doubled."""
+        if len(self._waiting) >= MOST:
+            log.warning("dropped a command: %d wait already", MOST)
+            return
         self._waiting[line] = None
         self._arrived.set()
 
     def send_now(self, line: str) -> None:
         """Send `line` at once; what waits pays for it."""
         self._bucket.spend()
-        self._wire.send_raw(line)
+        self._send(line)
 
     async def run(self) -> None:
         """Send what was put, for ever."""
@@ -36,4 +45,10 @@ class Commands:
             del self._waiting[line]
             if not self._waiting:
                 self._arrived.clear()
+            self._send(line)
+
+    def _send(self, line: str) -> None:
+        try:
             self._wire.send_raw(line)
+        except ValueError:  # a name in it, which the server made up, is longer than a line
+            log.warning("dropped a command that is too long")

@@ -16,7 +16,9 @@ from irc.client import Event
 
 from chatbot.listeners.bridge import Bridge
 from chatbot.listeners.irc.membership import Membership
-from chatbot.listeners.irc.names import is_addressed
+from chatbot.listeners.irc.names import alternatives, is_addressed
+from chatbot.listeners.irc.people import People, Person
+from chatbot.listeners.irc.replay import Replay, instant
 from chatbot.listeners.irc.text import heard
 from chatbot.listeners.irc.wire import Wire
 from chatbot.messages import ChatMessage, digest
@@ -25,9 +27,6 @@ log = logging.getLogger(__name__)
 
 LIMIT = 1000
 """Messages that may wait for IN. What one read gave when it fills up still comes on top."""
-
-BATCHES = 64
-"""Batches of history that may be open at once; of more, those begun first are forgotten."""
 
 
 class Heard:
@@ -76,64 +75,95 @@ class Heard:
 class Ear:
     """Makes messages of one connection's events and puts them on the queue.
 
-    An id is derived from the server's `msgid` where it gives one (so history that is replayed
-    has the id it had), else from the network, this connection and the place in it.
+    An id is derived from the server's `msgid` where it gives one, so what is replayed has the id
+    it had; else from the network, this connection and the place in it. Of history, only what has
+    a `msgid` is heard: it is stored once, and not answered twice.
     """
 
-    def __init__(self, network: str, wire: Wire, heard: Heard, membership: Membership) -> None:
+    def __init__(
+        self,
+        network: str,
+        *,
+        wire: Wire,
+        heard: Heard,
+        membership: Membership,
+        people: People,
+        nick: str,
+    ) -> None:
         self._network = network
         self._wire = wire
         self._heard = heard
         self._membership = membership
+        self._people = people
+        self._nicks = (nick, *alternatives(nick))
+        self._replay = Replay(wire.fold, wire.is_me)
         self._connection = secrets.token_hex(8)
         self._count = 0
-        self._history: dict[str, None] = {}
 
-    def handlers(self) -> dict[str, Callable[[Event], None]]:
+    def handlers(self) -> list[dict[str, Callable[[Event], None]]]:
         """Return what to call for which event; NOTICEs are not heard, so bots cannot loop."""
-        return {
-            "batch": self._on_batch,
-            "pubmsg": self._on_message,
-            "privmsg": self._on_message,
-            "action": self._on_message,
-        }
-
-    def _on_batch(self, event: Event) -> None:
-        reference = event.target or ""
-        if reference.startswith("+") and event.arguments[:1] == ["chathistory"]:
-            self._history[reference[1:]] = None
-            if len(self._history) > BATCHES:
-                del self._history[next(iter(self._history))]
-        elif reference.startswith("-"):
-            self._history.pop(reference[1:], None)
+        own = dict.fromkeys(("pubmsg", "privmsg", "action"), self._on_message)
+        return [self._replay.handlers(), {**own, "tagmsg": self._on_tags}]
 
     def _on_message(self, event: Event) -> None:
         self._count += 1
-        tags = {tag["key"]: tag["value"] for tag in event.tags or ()}
+        tags = _tags_of(event)
         text = heard(event.arguments[0]) if event.arguments else ""
-        if text and tags.get("batch") not in self._history and self._is_person(event):
-            self._heard.put(self._message(event, text, tags), self._wire)
+        if text and self._is_heard(event, tags):
+            kind = "action" if event.type == "action" else "message"
+            self._take(event, text, tags, kind, _reply(tags))
 
-    def _is_person(self, event: Event) -> bool:
-        if not event.source or self._wire.is_me(event.source.nick):
+    def _on_tags(self, event: Event) -> None:
+        """Hear a reaction: https://ircv3.net/specs/client-tags/react"""
+        self._count += 1
+        tags = _tags_of(event)
+        for key, kind in _REACTIONS.items():
+            text, about = heard(tags.get(key) or "")[:100], _reply(tags)
+            if text and about and self._is_heard(event, tags):
+                self._take(event, text, tags, kind, about)
+                return
+
+    def _is_heard(self, event: Event, tags: dict[str, str | None]) -> bool:
+        if not event.source or "." in event.source.nick:  # the latter is a server
             return False
-        return "." not in event.source.nick  # else it is a server
+        if self._wire.is_me(event.source.nick):
+            if tags.get("msgid"):
+                self._people.own(str(tags["msgid"]))
+            return False
+        if not self._replay.is_history(event.target, tags):
+            return True
+        # We may have been called otherwise when we said it.
+        own = any(self._wire.same(event.source.nick, nick) for nick in self._nicks)
+        return bool(tags.get("msgid")) and not own
 
-    def _message(self, event: Event, text: str, tags: dict[str, str | None]) -> ChatMessage:
+    def _take(
+        self, event: Event, text: str, tags: dict[str, str | None], kind: str, about: str
+    ) -> None:
         # A source without `!` is given as an object of the library's, which no message may hold.
         sender, nick = str(event.source.nick), self._wire.nickname_now
         private = not self._membership.is_channel(event.target)
-        return ChatMessage(
+        old = self._replay.is_history(event.target, tags)
+        person = Person(sender) if old else self._people.seen(event.source)
+        message = ChatMessage(
             id=self._id(tags.get("msgid")),
             network=self._network,
             room=sender if private else self._membership.spelling(event.target),
             sender=sender,
             text=text,
-            time=_instant(tags.get("time")),
-            addressed=private or is_addressed(text, nick, self._wire.casemapping),
+            time=instant(tags.get("time")) or datetime.now(UTC),
+            addressed=private
+            or self._people.is_own(about)
+            or is_addressed(text, nick, self._wire.casemapping, action=kind == "action"),
             private=private,
             nick=nick,
+            name=sender,
+            account=self._people.account_of(person, tags),
+            kind=kind,
+            reply_to=digest(self._network, about) if about else "",
+            old=old,
         )
+        self._people.spoke(message.id, person, tags.get("msgid"))
+        self._heard.put(message, self._wire)
 
     def _id(self, given: str | None) -> str:
         if given:
@@ -141,9 +171,12 @@ class Ear:
         return digest(self._network, self._connection, str(self._count))
 
 
-def _instant(given: str | None) -> datetime:
-    try:
-        said = datetime.fromisoformat(given or "")
-        return said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):  # as 0001-01-01T00:00+01:00
-        return datetime.now(UTC)
+_REACTIONS = {"+draft/react": "reaction", "+draft/unreact": "unreaction"}
+
+
+def _tags_of(event: Event) -> dict[str, str | None]:
+    return {tag["key"]: tag["value"] for tag in event.tags or ()}
+
+
+def _reply(tags: dict[str, str | None]) -> str:
+    return tags.get("+draft/reply") or tags.get("+reply") or ""

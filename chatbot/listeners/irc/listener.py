@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import ssl
+from collections import deque
 
 from chatbot.errors import ListenerError
 from chatbot.listeners.bridge import Bridge
 from chatbot.listeners.irc.hearing import Heard
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.pace import Backoff
+from chatbot.listeners.irc.people import People
 from chatbot.listeners.irc.registration import Refusal
+from chatbot.listeners.irc.sentences import Sentences
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.speaker import Speaker
 from chatbot.listeners.irc.wire import tls_context
+from chatbot.listeners.secret import secret_of
 
 log = logging.getLogger(__name__)
-
-REFUSALS = 3
-"""Refusals in a row that are taken for the network's last word."""
 
 
 class IrcListener:
@@ -41,24 +43,32 @@ class IrcListener:
 
     def describe(self) -> str:
         """Return where this is, for a status line: `irc.libera.chat:6697 #a,#b`."""
-        server = self._settings.server
-        host = f"[{server}]" if ":" in server else server
-        return f"{host}:{self._settings.port} {','.join(self._settings.channels)}".strip()
+        server = _shown((self._settings.server, self._settings.port))
+        return f"{server} {','.join(self._settings.channels)}".strip()
 
     async def run(self, bridge: Bridge) -> None:
         """Hear and speak until cancelled; leaves within about a second then.
 
-        Raises `ListenerError` when the certificate cannot be verified, and when the server
-        has refused us three times for a reason that waiting does not mend.
+        Raises `ListenerError` when a secret or a certificate cannot be read or verified, and
+        when the servers have refused us, or the login, three times in a row for a reason that
+        waiting does not mend (ten times, where the network's services are away).
         """
         if problems := self._settings.problems():
             key, wrong = problems[0]
             raise ListenerError(f"{self.network}: {key} {wrong}")
-        context = await asyncio.to_thread(tls_context, self._settings)
-        error = await _Run(self.network, self._settings, self._timing, bridge).until_refused(
-            context
-        )
-        raise error
+        settings, context = await asyncio.to_thread(_read, self._settings)
+        raise await _Run(self.network, settings, self._timing, bridge).until_refused(context)
+
+
+def _read(settings: IrcSettings) -> tuple[IrcSettings, ssl.SSLContext | None]:
+    """Return the settings with the secrets that lie in files, and what to verify with."""
+    own = secret_of(settings.account_password, settings.account_password_file)
+    password = secret_of(settings.password, settings.password_file)
+    found = dataclasses.replace(settings, password=password, account_password=own)
+    if problems := found.problems():  # that a file had several lines, say
+        key, wrong = problems[0]
+        raise ListenerError(f"{key} {wrong}")
+    return found, tls_context(found)
 
 
 class _Run:
@@ -70,12 +80,16 @@ class _Run:
         self._timing = timing
         self._bridge = bridge
         self._heard = Heard()
+        self._people = People()
+        self._sentences = Sentences(bridge)
         self._outbox = Outbox(at_most_once=settings.delivery == "at-most-once")
         self._speaker = Speaker(network, settings, self._outbox)
-        self._backoff = Backoff(timing.backoff, timing.backoff_most)
+        self._servers = deque(settings.addresses)
+        self._backoff = Backoff(timing.backoff, timing.backoff_most, len(self._servers))
         self._refusals: list[Refusal] = []
 
     async def until_refused(self, context: ssl.SSLContext | None) -> ListenerError:
+        await self._sentences.load()
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._heard.run(self._bridge)),
@@ -95,6 +109,9 @@ class _Run:
                 self._network,
                 self._settings,
                 self._timing,
+                address=self._servers[0],
+                people=self._people,
+                sentences=self._sentences,
                 heard=self._heard,
                 outbox=self._outbox,
             )
@@ -105,6 +122,8 @@ class _Run:
                 return self._refused()
             if session.lasted >= self._timing.stable:
                 self._backoff.reset()
+            else:
+                self._servers.rotate(-1)
             delay = self._backoff.next()
             log.warning("disconnected from %s: %s; again in %.1f s", self._network, reason, delay)
             await asyncio.sleep(delay)
@@ -117,7 +136,7 @@ class _Run:
             await session.open(context)
             await session.serve(self._speaker.run)
         except ssl.SSLCertVerificationError as error:
-            return self._unverified(error)
+            return self._unverified(session, error)
         except OSError as error:
             return session.reason or str(error) or type(error).__name__
         finally:
@@ -139,15 +158,26 @@ class _Run:
             self._refusals.clear()
             return False
         self._refusals.append(refusal)
-        return len(self._refusals) >= REFUSALS
+        return len(self._refusals) >= refusal.tries * len(self._servers)
 
     def _refused(self) -> ListenerError:
         last = self._refusals[-1]
         return ListenerError(f"{self._network} refuses the bot: {last.reason}", hint=last.hint)
 
-    def _unverified(self, error: ssl.SSLCertVerificationError) -> ListenerError:
-        server = f"{self._settings.server}:{self._settings.port}"
-        return ListenerError(
-            f"cannot verify the certificate of {server}: {error.verify_message}",
-            hint="name the authority with `ca_file`, or, where nobody listens in, set `tls: false`",
+    def _unverified(
+        self, session: Session, error: ssl.SSLCertVerificationError
+    ) -> str | ListenerError:
+        """Return the error, where there is no other server; else note the refusal."""
+        reason = (
+            f"cannot verify the certificate of {_shown(self._servers[0])}: {error.verify_message}"
         )
+        hint = "name the authority with `ca_file`, or, where nobody listens in, set `tls: false`"
+        if len(self._servers) == 1:
+            return ListenerError(reason, hint=hint)
+        session.refuse(reason, hint, 1)
+        return reason
+
+
+def _shown(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from itertools import islice
 
 from irc.client import Event
 
 from chatbot.listeners.irc.channels import Channels, Standing
 from chatbot.listeners.irc.commands import Commands
+from chatbot.listeners.irc.people import FIELDS, TOKEN, People
 from chatbot.listeners.irc.settings import Timing
 from chatbot.listeners.irc.text import is_channel, is_target
 from chatbot.listeners.irc.wire import Wire
 
 log = logging.getLogger(__name__)
+
+ACCOUNT = "account:"
+"""What a mask begins with that stands for a services account."""
 
 _AT_ONCE = 8
 """Channels in one JOIN; some servers take no more of a list (TARGMAX)."""
@@ -45,8 +50,10 @@ class Membership:
         channels: Iterable[str],
         timing: Timing,
         *,
+        invites: bool | tuple[str, ...],
         wire: Wire,
         commands: Commands,
+        people: People,
         changed: Callable[[], None],
         undelivered: Callable[[str], None],
     ) -> None:
@@ -54,6 +61,9 @@ class Membership:
         self._network = network
         self._wire = wire
         self._commands = commands
+        self._people = people
+        self._invites = invites
+        self._has_whox = False
         self._changed = changed
         self._undelivered = undelivered
         self._channels = Channels(channels, timing, wire.fold)
@@ -68,6 +78,8 @@ class Membership:
             "kick": self._on_kick,
             "invite": self._on_invite,
             "cannotsendtochan": self._on_cannot_speak,
+            "chghost": self._on_own_host,
+            "featurelist": self._on_features,
             "396": self._on_new_host,
             **dict.fromkeys(_CANNOT_JOIN, self._on_cannot_join),
         }
@@ -114,6 +126,8 @@ class Membership:
             self.prefix = str(event.source)
         self._channels.joined(event.target, self._loop.time())
         log.info("joined %s on %s", event.target, self._network)
+        if self._has_whox and self._people.must_ask:
+            self._commands.put(f"WHO {event.target} {FIELDS},{TOKEN}")
         self._changed()
 
     def _on_part(self, event: Event) -> None:
@@ -125,8 +139,33 @@ class Membership:
             self._leave(event.target, "kicked from")
 
     def _on_invite(self, event: Event) -> None:
-        if event.arguments and self._channels.invited(event.arguments[0]):
+        # With invite-notify or to channel operators, others' invitations are told as well.
+        if not event.arguments or not event.source or not self._wire.is_me(str(event.target)):
+            return
+        name = str(event.arguments[0])
+        if self._channels.invited(name):
             self._left.set()
+        elif self._is_new(name) and self._may(event):
+            log.info("invited to %s on %s", name, self._network)
+            self._commands.put(f"JOIN {name}")
+
+    def _is_new(self, name: str) -> bool:
+        is_strange = self.is_channel(name) and self._channels.find(name) is None
+        return is_strange and self._channels.has_room
+
+    def _may(self, event: Event) -> bool:
+        """Whether who invites us may; by mask, or by what the network knows them as."""
+        if isinstance(self._invites, bool):
+            return self._invites
+        tags = {tag["key"]: tag["value"] for tag in event.tags or ()}
+        account = self._people.account_of(self._people.seen(event.source), tags)
+        source = self._wire.fold(str(event.source))
+        return any(
+            bool(account) and account == mask.removeprefix(ACCOUNT)
+            if mask.startswith(ACCOUNT)
+            else fnmatchcase(source, self._wire.fold(mask).replace("[", "[[]"))
+            for mask in self._invites
+        )
 
     def _on_cannot_join(self, event: Event) -> None:
         name = str(event.arguments[0]) if event.arguments else ""
@@ -142,9 +181,19 @@ class Membership:
     def _on_new_host(self, _: Event) -> None:
         self.prefix = None
 
+    def _on_own_host(self, event: Event) -> None:
+        if event.source and self._wire.is_me(event.source.nick) and event.arguments:
+            self.prefix = f"{event.source.nick}!{event.target}@{event.arguments[0]}"
+
+    def _on_features(self, event: Event) -> None:
+        # The library drops features that have no value.
+        if any(each.partition("=")[0] == "WHOX" for each in event.arguments):
+            self._has_whox = True
+
     def _leave(self, name: str, how: str) -> None:
         channel = self._channels.left(name, self._loop.time())
         if channel is not None:
+            self._people.left(name)
             log.info("%s %s on %s", how, name, self._network)
             self._left.set()
 

@@ -22,8 +22,11 @@ def fold(name: str, casemapping: str) -> str:
     return name.casefold() if table is None else name.translate(table)
 
 
-def is_addressed(text: str, nick: str, casemapping: str) -> bool:
-    """Whether `text` begins with `nick:`, `nick,` or `@nick`."""
+def is_addressed(text: str, nick: str, casemapping: str, *, action: bool = False) -> bool:
+    """Whether `text` begins with `nick:`, `nick,` or `@nick`; of an action, whether it names it."""
+    if action:
+        words = re.findall(r"[\w\-\[\]\\`^{}|]+", text)
+        return any(fold(word, casemapping) == fold(nick, casemapping) for word in words)
     at = text.startswith("@")
     start = text[at:][: len(nick)]
     if not nick or fold(start, casemapping) != fold(nick, casemapping):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from chatbot.broker.subjects import Lane
 from chatbot.listeners.bridge import OUTBOX, Bridge, Delivery
-from chatbot.messages import Reply
+from chatbot.messages import Action, Reply
 
 LIMIT = 2 * OUTBOX
 """Deliveries that wait here, of both lanes; more stay with the bridge."""
@@ -24,12 +24,16 @@ class Pending:
 
     `sent` counts the first of `replies` that this connection was given; `rounds`, how
     often that came to nothing (the connection was lost first, the channel did not take it).
+    `begun` says that a line was said once, on whatever connection. `actions` are what is left
+    to do when all was said.
     """
 
     delivery: Delivery
     replies: list[Reply]
+    actions: list[Action] = field(default_factory=list)
     sent: int = 0
     rounds: int = 0
+    begun: bool = False
     acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
     _handed: bool = False
 
@@ -68,10 +72,12 @@ class Outbox:
     async def fill(self, bridge: Bridge) -> None:
         """Take deliveries from `bridge` for ever, as long as there is room."""
         async for delivery in bridge.outcomes():
-            if not delivery.outcome.replies:
+            outcome = delivery.outcome
+            if not outcome.replies and not outcome.actions:
                 await delivery.done()
                 continue
-            self._waiting.append(Pending(delivery, list(delivery.outcome.replies)))
+            pending = Pending(delivery, list(outcome.replies), list(outcome.actions))
+            self._waiting.append(pending)
             self.changed.set()
             while len(self._waiting) >= self._limit:
                 self._room.clear()
@@ -82,7 +88,8 @@ class Outbox:
         while True:
             pending = await self._acknowledge.get()
             if self._at_most_once and not await pending.delivery.begin():
-                pending.replies = []  # another has said it, or was about to when it died
+                # Another has said it, or was about to when it died.
+                pending.replies, pending.actions = [], []
             await pending.delivery.done()
             pending.acknowledged.set()
             self._acknowledge.task_done()
@@ -97,9 +104,9 @@ class Outbox:
             for pending in self._waiting:
                 if not chosen(pending):
                     continue
-                if not pending.replies:
+                if not pending.replies and not pending.actions:
                     return pending
-                if pending.said:
+                if pending.said and not pending.actions:
                     continue  # waits for its receipt
                 if pending.room not in blocked and is_open(pending.room):
                     return pending
@@ -123,7 +130,7 @@ class Outbox:
         for pending in list(self._waiting):
             if pending.sent:
                 pending.forget_sent()
-                if pending.said:
+                if pending.said and not pending.actions:
                     self.remove(pending)
 
     def rewind(self) -> None:

@@ -42,19 +42,27 @@ class Bucket:
 
 
 class Backoff:
-    """Growing, jittered delays between attempts: quick at first, never less than 0.25 s."""
+    """Growing, jittered delays between attempts: quick at first, never less than 0.25 s.
 
-    def __init__(self, first: float, most: float) -> None:
+    They grow with each round of `places` attempts, one for each that is tried in turn.
+    """
+
+    def __init__(self, first: float, most: float, places: int = 1) -> None:
         self._first = first
         self._most = most
+        self._places = places
         self._next = first
+        self._count = 0
 
     def next(self) -> float:
         """Return the seconds to wait before the next attempt."""
         delay = self._next
-        self._next = min(self._next * 2, self._most)
+        self._count += 1
+        if self._count % self._places == 0:
+            self._next = min(self._next * 2, self._most)
         return max(0.25, delay * random.uniform(0.6, 1.0))  # noqa: S311 - jitter, no secret
 
     def reset(self) -> None:
         """Begin again, as the last attempt led to a lasting connection."""
         self._next = self._first
+        self._count = 0

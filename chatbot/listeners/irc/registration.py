@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from irc.client import Event
 
-from chatbot.listeners.irc.capabilities import Negotiation
 from chatbot.listeners.irc.commands import Commands
 from chatbot.listeners.irc.names import alternatives
-from chatbot.listeners.irc.text import heard
+from chatbot.listeners.irc.text import heard, is_target
 from chatbot.listeners.irc.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -30,26 +29,36 @@ class Refusal:
 
     reason: str
     hint: str
+    tries: int = 3
+    """In a row, after which it is taken for the last word."""
 
 
 class Registration:
-    """From the first line to the welcome; after it, the way back to the wanted nick."""
+    """From the first line to the welcome, upon which `let_in` is called; after it, the way back
+    to the wanted nick."""
 
-    def __init__(self, network: str, nick: str, wire: Wire, commands: Commands) -> None:
+    def __init__(
+        self,
+        network: str,
+        nick: str,
+        wire: Wire,
+        commands: Commands,
+        let_in: Callable[[], None],
+    ) -> None:
         self.welcomed = False
         self.refusal: Refusal | None = None
         self._network = network
         self._wanted = nick
+        self._asked = nick
         self._wire = wire
         self._commands = commands
-        self._negotiation = Negotiation()
+        self._let_in = let_in
         self._alternatives = alternatives(nick)
 
     def handlers(self) -> dict[str, Callable[[Event], None]]:
         """Return what to call for which event."""
         return {
             "welcome": self._on_welcome,
-            "cap": self._on_cap,
             "error": self._on_error,
             "passwdmismatch": self._on_refused,
             "yourebannedcreep": self._on_refused,
@@ -67,20 +76,19 @@ class Registration:
             await asyncio.sleep(interval)
             self._ask()
 
-    def refuse(self, reason: str, hint: str) -> None:
+    def refuse(self, reason: str, hint: str, tries: int = 3) -> None:
         """Note that the server will not let us in, whatever happens next."""
         self._wire.because(reason)
-        self.refusal = self.refusal or Refusal(reason, hint)
+        self.refusal = self.refusal or Refusal(reason, hint, tries)
 
     def _on_welcome(self, _: Event) -> None:
+        if self.welcomed:
+            return
         self.welcomed = True
-        self._wire.settled.set()
+        if not is_target(self._wire.nickname_now):  # it welcomes nobody
+            self._wire.real_nickname = self._asked
+        self._let_in()
         log.info("connected to %s as %s", self._network, self._wire.nickname_now)
-
-    def _on_cap(self, event: Event) -> None:
-        answer = self._negotiation.answer(event.arguments)
-        if answer is not None:
-            self._wire.send_raw(answer)
 
     def _on_error(self, event: Event) -> None:
         said = heard(" ".join([event.target or "", *event.arguments]))[:200]
@@ -105,6 +113,7 @@ class Registration:
             self._wire.abort("all nicks are taken")
             return
         log.info("asked %s for the nick %s: the one before is taken", self._network, other)
+        self._asked = other
         self._commands.send_now(f"NICK {other}")
 
     def _on_nick(self, event: Event) -> None:

@@ -7,6 +7,7 @@ messages and commands on their queues; whatever waits is a task of `serve`.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -17,15 +18,22 @@ from irc.client import Event
 from chatbot.listeners.irc.channels import Standing
 from chatbot.listeners.irc.commands import Commands
 from chatbot.listeners.irc.hearing import Ear, Heard
+from chatbot.listeners.irc.login import Login
 from chatbot.listeners.irc.membership import Membership
+from chatbot.listeners.irc.moderation import Moderator
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.pace import Bucket
-from chatbot.listeners.irc.receipts import Receipts
+from chatbot.listeners.irc.people import People
+from chatbot.listeners.irc.receipts import LABELLED, Receipts
 from chatbot.listeners.irc.registration import Refusal, Registration
+from chatbot.listeners.irc.sentences import Sentences
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.text import room_for_text
 from chatbot.listeners.irc.wire import Wire
-from chatbot.messages import Reply
+from chatbot.messages import Action, Outcome, Reply
+
+# What may stand in a tag without being escaped; no server's `msgid` holds anything else.
+_TAG_VALUE = re.compile(r"[^\0\r\n; \\]{1,400}")
 
 PREFIX_RESERVE = 100
 """Bytes kept free for our `nick!user@host` until a JOIN has shown it."""
@@ -44,34 +52,73 @@ class Session:
         settings: IrcSettings,
         timing: Timing,
         *,
+        address: tuple[str, int],
+        people: People,
+        sentences: Sentences,
         heard: Heard,
         outbox: Outbox,
     ) -> None:
         self.lasted = 0.0
+        self._address = address
         self._settings = settings
         self._timing = timing
         # A new one for each connection, as the server counts anew as well.
         self._bucket = bucket = Bucket(settings.rate, settings.burst)
         self._wire = wire = Wire(self._on_event)
         self._commands = Commands(wire, bucket)
-        self._registration = Registration(network, settings.nick, wire, self._commands)
+        self._registration = Registration(
+            network, settings.nick, wire, self._commands, lambda: self._login.welcomed()
+        )
+        self._login = Login(
+            network,
+            settings,
+            timing,
+            wire=wire,
+            commands=self._commands,
+            refuse=self._registration.refuse,
+        )
         self._membership = Membership(
             network,
             settings.channels,
             timing,
+            invites=settings.invites,
             wire=wire,
             commands=self._commands,
+            people=people,
             changed=outbox.changed.set,
             undelivered=outbox.undelivered,
         )
+        people.begin(wire.fold, self._login.capabilities.enabled)
+        self._people = people
         self._receipts = Receipts(network, wire, self._commands, timing.receipt)
-        self._ear = Ear(network, wire, heard, self._membership)
-        self._handlers: dict[str, Callable[[Event], None]] = {
-            **self._registration.handlers(),
-            **self._membership.handlers(),
-            **self._ear.handlers(),
-            "pong": self._receipts.on_pong,
-        }
+        self._ear = Ear(
+            network,
+            wire=wire,
+            heard=heard,
+            membership=self._membership,
+            people=people,
+            nick=settings.nick,
+        )
+        self._moderator = Moderator(
+            network,
+            wire=wire,
+            people=people,
+            receipts=self._receipts,
+            sentences=sentences,
+            turn=self.turn,
+            is_channel=self._membership.is_channel,
+            own=lambda: (self._membership.prefix or "").partition("!")[2],
+            retry=timing.rejoin,
+        )
+        self._handlers = _merged(
+            self._login.handlers(),
+            *self._ear.handlers(),
+            people.handlers(),
+            self._registration.handlers(),
+            self._membership.handlers(),
+            self._moderator.handlers(),
+            self._receipts.handlers(),
+        )
 
     @property
     def reason(self) -> str:
@@ -88,6 +135,10 @@ class Session:
         """Why the server does not let us in, where trying again is of no use."""
         return self._registration.refusal
 
+    def refuse(self, reason: str, hint: str, tries: int) -> None:
+        """Note that this server is of no use; see `Refusal`."""
+        self._registration.refuse(reason, hint, tries)
+
     async def open(self, context: ssl.SSLContext | None) -> None:
         """Connect and register; raises `OSError`, of which `TimeoutError` is one.
 
@@ -99,8 +150,12 @@ class Session:
             await self._connect(context)
         # Of NICK, USER and CAP, so that the burst can't follow at the server's limit.
         self._bucket.spend(2)
-        async with _within(self._timing.register, "no welcome from the server"):
-            await self._wire.settled.wait()
+        # The services are waited for in each step of a login.
+        seconds = self._timing.register
+        if self._settings.mechanism or self._settings.nickserv:
+            seconds += 3 * self._timing.services
+        async with _within(seconds, "no welcome from the server"):
+            await self._be_let_in()
 
     async def serve(self, speak: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
         """Keep the connection alive and run `speak`, until the connection is lost."""
@@ -110,7 +165,9 @@ class Session:
             work = (
                 self._commands.run(),
                 self._membership.run(),
+                self._login.keep(),
                 self._registration.regain(self._timing.regain),
+                self._moderator.end_sentences(self._is_open),
                 self._watch(),
                 speak(self),
             )
@@ -155,24 +212,51 @@ class Session:
         await self._bucket.take()
         return not self.lost
 
-    def say(self, room: str, line: Reply) -> None:
-        """Send one line, within `limit`; call it after `turn`."""
-        self._wire.send_raw(f"{_command(line.notice)} {room} :{line.text}")
+    def say(self, room: str, line: Reply, answers: str = "") -> None:
+        """Send one line, within `limit`; call it after `turn`.
+
+        Where the network has tags, it is shown as an answer to the message with the id `answers`.
+        """
+        enabled = self._login.capabilities.enabled
+        tags = []
+        if enabled >= LABELLED:
+            tags.append(f"label={self._receipts.label()}")
+        elif "echo-message" in enabled:
+            self._receipts.expect(room, line.text)
+        said = self._people.author(answers) if "message-tags" in enabled else None
+        if said is not None and (msgid := _TAG_VALUE.fullmatch(said.msgid)):
+            tags.append(f"+draft/reply={msgid[0]}")
+        shown = f"@{';'.join(tags)} " if tags else ""
+        self._wire.send_raw(f"{shown}{_command(line.notice)} {room} :{line.text}")
+
+    async def act(self, outcome: Outcome, action: Action) -> bool:
+        """Do `action`; false if the connection was lost before the server had dealt with it."""
+        return await self._moderator.perform(outcome, action)
 
     async def receipt(self) -> bool:
         """Return whether the server has processed what was said; see `Receipts`."""
         return await self._receipts.receipt()
 
+    def _is_open(self, room: str) -> bool:
+        return self.standing(room) == Standing.OPEN
+
     async def _connect(self, context: ssl.SSLContext | None) -> None:
         try:
-            await self._wire.open(self._settings, context)
+            await self._wire.open(self._settings, self._address, context)
         except ssl.SSLError as error:
             if error.reason == "WRONG_VERSION_NUMBER":
                 self._registration.refuse(
-                    f"port {self._settings.port} does not speak TLS",
+                    f"port {self._address[1]} does not speak TLS",
                     "name the `port` that does, or set `tls: false`",
                 )
             raise
+
+    async def _be_let_in(self) -> None:
+        """Negotiate and log in until the server has let us in, or the connection is lost."""
+        async with asyncio.TaskGroup() as group:
+            login = group.create_task(self._login.run())
+            await self._wire.settled.wait()
+            login.cancel()
 
     async def _watch(self) -> None:
         """Ask a silent server for a sign of life, and give it up when there is none.
@@ -191,9 +275,21 @@ class Session:
             await asyncio.sleep(max(0.01, until - silent))
 
     def _on_event(self, event: Event) -> None:
-        handler = self._handlers.get(event.type)
-        if handler is not None:
+        if event.tags and self._receipts.labelled:
+            self._receipts.on_tags(event.tags)
+        for handler in self._handlers.get(event.type, ()):
             handler(event)
+
+
+Handlers = dict[str, Callable[[Event], None]]
+
+
+def _merged(*all_of: Handlers) -> dict[str, list[Callable[[Event], None]]]:
+    merged: dict[str, list[Callable[[Event], None]]] = {}
+    for handlers in all_of:
+        for kind, handler in handlers.items():
+            merged.setdefault(kind, []).append(handler)
+    return merged
 
 
 @asynccontextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
-from chatbot.listeners.irc.text import is_channel, is_nick
+from chatbot.listeners.irc.checks import VALUES, is_host
+from chatbot.listeners.irc.text import is_channel
 
 Problem = tuple[str, str]
 """The key that is wrong, and what is wrong with its value."""
@@ -25,6 +27,8 @@ class IrcSettings:
     """Host name or address; there is no default, so that no bot joins a network by accident."""
     port: int = 6697
     """6697 is TLS by custom, 6667 is not."""
+    servers: tuple[str, ...] = ()
+    """More addresses of the network, `host` or `host:port`, tried in turn with `server`."""
     tls: bool = True
     """TLS with the certificate verified. `false` sends everything in clear."""
     ca_file: Path | None = None
@@ -37,31 +41,73 @@ class IrcSettings:
     """What WHOIS shows; the nick where it is empty."""
     password: str = field(default="", repr=False)
     """The server's password (PASS), where it has one."""
+    password_file: Path | None = None
+    """A file that holds `password`."""
+    account: str = ""
+    """The bot's services account, to log in to before anything is said."""
+    account_password: str = field(default="", repr=False)
+    """The account's password."""
+    account_password_file: Path | None = None
+    """A file that holds `account_password`."""
+    sasl: Literal["plain", "external", "none"] | None = None
+    """How to log in: by password (`plain`), by `certificate` (`external`), or not (`none`).
+    Left out: as what is given allows."""
+    certificate: Path | None = None
+    """PEM file with a client certificate and its key."""
+    account_required: bool = True
+    """Whether the bot stays away where it cannot log in. `false` goes on without, and warns."""
+    nickserv: bool = False
+    """Log in by a message to NickServ, where the network has no SASL."""
     channels: tuple[str, ...] = ()
     """The channels to join, with their `#`."""
+    invites: bool | tuple[str, ...] = False
+    """Who may invite the bot into other channels: nobody, all, or masks (`*!*@staff.example`,
+    `account:ann`). It stays there until it is kicked or disconnected."""
     rate: float = 1.0
     """Lines a second, once `burst` is used up; everything sent counts, on one bucket."""
     burst: int = 4
     """Lines that may leave at once after a silence."""
     lines: int = 5
     """Lines that one reply may take; a longer one is cut there and ends in an ellipsis."""
+    overflow: Literal["split", "cut"] = "split"
+    """What becomes of a line that is too long for IRC: `split` into several, or `cut` to one,
+    which ends in an ellipsis and in the link that was cut off, if there was one."""
     delivery: Literal["at-least-once", "at-most-once"] = "at-least-once"
     """What happens to a reply when the bot or the server dies while it is being said: said
     again (`at-least-once`), or perhaps never (`at-most-once`). IRC offers no third."""
 
     def __post_init__(self) -> None:
         """Bring what YAML gives into the declared types, as far as it is unambiguous."""
-        if isinstance(self.channels, str):
-            object.__setattr__(self, "channels", (self.channels,))
-        elif isinstance(self.channels, list):
-            object.__setattr__(self, "channels", tuple(self.channels))
-        if isinstance(self.ca_file, str):
-            object.__setattr__(self, "ca_file", Path(self.ca_file))
+        for key in ("channels", "servers", "invites"):
+            value = getattr(self, key)
+            if isinstance(value, str):
+                object.__setattr__(self, key, (value,))
+            elif isinstance(value, list):
+                object.__setattr__(self, key, tuple(value))
+        for key in ("ca_file", "password_file", "account_password_file", "certificate"):
+            if isinstance(value := getattr(self, key), str):
+                object.__setattr__(self, key, Path(value))
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """The servers to try in turn: host and port."""
+        more = (address_of(each, self.port) for each in self.servers)
+        found = [(self.server, self.port), *(each for each in more if each is not None)]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def mechanism(self) -> str:
+        """The SASL mechanism to log in with; empty where there is none to use."""
+        if self.sasl is not None:
+            return "" if self.sasl == "none" else self.sasl.upper()
+        if self.account and (self.account_password or self.account_password_file):
+            return "PLAIN"
+        return "EXTERNAL" if self.certificate is not None else ""
 
     def problems(self) -> list[Problem]:
         """Return all that is wrong, in the order of the fields; empty where nothing is."""
         found: list[Problem] = []
-        for key, is_right, wanted in _CHECKS:
+        for key, is_right, wanted in VALUES:
             if not is_right(getattr(self, key)):
                 found.append((key, wanted))
         if isinstance(self.channels, tuple):
@@ -70,7 +116,49 @@ class IrcSettings:
                 for channel in self.channels
                 if not (isinstance(channel, str) and is_channel(channel))
             ]
+        if isinstance(self.servers, tuple):
+            found += [
+                ("servers", f"{each!r} is not an address: write host or host:port")
+                for each in self.servers
+                if not (isinstance(each, str) and address_of(each, 1))
+            ]
+        return found or self._contradictions()
+
+    def _contradictions(self) -> list[Problem]:
+        """Return what is missing for the way to log in that was chosen."""
+        found: list[Problem] = []
+        by_password = self.mechanism == "PLAIN" or self.nickserv
+        if by_password and not self.account:
+            found.append(("account", "must be given, to log in to"))
+        if by_password and not (self.account_password or self.account_password_file):
+            found.append(("account_password", "must be given, or account_password_file"))
+        if self.mechanism == "EXTERNAL" and self.certificate is None:
+            found.append(("certificate", "must be given for `sasl: external`"))
+        if self.certificate is not None and not self.tls:
+            found.append(("certificate", "is shown over TLS alone; set `tls: true`"))
         return found
+
+
+def address_of(text: str, port: int) -> tuple[str, int] | None:
+    """Return host and port of `host`, `host:port`, `address` or `[address]:port`; else `None`."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        return (text, port) if is_host(text) and _is_ip6(text) else None
+    host = match["host"] or match["bracketed"]
+    found = int(match["port"]) if match["port"] else port
+    return (host, found) if is_host(host) and 1 <= found <= 65535 else None
+
+
+def _is_ip6(text: str) -> bool:
+    try:
+        return ip_address(text).version == 6
+    except ValueError:
+        return False
+
+
+_ADDRESS = re.compile(
+    r"(?:(?P<host>[^\s:/\[\]]+)|\[(?P<bracketed>[^\s/\[\]]+)\])(?::(?P<port>\d{1,5}))?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +169,10 @@ class Timing:
     """For the connection, TLS included."""
     register: float = 45.0
     """From the connection until the server's welcome (ident and host look-ups are slow)."""
+    services: float = 20.0
+    """For the network's services to answer a login, and to come back when they are away."""
+    relist: float = 4.0
+    """Between looks whether they are back."""
     ping: float = 30.0
     """Silence after which the server is asked for a sign of life."""
     silence: float = 65.0
@@ -102,43 +194,3 @@ class Timing:
     """A connection that lasted this long makes the next attempt a quick one."""
     leave: float = 0.5
     """For the server to answer our QUIT, and again for the bridge to take what is left."""
-
-
-def _is_text(value: object, most: int, *, blanks: bool, empty: bool = True) -> bool:
-    if not isinstance(value, str) or len(value.encode(errors="replace")) > most:
-        return False
-    allowed = value.isprintable() and (blanks or " " not in value)
-    return allowed and (empty or bool(value))
-
-
-def _is_number(value: object, least: float, most: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-
-
-def _is_whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and _is_number(value, least, most)
-
-
-_CHECKS: tuple[tuple[str, Callable[[object], bool], str], ...] = (
-    (
-        "server",
-        lambda v: _is_text(v, 255, blanks=False, empty=False) and "/" not in str(v),
-        "must be a host name or an address, like irc.libera.chat",
-    ),
-    ("port", lambda v: _is_whole(v, 1, 65535), "must be a port, 1 to 65535"),
-    ("tls", lambda v: isinstance(v, bool), "must be true or false"),
-    ("ca_file", lambda v: v is None or (isinstance(v, Path) and v.is_file()), "is not a file"),
-    ("nick", lambda v: isinstance(v, str) and is_nick(v), "must be a nick, like chatbot"),
-    ("username", lambda v: _is_text(v, 64, blanks=False), "must be one short word"),
-    ("realname", lambda v: _is_text(v, 200, blanks=True), "must be one line, at most 200 bytes"),
-    ("password", lambda v: _is_text(v, 400, blanks=True), "must be one line, at most 400 bytes"),
-    ("channels", lambda v: isinstance(v, tuple), "must be a list of channels"),
-    ("rate", lambda v: _is_number(v, 0.01, 100000), "must be a number of lines a second"),
-    ("burst", lambda v: _is_whole(v, 1, 100000), "must be a number of lines, 1 or more"),
-    ("lines", lambda v: _is_whole(v, 1, 100), "must be a number of lines, 1 to 100"),
-    (
-        "delivery",
-        lambda v: v in ("at-least-once", "at-most-once"),
-        "must be at-least-once or at-most-once",
-    ),
-)

@@ -47,15 +47,16 @@ class Speaker:
                 await self._outbox.changed.wait()
 
     async def _perform(self, session: Session, pending: Pending) -> None:
-        if session.standing(pending.room) == Standing.CLOSED and pending.replies:
+        is_left = bool(pending.replies or pending.actions)
+        if session.standing(pending.room) == Standing.CLOSED and is_left:
             log.warning("dropped a reply for %r on %s: not there", pending.room, self._network)
             self._outbox.remove(pending)
             return
         pending.replies = self._split(session, pending)
         if pending.rounds >= ROUNDS:
             log.warning("dropped a reply on %s: never confirmed", self._network)
-            pending.replies = []
-        if not pending.replies:
+            pending.replies, pending.actions = [], []
+        if not pending.replies and not pending.actions:
             self._outbox.remove(pending)
         elif self._at_most_once:
             await self._say_at_most_once(session, pending)
@@ -67,8 +68,18 @@ class Speaker:
         while not pending.said and pending.rounds < ROUNDS:
             if not await self._turn(session, pending):
                 return
-            self._say(session, pending.room, pending.replies[pending.sent])
+            self._say(session, pending, pending.replies[pending.sent])
             pending.sent += 1
+        while pending.said and pending.actions and pending.rounds < ROUNDS:
+            await while_in_doubt(pending.delivery.is_ours)
+            if not await session.act(pending.delivery.outcome, pending.actions[0]):
+                pending.rounds += 1
+                return
+            del pending.actions[0]
+            if not pending.actions and pending.said:
+                # The receipt of the last action was for all that was said before it, too.
+                pending.replies = []
+                self._outbox.remove(pending)
 
     async def _say_at_most_once(self, session: Session, pending: Pending) -> None:
         self._outbox.hand_over(pending)
@@ -76,8 +87,12 @@ class Speaker:
         while pending.replies:
             if not await self._turn(session, pending):
                 return
-            self._say(session, pending.room, pending.replies.pop(0))
-        self._outbox.remove(pending)
+            self._say(session, pending, pending.replies.pop(0))
+        while pending.actions and not session.lost:
+            await while_in_doubt(pending.delivery.is_ours)
+            await session.act(pending.delivery.outcome, pending.actions.pop(0))
+        if not pending.actions:
+            self._outbox.remove(pending)
 
     async def _turn(self, session: Session, pending: Pending) -> bool:
         """Wait until a line of `pending` may be said; false if it cannot be said now."""
@@ -86,9 +101,10 @@ class Speaker:
         await while_in_doubt(pending.delivery.is_ours)
         return not session.lost and session.standing(pending.room) == Standing.OPEN
 
-    def _say(self, session: Session, room: str, line: Reply) -> None:
-        session.say(room, line)
-        log.debug("said a line in %s on %s", room, self._network)
+    def _say(self, session: Session, pending: Pending, line: Reply) -> None:
+        session.say(pending.room, line, "" if pending.begun else pending.delivery.outcome.id)
+        pending.begun = True
+        log.debug("said a line in %s on %s", pending.room, self._network)
 
     def _split(self, session: Session, pending: Pending) -> list[Reply]:
         return pending.replies[: pending.sent] + [
@@ -98,6 +114,7 @@ class Speaker:
                 reply.text,
                 limit=session.limit(pending.room, notice=reply.notice),
                 most=self._settings.lines,
+                cut=self._settings.overflow == "cut",
             )
         ]
 

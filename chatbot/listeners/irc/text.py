@@ -25,6 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # Formatting may leave; \x01 may not, as it would make a CTCP request of an echoed text.
 _UNSPEAKABLE = re.compile(r"[\x00\x01\x05-\x0e\x10\x12-\x15\x17-\x1c\x7f]")
+_LINK = re.compile(r"https?://[^\s<>\"]+")
 _GRAPHEME = regex.compile(r"\X")
 _TARGET = re.compile(r"[^\x00-\x20,:$@\x7f][^\x00-\x20,\x7f]*")
 
@@ -34,15 +35,18 @@ def heard(text: str) -> str:
     return _CONTROL.sub(" ", _FORMATTING.sub("", text)).strip()
 
 
-def lines(text: str, *, limit: int, most: int) -> list[str]:
+def lines(text: str, *, limit: int, most: int, cut: bool = False) -> list[str]:
     """Split `text` into at most `most` lines of at most `limit` bytes of UTF-8 each.
 
     Line ends in `text` make new lines; long ones break at blanks, else between graphemes,
     else (a grapheme beyond `limit`) between code points. What exceeds `most` is cut, and the
-    last line then ends in an ellipsis. Returns an empty list where there is nothing to say.
+    last line then ends in an ellipsis. With `cut`, a long one is not broken but cut, too.
+    Returns an empty list where there is nothing to say.
     """
     said: list[str] = []
     for line in _LINE_END.split(text):
+        if cut:
+            line = _shortened(_UNSPEAKABLE.sub("", line.replace("\t", " ")).strip(), limit)
         for piece in _pieces(_UNSPEAKABLE.sub("", line.replace("\t", " ")).strip(), limit):
             if not piece.strip():
                 continue
@@ -110,6 +114,20 @@ def _parts(line: str, limit: int) -> Iterator[str]:
             yield from grapheme
         else:
             yield grapheme
+
+
+def _shortened(line: str, limit: int) -> str:
+    """Cut `line` to `limit` bytes; the last link that is cut off stands behind the ellipsis."""
+    if _size(line) <= limit:
+        return line
+    links = _LINK.findall(line)
+    tail = f" {links[-1]}" if links else ""
+    if not tail or _size(tail) > limit // 2:
+        return _cut(next(_pieces(line, limit)), limit)
+    head = next(_pieces(line, limit - _size(tail) - _size(ELLIPSIS)))
+    if links[-1] in head:
+        return _cut(next(_pieces(line, limit)), limit)
+    return head + ELLIPSIS + tail
 
 
 def _cut(line: str, limit: int) -> str:

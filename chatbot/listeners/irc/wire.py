@@ -15,6 +15,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 from irc.client import Event, IRCError
 from irc.client_aio import AioConnection, AioReactor, IrcProtocol
@@ -43,11 +44,27 @@ def tls_context(settings: IrcSettings) -> ssl.SSLContext | None:
     if not settings.tls:
         return None
     try:
-        return ssl.create_default_context(cafile=settings.ca_file)
+        context = ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         raise ListenerError(
             f"cannot read the certificates in {settings.ca_file}: {error.strerror or error}",
             hint="ca_file must be a PEM file",
+        ) from error
+    if settings.certificate is not None:
+        _show(context, settings.certificate)
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: Path) -> None:
+    try:
+        # With a password given, OpenSSL does not ask the terminal for one.
+        context.load_cert_chain(certificate, password="")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
+        raise ListenerError(
+            f"cannot use the client certificate in {certificate}: {reason}",
+            hint="`certificate` must be a PEM file with the certificate and its key, "
+            "which has no passphrase",
         ) from error
 
 
@@ -104,26 +121,28 @@ class Wire(AioConnection):  # type: ignore[misc]
         self.paused = False
         self._held: list[bytes] | None = None
 
-    async def open(self, settings: IrcSettings, context: ssl.SSLContext | None) -> None:
+    async def open(
+        self, settings: IrcSettings, address: tuple[str, int], context: ssl.SSLContext | None
+    ) -> None:
         """Connect and begin to register; raises `OSError`. The welcome comes as an event."""
 
-        async def factory(
-            protocol: Protocol, address: tuple[str, int]
-        ) -> tuple[asyncio.Transport, Protocol]:
-            reached = await reach(*address)
+        host, port = address
+
+        async def factory(protocol: Protocol, _: object) -> tuple[asyncio.Transport, Protocol]:
+            reached = await reach(host, port)
             return await asyncio.get_running_loop().create_connection(
                 lambda: protocol,
                 sock=reached,
                 ssl=context,
-                server_hostname=settings.server if context else None,
+                server_hostname=host if context else None,
             )
 
         # In one write: a server that has already said why not, and closed, fails the second,
         # and asyncio then throws away what it had said.
         self._held = []
         await self.connect(
-            settings.server,
-            settings.port,
+            host,
+            port,
             settings.nick,
             password=settings.password or None,
             username=settings.username or settings.nick,
@@ -163,9 +182,10 @@ class Wire(AioConnection):  # type: ignore[misc]
     def send_raw(self, string: str) -> None:
         """Write one line, whatever `string` holds; it is lost if the connection is.
 
-        Raises `ValueError` if it exceeds 512 bytes. Never logs it: it may be the password.
+        Raises `ValueError` if it exceeds 512 bytes without its tags. Never logs it: it may be the
+        password.
         """
-        line = self._prep_message(_UNSENDABLE.sub(" ", string))
+        line = self._line(_UNSENDABLE.sub(" ", string))
         if self._held is None:
             self._write(line)
         else:
@@ -233,6 +253,11 @@ class Wire(AioConnection):  # type: ignore[misc]
         """Close; the library calls it in places where it means a lost connection."""
         if self.transport is not None:
             self.transport.close()
+
+    def _line(self, string: str) -> bytes:
+        tags, blank, line = string.partition(" ") if string.startswith("@") else ("", "", string)
+        made: bytes = self._prep_message(line)
+        return (tags + blank).encode(errors="replace") + made
 
     def _write(self, data: bytes) -> None:
         if self.transport is None or self.transport.is_closing():
