@@ -1,0 +1,105 @@
+"""When the server is tried: by all, or, while it does not answer as it should, by one at a time.
+
+The rule that it guards: however many want something of a server that is in trouble, it gets one
+request after each pause, and pauses grow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+log = logging.getLogger(__name__)
+
+LEAST = 0.25
+
+
+class LostError(Exception):
+    """The server could not be reached, or what it answered makes no sense; the text says which.
+
+    `status` is that of the answer, 0 where there was none.
+    """
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+async def at_once() -> None:
+    """Wait for nothing."""
+
+
+class Breaker:
+    """One for all requests to a network. Closed means that all is well, and nothing waits."""
+
+    def __init__(self, network: str, first: float, most: float) -> None:
+        self._network = network
+        self._first = first
+        self._most = most
+        self._failures = 0
+        self._until = 0.0
+        self._turn = asyncio.Lock()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the last that was heard of the server was good."""
+        return self._failures == 0
+
+    @asynccontextmanager
+    async def attempt(self, when: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        """Wait until the server may be tried and `when` has returned; learn from the block's end.
+
+        `LostError` is a failure; anything else but a cancellation shows that the server is there.
+        While it is in doubt, blocks run one at a time, each after a pause.
+        """
+        if self.is_closed:
+            await when()
+            async with self._observed():
+                yield
+            return
+        await self._turn.acquire()
+        held = True
+        try:
+            if self.is_closed:
+                self._turn.release()
+                held = False
+            else:
+                await asyncio.sleep(self._until - asyncio.get_running_loop().time())
+            await when()
+            async with self._observed():
+                yield
+        finally:
+            if held:
+                self._turn.release()
+
+    @asynccontextmanager
+    async def _observed(self) -> AsyncIterator[None]:
+        known = self._failures
+        try:
+            yield
+        except LostError as error:
+            self._fail(known, error)
+            raise
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            self._succeed()
+            raise
+        self._succeed()
+
+    def _fail(self, known: int, error: LostError) -> None:
+        if known != self._failures:
+            return  # it was under way when another found out
+        pause = min(self._first * 2**known, self._most)
+        pause = max(LEAST, pause * random.uniform(0.6, 1.0))  # noqa: S311 - jitter, no secret
+        self._failures = min(known + 1, 60)
+        self._until = asyncio.get_running_loop().time() + pause
+        log.warning("lost %s: %s; again in %.1f s", self._network, error, pause)
+
+    def _succeed(self) -> None:
+        if self._failures:
+            log.info("reached %s again", self._network)
+        self._failures = 0
