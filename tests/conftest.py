@@ -6,4 +6,9 @@ from pathlib import Path
 # Operations that tests install beside the project's own.
 sys.path.append(str(Path(__file__).parent / "plugin"))
 
-pytest_plugins = ["tests.servers.irc", "tests.servers.nats", "tests.servers.processes"]
+pytest_plugins = [
+    "tests.servers.irc",
+    "tests.servers.matrix",
+    "tests.servers.nats",
+    "tests.servers.processes",
+]

@@ -7,6 +7,7 @@ device to all, and cannot read what was said before.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections import deque
@@ -119,8 +120,8 @@ class Crypto:
             await client.keys_upload()
         if client.should_query_keys:
             await client.keys_query()
-        if claims := client.get_users_for_key_claiming():
-            await client.keys_claim(claims)
+        with contextlib.suppress(LocalProtocolError):  # as it says that there is none to claim
+            await client.keys_claim(client.get_users_for_key_claiming())
         await client.send_to_device_messages()
 
     def _clear(self, room: str, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -136,7 +137,7 @@ class Crypto:
         return {**event, **clear}
 
 
-class _Client(nio.AsyncClient):
+class _Client(nio.AsyncClient):  # type: ignore[misc]
     """nio's client, whose every request goes over our wire."""
 
     def __init__(self, wire: Wire, user: str, device: str, folder: Path, config: Any) -> None:

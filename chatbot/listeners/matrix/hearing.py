@@ -176,23 +176,19 @@ class Ear:
                 await self._take_event(room, event, old=old)
 
     def _begins_inside(self, events: list[Mapping[str, Any]]) -> bool:
-        """Whether we were in the room when the first of `events` came: what is before is not ours.
+        """Whether we were in the room when the first of `events` came.
 
-        Our first own membership among them says it: a join that was none before is our coming.
+        Our first own membership among them says it, by what it was before.
         """
-        return not any(map(self._is_our_join, events[: self._first_own(events)]))
-
-    def _first_own(self, events: list[Mapping[str, Any]]) -> int:
-        own = (n for n, event in enumerate(events, 1) if self._is_own_membership(event))
-        return next(own, 0)
+        first = next(filter(self._is_own_membership, events), None)
+        return first is None or _membership_before(first) == "join"
 
     def _is_own_membership(self, event: Mapping[str, Any]) -> bool:
         return event.get("type") == requests.MEMBER and event.get("state_key") == self._rooms.user
 
     def _is_our_join(self, event: Mapping[str, Any]) -> bool:
-        before = mapping(mapping(event.get("unsigned")).get("prev_content")).get("membership")
         joined = mapping(event.get("content")).get("membership") == "join"
-        return self._is_own_membership(event) and joined and before != "join"
+        return self._is_own_membership(event) and joined and _membership_before(event) != "join"
 
     def _is_inside(self, event: Mapping[str, Any], inside: bool) -> bool:
         if not self._is_own_membership(event):
@@ -280,6 +276,11 @@ class Ear:
             repository=room.repository,
             old=old,
         )
+
+
+def _membership_before(event: Mapping[str, Any]) -> object:
+    """Return what somebody was in the room before this event of theirs."""
+    return mapping(mapping(event.get("unsigned")).get("prev_content")).get("membership")
 
 
 def _sections(answer: Mapping[str, Any], membership: str) -> list[tuple[str, Mapping[str, Any]]]:

@@ -52,11 +52,11 @@ class Outbox:
     def next(self, room: str) -> Pending | None:
         """Return what is to be done next in `room`: what was begun, else the oldest of people's."""
         waiting = self._waiting.get(room, [])
-        for chosen in (_begun, _of_people, _any):
+        for chosen in (_begun, _of_people):
             for pending in waiting:
                 if chosen(pending):
                     return pending
-        return None
+        return waiting[0] if waiting else None
 
     def remove(self, pending: Pending) -> None:
         """Be done with `pending`."""
@@ -79,7 +79,3 @@ def _begun(pending: Pending) -> bool:
 
 def _of_people(pending: Pending) -> bool:
     return pending.delivery.lane is Lane.PEOPLE
-
-
-def _any(pending: Pending) -> bool:
-    return True
