@@ -162,28 +162,6 @@ async def test_reactions_are_heard_where_the_flow_wants_them(venue: MatrixVenue)
         assert await heard(bridge, venue) == []
 
 
-async def test_a_message_that_is_taken_back_is_forgotten_and_not_answered(
-    venue: MatrixVenue,
-) -> None:
-    ann, room = venue.people["ann"], venue.room
-    async with listening(venue) as bridge:
-        first = await ann.say(room, "first")
-        second = await ann.say(room, "second")
-        one, two = await bridge.next(), await bridge.next()
-        with venue.server.paused():
-            answer(bridge, one, Reply("to the first"))
-            answer(bridge, two, Reply("to the second"), Reply("and more"))
-            redacting = asyncio.ensure_future(ann.redact(room, second))
-            await asyncio.sleep(0)
-        await redacting
-        await until(lambda: bridge.forgotten == [second])
-        assert {await bridge.next_acknowledged(), await bridge.next_acknowledged()} == {
-            *(first, second),
-        }
-        await heard(bridge, venue)
-        assert "and more" not in await ann.said(room, venue.bot.id)
-
-
 async def test_what_was_taken_back_before_it_came_is_not_heard(venue: MatrixVenue) -> None:
     ann, room = venue.people["ann"], venue.room
     async with listening(venue) as bridge:
@@ -219,16 +197,16 @@ async def test_a_gap_is_filled_in_order_and_nothing_is_heard_twice(venue: Matrix
 async def test_the_position_is_stored_when_all_before_it_is_safe(venue: MatrixVenue) -> None:
     async with listening(venue) as bridge:
         await heard(bridge, venue)
-        stored = bridge.stored
+        await venue.say("ben", "settled")
+        await bridge.next()
         bridge.open.clear()
+        stored = bridge.stored
         await venue.say("ann", "kept")
-        await venue.people["ann"].ask("GET", "sync?timeout=0")
-        assert bridge.stored in (stored, bridge.stored)
-    at_the_end = bridge.stored
+        await asyncio.wait_for(bridge.asked.wait(), 10)
+    assert bridge.stored == stored, "it was killed while IN took nothing"
     bridge.open.set()
     async with listening(venue, bridge):
-        assert (await bridge.next()).text == "kept"
-    assert at_the_end != bridge.stored or bridge.heard.empty()
+        assert "kept" in [each.text for each in await heard(bridge, venue)]
 
 
 async def test_what_was_said_before_we_came_in_is_not_heard(venue: MatrixVenue) -> None:
