@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from chatbot.errors import ListenerError
 from chatbot.listeners.matrix.breaker import Breaker, LostError, at_once
 from chatbot.listeners.matrix.events import mapping, string
-from chatbot.listeners.matrix.settings import MatrixSettings, Timing
+from chatbot.listeners.matrix.settings import MatrixSettings, Timing, is_address
 from chatbot.listeners.matrix.wire import LimitedError, RefusedError, Wire
 
 log = logging.getLogger(__name__)
@@ -72,8 +72,7 @@ async def _read(wire: Wire) -> Mapping[str, Any]:
 
 def _address(found: Mapping[str, Any], server_name: str) -> str:
     address = string(mapping(found.get("m.homeserver")).get("base_url")).rstrip("/")
-    parts = urlsplit(address)
-    if parts.scheme != "https" or not parts.hostname:
+    if not is_address(address, ("https",)):
         raise ListenerError(
             f"https://{_host(server_name)}{PATH} names no address with https",
             hint="give the server's address as `homeserver`",

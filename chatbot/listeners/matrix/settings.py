@@ -16,6 +16,18 @@ USER = re.compile(r"@([\x21-\x39\x3b-\x7e]*):([A-Za-z0-9.\-:\[\]]{1,230})")
 _ROOM = re.compile(r"!\S{1,254}|#[^\s:][^:\s]*:\S+")
 
 
+def is_address(value: str, schemes: tuple[str, ...]) -> bool:
+    """Whether `value` can be the base address of a client API."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = not parts.query and not parts.fragment and parts.username is None
+    clean = value.isascii() and value.isprintable() and " " not in value and len(value) <= 500
+    return parts.scheme in schemes and bool(parts.hostname) and plain and clean
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixSettings:
     """One account on Matrix. Nothing is checked before `problems` is called."""
@@ -113,18 +125,6 @@ def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _is_address(value: object) -> bool:
-    if value == "":
-        return True
-    try:
-        parts = urlsplit(str(value))
-        _ = parts.port
-    except ValueError:
-        return False
-    plain = not parts.query and not parts.fragment and parts.username is None
-    return parts.scheme in ("https", "http") and bool(parts.hostname) and plain
-
-
 def _are_patterns(value: object) -> bool:
     if isinstance(value, bool):
         return True
@@ -137,7 +137,11 @@ _CHECKS: tuple[tuple[str, Callable[[object], bool], str], ...] = (
         lambda v: isinstance(v, str) and len(v) <= 255 and USER.fullmatch(v) is not None,
         "must be a Matrix id in quotes, like '@helpbot:gitter.im'",
     ),
-    ("homeserver", _is_address, "must be an address, like https://matrix.example.org"),
+    (
+        "homeserver",
+        lambda v: isinstance(v, str) and (not v or is_address(v, ("https", "http"))),
+        "must be an address, like https://matrix.example.org",
+    ),
     ("token", _is_secret, "must be one line"),
     ("token_file", _is_file, "is not a file"),
     ("password", _is_secret, "must be one line"),

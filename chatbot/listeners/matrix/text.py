@@ -77,6 +77,8 @@ def pieces(text: str, *, limit: int, most: int) -> list[str]:
     found: list[str] = []
     while rest.strip():
         piece, rest = _split(rest, limit)
+        if not piece:
+            continue  # blank lines
         if len(found) == most:
             found[-1] = _split(found[-1], limit - size(ELLIPSIS))[0] + ELLIPSIS
             break
