@@ -15,21 +15,39 @@ from contextlib import asynccontextmanager
 log = logging.getLogger(__name__)
 
 LEAST = 0.25
+STRIKES = 3
+"""Failures of one request alone that are no accident."""
+LONGEST = 60.0
 
 
 class LostError(Exception):
     """The server could not be reached, or what it answered makes no sense; the text says which.
 
-    `status` is that of the answer, 0 where there was none.
+    `status` is that of the answer, 0 where there was none. `alone` says that all was well with
+    the server otherwise: if that goes on, it is the request that is at fault.
     """
 
     def __init__(self, reason: str, status: int = 0) -> None:
         super().__init__(reason)
         self.status = status
+        self.alone = False
 
 
 async def at_once() -> None:
     """Wait for nothing."""
+
+
+class Strikes:
+    """How often one request failed where others did not; it waits for longer and longer then."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def wait(self, error: LostError) -> None:
+        """Count `error`, and wait; for what others fail at, too, the breaker makes us wait."""
+        self.count += error.alone
+        if error.alone and self.count >= STRIKES:
+            await asyncio.sleep(min(0.5 * 2**self.count, LONGEST))
 
 
 class Breaker:
@@ -83,14 +101,13 @@ class Breaker:
         except LostError as error:
             self._fail(known, error)
             raise
-        except asyncio.CancelledError:
-            raise
         except Exception:
-            self._succeed()
+            self._succeed()  # it was refused, so somebody is there
             raise
         self._succeed()
 
     def _fail(self, known: int, error: LostError) -> None:
+        error.alone = known == 0
         if known != self._failures:
             return  # it was under way when another found out
         pause = min(self._first * 2**known, self._most)

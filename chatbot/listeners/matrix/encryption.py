@@ -24,6 +24,7 @@ from chatbot.listeners.matrix.requests import without_token
 from chatbot.listeners.matrix.wire import RefusedError, Wire
 
 log = logging.getLogger(__name__)
+logging.getLogger("nio").setLevel(logging.CRITICAL)  # it tells what people wrote
 
 UNREAD = 256
 """Messages that wait for their key; it may come a little later."""

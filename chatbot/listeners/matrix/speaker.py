@@ -15,7 +15,7 @@ from typing import Any
 
 from chatbot.listeners.bridge import while_in_doubt
 from chatbot.listeners.matrix import requests
-from chatbot.listeners.matrix.breaker import LostError
+from chatbot.listeners.matrix.breaker import LostError, Strikes
 from chatbot.listeners.matrix.content import Content, contents
 from chatbot.listeners.matrix.encryption import Crypto, LockedError
 from chatbot.listeners.matrix.events import string
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """Requests that are under way at the same time."""
+PATIENCE = 5
+"""How often a part is sent that a proxy refuses, with a page instead of a reason."""
 FAIR = 0.3
 """Seconds that a room which was just served lets others go first, when the server limits us."""
 
@@ -128,6 +130,7 @@ class Speaker:
     ) -> Mapping[str, Any]:
         """Make a request of the part `number`, again and again until the server has answered."""
         ready = functools.partial(self._ready, pending, number)
+        strikes = Strikes()
         while True:
             try:
                 async with self._slots:
@@ -137,8 +140,11 @@ class Speaker:
             except LimitedError as error:
                 log.debug("limited in %s for %.1f s", pending.room, error.seconds)
                 await asyncio.sleep(error.seconds + self._courtesy(pending.room))
-            except LostError:
-                pass  # the breaker makes us wait
+            except LostError as error:
+                await strikes.wait(error)
+                if strikes.count > PATIENCE and 400 <= error.status < 500:
+                    reason = "something before the server does not let it pass"
+                    raise RefusedError(error.status, f"status {error.status}", reason) from error
 
     async def _ready(self, pending: Pending, number: int) -> None:
         """Wait until it is ours to say, and note that it is being said; raise if it must not be."""

@@ -22,7 +22,6 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _LINE_END = re.compile(r"\r\n?|\x0b|\x0c|\x85|\u2028|\u2029")
 _FALLBACK = re.compile(r"\A> (?:\* )?<[^\n]*\n(?:>[^\n]*\n)*\n?")
 _GRAPHEME = regex.compile(r"\X")
-_JOINER = "\u200d"
 
 
 def heard(text: str) -> str:
@@ -42,7 +41,7 @@ def without_fallback(text: str) -> str:
 
 
 def name(given: str) -> str:
-    """Return a display name as one short line that cannot turn the text around it."""
+    """Return a display name as one short, printable line that cannot turn the text around it."""
     kept = "".join(_seen(character) for character in given[: 4 * NAME])
     return " ".join(kept.split())[:NAME].strip()
 
@@ -92,8 +91,6 @@ def size(text: str) -> int:
 
 
 def _seen(character: str) -> str:
-    if character == _JOINER:
-        return character
     category = unicodedata.category(character)
     return " " if category in ("Cc", "Zl", "Zp") else "" if category[0] == "C" else character
 

@@ -17,7 +17,7 @@ import aiohttp
 import yarl
 
 from chatbot.errors import ListenerError
-from chatbot.listeners.matrix.breaker import Breaker, LostError, at_once
+from chatbot.listeners.matrix.breaker import Breaker, LostError, Strikes, at_once
 from chatbot.listeners.matrix.events import mapping, string
 from chatbot.listeners.matrix.settings import Timing
 
@@ -87,13 +87,14 @@ class Wire:
         Waits where the server limits us. Raises `RefusedError`, `DeniedError`, and
         `ListenerError` when the certificate cannot be verified at the first contact.
         """
+        strikes = Strikes()
         while True:
             try:
                 return await self.once(*request, timeout=timeout, has=has)
             except LimitedError as error:
                 await asyncio.sleep(error.seconds)
-            except LostError:
-                pass  # the breaker makes us wait
+            except LostError as error:
+                await strikes.wait(error)
 
     async def once(
         self,
