@@ -311,6 +311,7 @@ class Proxy:
     |---|---|
     | `None` | it is passed on |
     | `502` | an HTML page says that the gateway is bad |
+    | `403` | an HTML page says that this is not allowed here |
     | `stall` | nothing is answered |
     | `cut` | half of the server's answer comes, and then the end |
     | `html` | a page with status 200 |
@@ -348,13 +349,16 @@ class Proxy:
         fault = self.fault(request)
         if fault == "stall":
             await asyncio.sleep(60)  # the bot has gone by then
-        if fault == "502":
-            return web.Response(status=502, text="<h1>Bad Gateway</h1>", content_type="text/html")
+        if fault in ("502", "403"):
+            return web.Response(status=int(fault), text="<h1>No!</h1>", content_type="text/html")
         if fault == "html":
             return web.Response(text="<h1>Welcome to the hotel</h1>", content_type="text/html")
         if fault == "json":
             return web.json_response([{"next_batch": 5}, "event_id"])
-        status, data = await self._forward(request)
+        try:
+            status, data = await self._forward(request)
+        except aiohttp.ClientError:  # the test is over, or the server away
+            return web.Response(status=502)
         if fault in ("cut", "lost"):
             assert request.transport is not None
             if fault == "cut":

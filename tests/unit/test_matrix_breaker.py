@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 
-from chatbot.listeners.matrix.breaker import Breaker, LostError, at_once
+from chatbot.listeners.matrix.breaker import Breaker, LostError, Strikes, at_once
 
 
 async def fail(breaker: Breaker, tried: list[float]) -> None:
@@ -77,13 +77,17 @@ async def test_who_must_not_try_after_all_changes_nothing() -> None:
     assert not breaker.is_closed
 
 
-async def test_a_failure_of_one_alone_is_told_from_that_of_all() -> None:
-    breaker = Breaker("net", 0.25, 60)
-    errors = []
-    for _ in range(2):
+@pytest.mark.parametrize(("others", "strikes"), [(True, 3), (False, 1)])
+async def test_who_fails_while_others_do_not_is_told_from_who_fails_with_all(
+    others: bool, strikes: int
+) -> None:
+    breaker, counted = Breaker("net", 0.25, 0.25), Strikes()
+    for _ in range(3):
         try:
             async with breaker.attempt(at_once):
                 raise LostError("gone")
         except LostError as error:
-            errors.append(error.alone)
-    assert errors == [True, False]
+            await counted.wait(error)
+        if others:
+            await succeed(breaker)
+    assert counted.count == strikes

@@ -23,14 +23,14 @@ LONGEST = 60.0
 class LostError(Exception):
     """The server could not be reached, or what it answered makes no sense; the text says which.
 
-    `status` is that of the answer, 0 where there was none. `alone` says that all was well with
-    the server otherwise: if that goes on, it is the request that is at fault.
+    `status` is that of the answer, 0 where there was none; `successes`, how many requests had
+    been answered well by then.
     """
 
     def __init__(self, reason: str, status: int = 0) -> None:
         super().__init__(reason)
         self.status = status
-        self.alone = False
+        self.successes = 0
 
 
 async def at_once() -> None:
@@ -38,16 +38,19 @@ async def at_once() -> None:
 
 
 class Strikes:
-    """How often one request failed where others did not; it waits for longer and longer then."""
+    """How often one request failed while others went well; it waits longer and longer then."""
 
     def __init__(self) -> None:
         self.count = 0
+        self._successes = -1
 
     async def wait(self, error: LostError) -> None:
-        """Count `error`, and wait; for what others fail at, too, the breaker makes us wait."""
-        self.count += error.alone
-        if error.alone and self.count >= STRIKES:
-            await asyncio.sleep(min(0.5 * 2**self.count, LONGEST))
+        """Count `error`, and wait; where others fail, too, the breaker makes all of us wait."""
+        is_alone = error.successes != self._successes
+        self._successes = error.successes
+        self.count += is_alone
+        if is_alone and self.count >= STRIKES:
+            await asyncio.sleep(min(0.5 * 2 ** (self.count - STRIKES), LONGEST))
 
 
 class Breaker:
@@ -59,6 +62,7 @@ class Breaker:
         self._most = most
         self._failures = 0
         self._until = 0.0
+        self._successes = 0
         self._turn = asyncio.Lock()
 
     @property
@@ -107,7 +111,7 @@ class Breaker:
         self._succeed()
 
     def _fail(self, known: int, error: LostError) -> None:
-        error.alone = known == 0
+        error.successes = self._successes
         if known != self._failures:
             return  # it was under way when another found out
         pause = min(self._first * 2**known, self._most)
@@ -117,6 +121,7 @@ class Breaker:
         log.warning("lost %s: %s; again in %.1f s", self._network, error, pause)
 
     def _succeed(self) -> None:
+        self._successes += 1
         if self._failures:
             log.info("reached %s again", self._network)
         self._failures = 0

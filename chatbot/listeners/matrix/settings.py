@@ -106,7 +106,7 @@ class Timing:
     """Before a join is tried once more; doubled each time."""
     backoff: float = 0.5
     """Before the first attempt to reach the server again; doubled each time, with jitter."""
-    backoff_most: float = 60.0
+    backoff_most: float = 30.0
     leave: float = 0.5
     """For what was said to be acknowledged when the bot leaves."""
     forgetful: float = 20 * 3600.0

@@ -141,10 +141,10 @@ class Speaker:
                 log.debug("limited in %s for %.1f s", pending.room, error.seconds)
                 await asyncio.sleep(error.seconds + self._courtesy(pending.room))
             except LostError as error:
-                await strikes.wait(error)
-                if strikes.count > PATIENCE and 400 <= error.status < 500:
+                if strikes.count >= PATIENCE and 400 <= error.status < 500:
                     reason = "something before the server does not let it pass"
                     raise RefusedError(error.status, f"status {error.status}", reason) from error
+                await strikes.wait(error)
 
     async def _ready(self, pending: Pending, number: int) -> None:
         """Wait until it is ours to say, and note that it is being said; raise if it must not be."""
