@@ -50,6 +50,7 @@ async def test_a_password_gives_a_token_that_is_kept_and_one_device(
     assert venue.bot.password not in caplog.text
 
 
+@pytest.mark.crash
 async def test_a_token_that_is_taken_away_is_replaced_by_the_password(
     venue: MatrixVenue,
 ) -> None:
@@ -93,11 +94,13 @@ async def test_a_wrong_password_stops_with_a_hint(venue: MatrixVenue) -> None:
     assert "single sign-on" in error.hint
 
 
+@pytest.mark.crash
 async def test_the_token_of_somebody_else_is_not_used(venue: MatrixVenue) -> None:
     error = await refusal(venue, token=venue.people["ann"].user.token)
     assert f"the token is that of {venue.sender('ann')}" in str(error)
 
 
+@pytest.mark.crash
 async def test_secrets_may_lie_in_files(venue: MatrixVenue, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{venue.bot.token}\n")
@@ -106,6 +109,7 @@ async def test_secrets_may_lie_in_files(venue: MatrixVenue, tmp_path: Path) -> N
         assert (await bridge.next()).text == "hi"
 
 
+@pytest.mark.crash
 async def test_a_server_that_is_away_at_the_start_is_waited_for(venue: MatrixVenue) -> None:
     venue.server.kill()
     bridge = MemoryBridge()

@@ -99,6 +99,7 @@ async def test_what_is_encrypted_is_heard_and_answered_encrypted(
     assert relation == {"m.in_reply_to": {"event_id": said}}
 
 
+@pytest.mark.crash
 async def test_keys_outlive_the_process_and_what_was_said_meanwhile_is_read(
     venue: MatrixVenue, tmp_path: Path
 ) -> None:
@@ -121,6 +122,7 @@ async def test_keys_outlive_the_process_and_what_was_said_meanwhile_is_read(
             assert message.text == "two"
 
 
+@pytest.mark.crash
 async def test_an_event_that_nobody_can_read_stops_nothing(
     venue: MatrixVenue, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -40,6 +40,7 @@ def is_sync(request: web.Request) -> bool:
     return request.path.endswith("/sync")
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("fault", ["502", "cut", "html", "json", "lost"])
 async def test_whatever_a_proxy_answers_nothing_is_lost_or_done_twice(
     fault: str, venue: MatrixVenue
@@ -113,6 +114,7 @@ async def test_what_the_server_may_have_forgotten_is_not_sent_again(
         assert caplog.text.count("so long ago") == 1
 
 
+@pytest.mark.crash
 async def test_a_room_that_we_may_not_speak_in_does_not_hold_up_others(
     venue: MatrixVenue, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -226,6 +228,7 @@ async def test_a_limit_in_one_room_does_not_hold_up_another(
             assert found == texts
 
 
+@pytest.mark.crash
 async def test_an_encrypted_room_is_told_once_that_it_cannot_be_read(
     venue: MatrixVenue, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

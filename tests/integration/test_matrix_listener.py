@@ -101,6 +101,7 @@ async def test_whom_a_message_calls_is_known_however_it_is_written(venue: Matrix
         assert found == [True] * len(venue_says) + [False] * len(others)
 
 
+@pytest.mark.crash
 async def test_a_reply_to_the_bot_addresses_it(venue: MatrixVenue) -> None:
     ann, room = venue.people["ann"], venue.room
     async with listening(venue) as bridge:
@@ -134,6 +135,7 @@ async def test_replies_are_notices_in_the_thread_or_to_the_message(venue: Matrix
         assert second["formatted_body"] == "<p><em>formatted</em> &lt;b&gt;</p>"
 
 
+@pytest.mark.crash
 async def test_replies_can_be_plain_messages(venue: MatrixVenue) -> None:
     ann = venue.people["ann"]
     async with listening(venue, notice=False, reply=False) as bridge:
@@ -162,6 +164,7 @@ async def test_reactions_are_heard_where_the_flow_wants_them(venue: MatrixVenue)
         assert await heard(bridge, venue) == []
 
 
+@pytest.mark.crash
 async def test_what_was_taken_back_before_it_came_is_not_heard(venue: MatrixVenue) -> None:
     ann, room = venue.people["ann"], venue.room
     async with listening(venue) as bridge:
@@ -171,6 +174,7 @@ async def test_what_was_taken_back_before_it_came_is_not_heard(venue: MatrixVenu
         assert await heard(bridge, venue) == []
 
 
+@pytest.mark.crash
 async def test_nothing_that_was_said_before_the_first_start_is_heard(venue: MatrixVenue) -> None:
     await venue.say("ann", "long ago")
     async with listening(venue) as bridge:
@@ -178,6 +182,7 @@ async def test_nothing_that_was_said_before_the_first_start_is_heard(venue: Matr
         assert bridge.stored.startswith(f"{venue.bot.id} ")
 
 
+@pytest.mark.crash
 async def test_a_gap_is_filled_in_order_and_nothing_is_heard_twice(venue: MatrixVenue) -> None:
     async with listening(venue) as bridge:
         await heard(bridge, venue)
@@ -222,6 +227,7 @@ async def test_what_was_said_before_we_came_in_is_not_heard(venue: MatrixVenue) 
         assert (await bridge.next()).text == "after"
 
 
+@pytest.mark.crash
 async def test_only_invitations_from_whom_the_flow_lets_are_taken(venue: MatrixVenue) -> None:
     ann, ben = venue.people["ann"], venue.people["ben"]
     async with listening(venue, invites=("@ann:*",)):
@@ -231,6 +237,7 @@ async def test_only_invitations_from_whom_the_flow_lets_are_taken(venue: MatrixV
         await ben.until_member(refused, venue.bot.id, "invite")
 
 
+@pytest.mark.crash
 async def test_rooms_are_joined_by_alias_and_told_where_that_fails(
     venue: MatrixVenue, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -262,6 +269,7 @@ async def test_a_hostile_name_is_one_short_line(venue: MatrixVenue) -> None:
             assert message.text == "hi [31mthere\nand there"
 
 
+@pytest.mark.crash
 async def test_a_clock_that_is_wrong_is_not_believed(venue: MatrixVenue) -> None:
     async with listening(venue) as bridge:
         await venue.say("ann", "now")

@@ -67,6 +67,7 @@ async def test_a_message_is_deleted_and_its_sender_kicked(venue: MatrixVenue) ->
         assert redaction["content"]["reason"] == "rude"
 
 
+@pytest.mark.crash
 async def test_a_ban_lasts_until_it_is_lifted_and_twice_is_once(
     venue: MatrixVenue, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -82,6 +83,7 @@ async def test_a_ban_lasts_until_it_is_lifted_and_twice_is_once(
         assert "cannot" not in caplog.text
 
 
+@pytest.mark.crash
 async def test_who_is_muted_for_a_while_speaks_again_though_the_bot_was_restarted(
     venue: MatrixVenue,
 ) -> None:
@@ -99,6 +101,7 @@ async def test_who_is_muted_for_a_while_speaks_again_though_the_bot_was_restarte
         assert (await bridge.next()).text == "again"
 
 
+@pytest.mark.crash
 async def test_who_is_unmuted_has_the_power_of_before(venue: MatrixVenue) -> None:
     await empower(venue)
     await change_levels(venue, venue.sender("ben"), 5)
@@ -113,6 +116,7 @@ async def test_who_is_unmuted_has_the_power_of_before(venue: MatrixVenue) -> Non
         assert await level_of(venue, "ben") == 5
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize(
     ("kind", "needed"), [("delete", 50), ("kick", 50), ("ban", 50), ("mute", 100)]
 )
@@ -130,6 +134,7 @@ async def test_a_bot_without_power_says_what_it_lacks(
         assert (await bridge.next()).text == "still here"
 
 
+@pytest.mark.crash
 async def test_what_makes_no_sense_is_told_and_the_rest_is_done(
     venue: MatrixVenue, caplog: pytest.LogCaptureFixture
 ) -> None:

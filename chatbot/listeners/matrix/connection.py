@@ -58,12 +58,16 @@ class Connection:
         """Run until cancelled; raises `ListenerError` when the server refuses us for good."""
         async with self._wired() as wire:
             login = Login(self._network, self._settings, wire, self._folder)
-            filling = asyncio.ensure_future(self._outbox.fill(self._bridge))
+            work = (self._outbox.fill(self._bridge), self._log_in_for_ever(wire, login))
+            tasks = [asyncio.ensure_future(each) for each in work]
             try:
-                await self._log_in_for_ever(wire, login)
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
             finally:
-                filling.cancel()
-                await asyncio.gather(filling, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     @asynccontextmanager
     async def _wired(self) -> AsyncIterator[Wire]:

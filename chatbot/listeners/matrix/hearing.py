@@ -141,6 +141,8 @@ class Ear:
         for room_id, section in _sections(answer, "invite"):
             self._joiner.invited(room_id, events_of(section, "invite_state"))
         for room_id, _ in _sections(answer, "leave"):
+            if room_id in self._rooms:
+                log.info("no longer in %s on %s", room_id, self._network)
             self._rooms.leave(room_id)
 
     async def _take(self, answer: Mapping[str, Any], *, old: bool) -> None:
@@ -196,15 +198,12 @@ class Ear:
         return mapping(event.get("content")).get("membership") == "join"
 
     async def _take_event(self, room: Room, event: Mapping[str, Any], *, old: bool) -> None:
+        if event.get("sender") == self._rooms.user:
+            self._memory.own.add(string(event.get("event_id")))
+            return
         if event.get("type") == "m.room.encrypted" and self._crypto is not None:
             event = self._crypto.decrypted(room.id, event)
-        found = decoded(event)
-        if found is None:
-            return
-        if found.sender == self._rooms.user:
-            self._memory.own.add(found.id)
-            return
-        match found:
+        match found := decoded(event):
             case Said():
                 await self._bridge.hear(await self._message(room, found, old=old))
             case Reacted():

@@ -92,6 +92,7 @@ class Wire:
             try:
                 return await self.once(*request, timeout=timeout, has=has)
             except LimitedError as error:
+                log.info("limited by the server: again in %.0f s", error.seconds)
                 await asyncio.sleep(error.seconds)
             except LostError as error:
                 await strikes.wait(error)
