@@ -108,7 +108,7 @@ def test_a_wrong_setting_is_told_and_no_secret_is(key: str, value: object) -> No
 
 def test_an_account_without_a_secret_is_told() -> None:
     ((key, _),) = MatrixSettings(user="@bot:example.org").problems()
-    assert key == "token"
+    assert key == "user"
 
 
 def test_old_and_new_ids_are_accounts() -> None:

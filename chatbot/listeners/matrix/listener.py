@@ -45,7 +45,7 @@ class MatrixListener:
         if problems := self._settings.problems():
             key, wrong = problems[0]
             raise ListenerError(f"{self.network}: {key} {wrong}")
-        # nio and aiohttp take half a second to load, which a bot without Matrix need not pay.
+        # nio takes half a second to load, which a bot without Matrix need not pay.
         from chatbot.listeners.matrix.connection import Connection
 
         folder = (self._folder or environment.data_folder()) / "matrix"

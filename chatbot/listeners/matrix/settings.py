@@ -84,7 +84,7 @@ class MatrixSettings:
                 if not (isinstance(room, str) and _ROOM.fullmatch(room))
             ]
         if not (self.token or self.token_file or self.password or self.password_file):
-            found.append(("token", "must be set, or `token_file`, `password`, `password_file`"))
+            found.append(("user", "has no secret: set `token`, `password`, or one of their files"))
         return found
 
 
