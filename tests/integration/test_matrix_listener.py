@@ -144,6 +144,7 @@ async def test_replies_can_be_plain_messages(venue: MatrixVenue) -> None:
         await ann.until_said(venue.room, venue.bot.id, "answer")
         (said,) = [e["content"] for e in await ann.events(venue.room, venue.bot.id, MESSAGE)]
         assert said == {"msgtype": "m.text", "body": "answer", "m.mentions": {}}
+        assert await heard(bridge, venue) == [], "it does not hear itself"
 
 
 async def test_reactions_are_heard_where_the_flow_wants_them(venue: MatrixVenue) -> None:

@@ -18,6 +18,8 @@ LEAST = 0.25
 STRIKES = 3
 """Failures of one request alone that are no accident."""
 LONGEST = 60.0
+PATIENT = 5.0
+"""Seconds between attempts where the server goes on limiting us, whatever it says."""
 
 
 class LostError(Exception):
@@ -42,6 +44,7 @@ class Strikes:
 
     def __init__(self) -> None:
         self.count = 0
+        self._limits = 0
         self._successes = -1
 
     async def wait(self, error: LostError) -> None:
@@ -51,6 +54,11 @@ class Strikes:
         self.count += is_alone
         if is_alone and self.count >= STRIKES:
             await asyncio.sleep(min(0.5 * 2 ** (self.count - STRIKES), LONGEST))
+
+    def limited(self, seconds: float) -> float:
+        """Return for how long to wait where the server says `seconds`, again and again perhaps."""
+        self._limits = min(self._limits + 1, 20)
+        return max(seconds, min(0.025 * 2**self._limits, PATIENT))
 
 
 class Breaker:

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 AWAY = 120.0
 """Seconds without the server after which what was said meanwhile is old."""
+HASTE = 5.0
+"""Seconds in which a server does not answer that there is nothing new; one that does is broken."""
 FIRST_SYNC = 600.0
 """Seconds that a sync without a position may take: the server computes the state of all rooms."""
 
@@ -94,14 +96,19 @@ class Ear:
     async def run(self) -> None:
         """Hear for ever. Raises `DeniedError` when the token is not taken any more."""
         loop = asyncio.get_running_loop()
-        reached, is_first = 0.0, True
+        reached, is_first, hasty = 0.0, True, 0
         while True:
+            asked = loop.time()
             answer = await self._poll(at_once=is_first)
             if answer is None:
                 continue
             old = is_first or loop.time() - reached > AWAY
+            is_news = answer.get("next_batch") != self._since
             await self._take(answer, old=old)
             reached, is_first = loop.time(), False
+            hasty = 0 if is_news or reached - asked > HASTE else min(hasty + 1, 10)
+            if hasty:
+                await asyncio.sleep(HASTE * 2**hasty / 1024)
 
     async def _poll(self, *, at_once: bool) -> Mapping[str, Any] | None:
         """Return what is new; `None` if that cannot be had now."""
@@ -113,7 +120,7 @@ class Ear:
                 method, path, timeout=patience, probe=now[1], has="next_batch"
             )
         except LimitedError as error:
-            await asyncio.sleep(error.seconds)
+            await asyncio.sleep(max(error.seconds, 1.0))
         except LostError:
             pass  # the breaker makes us wait
         except RefusedError as error:
@@ -203,7 +210,10 @@ class Ear:
             return
         if event.get("type") == "m.room.encrypted" and self._crypto is not None:
             event = self._crypto.decrypted(room.id, event)
-        match found := decoded(event):
+        found = decoded(event)
+        if found is None or found.id in self._memory.heard:
+            return
+        match found:
             case Said():
                 await self._bridge.hear(await self._message(room, found, old=old))
             case Reacted():
@@ -212,6 +222,8 @@ class Ear:
                 await self._take_redaction(room, found, old=old)
             case Encrypted():
                 await self._unreadable.met(room.id)
+                return
+        self._memory.heard.put(found.id, True)
 
     async def _message(self, room: Room, said: Said, *, old: bool) -> ChatMessage:
         return ChatMessage(

@@ -12,6 +12,8 @@ from chatbot.listeners.matrix.wire import RefusedError, Wire
 
 log = logging.getLogger(__name__)
 
+EMPTY = 20
+"""Pages in a row with nothing new: what is there may be hidden from us, or the server repeats."""
 MOST = 20_000
 """Events of one gap that are fetched; it must lie in memory to be put in order."""
 
@@ -36,7 +38,8 @@ async def earlier_events(
     found: list[Event] = []  # the newest first
     if stop is not None and any(map(stop, after)):
         return []
-    while start and len(found) < MOST:
+    empty = 0
+    while start and len(found) < MOST and empty < EMPTY:
         try:
             page = await wire.request(*requests.earlier(room, start, since))
         except RefusedError as error:
@@ -46,7 +49,9 @@ async def earlier_events(
         new = [event for event in events if string(event.get("event_id")) not in seen]
         seen.update(string(event.get("event_id")) for event in new)
         found += new
-        start = string(page.get("end")) if events else ""
+        empty = 0 if new else empty + 1
+        end = string(page.get("end"))
+        start = end if end != start else ""
         if stop is not None and any(map(stop, new)):
             break
     if len(found) >= MOST:

@@ -66,10 +66,11 @@ class Own:
 
 
 class Memory:
-    """Whose messages were replied to, and which reactions there are; `user` is us."""
+    """What was heard, whose it is that is replied to, which reactions there are; `user` is us."""
 
     def __init__(self, user: str) -> None:
         self.own = Own()
+        self.heard = Recent[bool]()
         self._user = user
         self._reactions = Recent[Reacted]()
 

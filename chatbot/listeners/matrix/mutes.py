@@ -25,6 +25,9 @@ NAME = "chatbot.mutes"
 MOST = 1000
 """Mutes that are noted; with more, the oldest are not undone."""
 
+FAR = 1e11
+"""A time, in seconds since 1970, that nobody waits for."""
+
 Call = Callable[..., Awaitable[Mapping[str, Any]]]
 """Makes a request (method, path, body) and returns its answer; raises `RefusedError`."""
 
@@ -132,6 +135,6 @@ def _level(value: object, otherwise: Any) -> Any:
 
 def _mute(given: Mapping[str, Any]) -> Mute | None:
     room, user, until = string(given.get("room")), given.get("user"), given.get("until")
-    if not room or not is_user(user) or not isinstance(until, int | float):
+    if not room or not is_user(user) or not isinstance(until, int | float) or until > FAR:
         return None
     return Mute(room, str(user), float(until), _level(given.get("level"), None))

@@ -107,8 +107,6 @@ class Timing:
     backoff: float = 0.5
     """Before the first attempt to reach the server again; doubled each time, with jitter."""
     backoff_most: float = 30.0
-    leave: float = 0.5
-    """For what was said to be acknowledged when the bot leaves."""
     forgetful: float = 20 * 3600.0
     """Seconds after which the server may have forgotten that it was sent something (24 h)."""
 

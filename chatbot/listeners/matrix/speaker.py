@@ -139,7 +139,8 @@ class Speaker:
                 return answer
             except LimitedError as error:
                 log.debug("limited in %s for %.1f s", pending.room, error.seconds)
-                await asyncio.sleep(error.seconds + self._courtesy(pending.room))
+                pause = strikes.limited(error.seconds) + self._courtesy(pending.room)
+                await asyncio.sleep(pause)
             except LostError as error:
                 if strikes.count >= PATIENCE and 400 <= error.status < 500:
                     reason = "something before the server does not let it pass"

@@ -93,7 +93,7 @@ class Wire:
                 return await self.once(*request, timeout=timeout, has=has)
             except LimitedError as error:
                 log.info("limited by the server: again in %.0f s", error.seconds)
-                await asyncio.sleep(error.seconds)
+                await asyncio.sleep(strikes.limited(error.seconds))
             except LostError as error:
                 await strikes.wait(error)
 
@@ -208,13 +208,13 @@ def _error(status: int, answer: Mapping[str, Any]) -> Exception:
 def _pause(answer: Mapping[str, Any] | None, headers: Mapping[str, str]) -> float:
     """Return for how many seconds the server wants to be left alone."""
     given: object = mapping(answer).get("retry_after_ms")
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        seconds = given / 1000
-    else:
-        try:
+    try:
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            seconds = given / 1000
+        else:
             seconds = float(headers.get("Retry-After", PAUSE))
-        except ValueError:  # a date
-            seconds = PAUSE
+    except (ValueError, OverflowError):  # a date; a number with hundreds of digits
+        seconds = PAUSE
     return min(max(seconds, 0.05), LONGEST_PAUSE) if seconds == seconds else PAUSE
 
 
