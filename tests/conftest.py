@@ -9,6 +9,7 @@ sys.path.append(str(Path(__file__).parent / "plugin"))
 pytest_plugins = [
     "tests.servers.irc",
     "tests.servers.inspircd",
+    "tests.servers.matrix",
     "tests.servers.nats",
     "tests.servers.processes",
 ]

@@ -94,6 +94,40 @@ PING :a b
 :s 404 bot #chan :no
 ERROR :Closing Link
 """
+_EVENT = b"""\
+{"type": "m.room.message", "event_id": "$a", "sender": "@ann:example.org",
+ "origin_server_ts": 1767323045000, "content": {"msgtype": "m.text",
+ "body": "> <@bot:example.org> hi\\n\\nbot: there", "formatted_body":
+ "<a href=\\"https://matrix.to/#/@bot:example.org\\">bot</a>", "m.mentions": {"user_ids":
+ ["@bot:example.org"]}, "m.relates_to": {"rel_type": "m.thread", "event_id": "$r",
+ "is_falling_back": false, "m.in_reply_to": {"event_id": "$q"}}}}"""
+_REACTION = b"""\
+{"type": "m.reaction", "event_id": "$b", "sender": "@ann:example.org", "content":
+ {"m.relates_to": {"rel_type": "m.annotation", "event_id": "$a", "key": "+1"}}}"""
+_REDACTION = b"""\
+{"type": "m.room.redaction", "event_id": "$c", "sender": "@ann:example.org", "redacts": "$b",
+ "content": {"redacts": "$b"}}"""
+_LOCKED = b"""\
+{"type": "m.room.encrypted", "event_id": "$d", "sender": "@ann:example.org", "content":
+ {"algorithm": "m.megolm.v1.aes-sha2"}}"""
+_MEMBER = b"""\
+{"type": "m.room.member", "event_id": "$e", "sender": "@ann:example.org", "state_key":
+ "@bot:example.org", "content": {"membership": "join", "displayname": "Ann\\u202e"},
+ "unsigned": {"prev_content": {"membership": "invite"}}}"""
+_PROJECT = b"""\
+{"type": "im.gitter.project_association", "event_id": "$f", "sender": "@ann:example.org",
+ "state_key": "", "content": {"linkPath": "org/repo"}}"""
+_EVENTS = (_EVENT, _REACTION, _REDACTION, _LOCKED, _MEMBER, _PROJECT)
+_SYNC = b"""\
+{"next_batch": "s1", "account_data": {"events": [{"type": "m.direct", "content":
+ {"@ann:example.org": ["!r"]}}]}, "rooms": {"join": {"!r": {"summary":
+ {"m.joined_member_count": 2}, "state": {"events": [%s]}, "timeline": {"limited": true,
+ "prev_batch": "t1", "events": [%s]}}}, "invite": {"!i": {"invite_state": {"events":
+ [{"type": "m.room.member", "sender": "@ann:example.org", "state_key": "@bot:example.org",
+ "content": {"membership": "invite"}}]}}}, "leave": {"!l": {}}}}""" % (
+    _MEMBER,
+    b", ".join(_EVENTS),
+)
 _LOG = b"""\
 [12:34] <anna> bot: hi
 [12:35]  * anna waves
@@ -115,6 +149,14 @@ listeners.irc.channels=["#a"]
 SEEDS: dict[str, list[bytes]] = {
     "irc_lines": [_LINES, *_LINES.splitlines(keepends=True)],
     "irc_text": ["one two\nthree a\u0301\u0302 \U0001f468\u200d\U0001f469 x".encode() * 3],
+    "matrix_event": [
+        *_EVENTS,
+        b'{"retry_after_ms": 5, "errcode": "M_LIMIT_EXCEEDED", "error": "x"}',
+        b'{"m.homeserver": {"base_url": "https://matrix.example.org"}}',
+        b'{"room": "!r", "user": "@ann:example.org", "until": 5.5, "level": "50"}',
+    ],
+    "matrix_sync": [_SYNC],
+    "matrix_text": ["one two\n\nthree a\u0301 \U0001f468\u200d\U0001f469 x".encode() * 3],
     **{f"wire_{type(each).__name__}": [each.encode()] for each in _RECORDS},
     "wire_Raised": [_encode(Raised(kind, "text")) for kind in ("ValueError", "Own", "OSError")],
     "wire_headers": [

@@ -15,11 +15,13 @@ import pytest
 from chatbot.messages import Action, Outcome, Reply
 from tests.servers.gitter import GitterVenue
 from tests.servers.listening import PATIENCE, MemoryBridge
+from tests.servers.matrix import MatrixVenue
 from tests.servers.venues import NETWORK, IrcVenue, Venue
 
 VENUES: dict[str, Callable[[Path], AbstractAsyncContextManager[Venue]]] = {
     "gitter": GitterVenue.open,
     "irc": IrcVenue.open,
+    "matrix": MatrixVenue.open,
 }
 HOSTILE = "a\rQUIT :x\nPRIVMSG #room :y\x00z \u202eabc <script>alert(1)</script> &amp; \x01PING\x01"
 

@@ -32,6 +32,8 @@ class MemoryBridge:
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.open.set()
+        self.asked = asyncio.Event()
+        """Set when something was heard while it does not take anything."""
         self.heard: asyncio.Queue[ChatMessage] = asyncio.Queue()
         self.acknowledged: asyncio.Queue[str] = asyncio.Queue()
         self.may_acknowledge = asyncio.Event()
@@ -52,6 +54,8 @@ class MemoryBridge:
         self.stored = position
 
     async def hear(self, message: ChatMessage) -> None:
+        if not self.open.is_set():
+            self.asked.set()
         await self.open.wait()
         self.heard.put_nowait(message)
 
