@@ -11,6 +11,10 @@ from dataclasses import dataclass, replace
 from chatbot.flowfile.document import DEEPEST, Node, parse
 from chatbot.flowfile.problems import COMMAND_LINE, Mark, Report
 
+TEXT = ("@", "#", "%", "`")
+"""What begins a text on a command line, such as a Matrix id or a channel; to YAML it means what
+nobody means there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Override:
@@ -55,6 +59,8 @@ def _parse(text: str, mark: Mark, report: Report) -> Override | None:
         report.add(mark, f"its path has over {DEEPEST} steps")
         return None
     start = replace(mark, column=len(path) + 2)
+    if value.startswith(TEXT):
+        return Override(steps, Node(start, value, mark))
     before = len(report)
     node = parse(value, start, report)
     if len(report) > before:

@@ -55,7 +55,12 @@ def _shown(dataflow: DataFlow) -> Iterator[str]:
 
 
 def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
-    """Return those fields of `message` that a flow uses, as values for its context."""
+    """Return those fields of `message` that a flow uses, as values for its context.
+
+    Who has no other `name` is called as the platform calls the sender.
+    """
+    if not message.name and "name" in fields:
+        message = msgspec.structs.replace(message, name=message.sender)
     return [Value(getattr(message, name), definition) for name, definition in fields.items()]
 
 

@@ -50,6 +50,12 @@ def test_a_value_is_replaced_and_typed_as_yaml(flow: Path) -> None:
     assert loaded.instances["answer"].config == {"notice": True, "answers": {"hi": "a=b: c"}}
 
 
+@pytest.mark.parametrize("text", ["@bot:example.org", "#channel", "`x`", "%20"])
+def test_what_begins_as_people_begin_a_name_is_text(flow: Path, text: str) -> None:
+    loaded = load(flow, overrides=[f"listeners.sample_chat.server={text}"])
+    assert loaded.listeners["sample_chat"].settings == {"server": text}
+
+
 def test_the_last_of_two_overrides_counts(flow: Path) -> None:
     loaded = load(flow, overrides=["name=one", "name=two"])
     assert loaded.name == "two"
