@@ -108,12 +108,16 @@ async def test_why_says_what_was_understood_and_what_became_of_it(
 
 
 async def test_why_tells_nothing_of_another_room(broker: Broker, tmp_path: Path) -> None:
-    async with primaries(broker, tmp_path), Room.open(broker) as room:
-        secret = await room.hear("a secret 0", room="anna", private=True, addressed=True)
-        await room.outcome(secret)
-        told = await room.ask("!why", reply_to=secret, **BEN)
-        assert "know nothing of that" in told
-        assert "SECRET" not in told
+    async with primaries(broker, tmp_path):
+        async with Room.open(broker) as room:
+            secret = await room.hear("a secret 0", room="anna", private=True, addressed=True)
+            await room.outcome(secret)
+            told = await room.ask("!why", reply_to=secret, **BEN)
+            assert "know nothing of that" in told
+            assert "SECRET" not in told
+        async with Room.open(broker) as room:
+            asked = await room.ask("!why", room="anna", private=True, id="of another anna")
+            assert "no message here yet" in asked, "nothing of it is stored"
 
 
 async def test_why_knows_what_was_dropped_and_the_last_message_after_a_restart(
