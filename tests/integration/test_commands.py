@@ -15,12 +15,13 @@ from chatbot.broker import Broker, EmbeddedServer, connect, subjects
 from chatbot.broker.buckets import open_bucket
 from chatbot.broker.state import LastHeard, Mute, State, all_mutes, forget, mute_key
 from chatbot.flowfile.load import load
-from chatbot.messages import ChatMessage
+from chatbot.messages import ChatMessage, digest
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.mutes import Mutes
 from chatbot.orchestrator.primary import primary
 from chatbot.policy import Policy, Rules, Terms
+from tests.integration.test_hostile import GARBAGE
 from tests.integration.test_intake import dead_letters
 from tests.servers.processes import until
 from tests.servers.rooms import FLOW, NETWORK, Room
@@ -297,6 +298,28 @@ async def test_what_changes_while_mutes_are_read_stands(broker: Broker) -> None:
         mutes._change(mute_key(FLOW, NETWORK, "#room"), mute)  # as the watch tells it
         await reading
         assert mutes.until(NETWORK, "#room") == mute.until
+
+
+async def test_garbage_in_the_state_stops_nobody(broker: Broker, tmp_path: Path) -> None:
+    async def litter() -> None:
+        for number, content in enumerate(GARBAGE):
+            for key in (f"mute.{digest(FLOW)}.a.{number}", f"mute.{digest(FLOW)}.~.{number}"):
+                await broker.publish(f"$KV.{subjects.STATE}.{key}", content)
+            await broker.publish(f"$KV.{subjects.STATE}.last.{number}.a.b", content)
+
+    mute = Mute(FLOW, NETWORK, "#room", NOW + timedelta(hours=1))
+    await open_bucket(broker, subjects.STATE)
+    await litter()
+    async with primaries(broker, tmp_path) as (intake,), Room.open(broker, RULES) as room:
+        await litter()
+        key = f"$KV.{subjects.STATE}.last.{digest(FLOW)}.{digest(NETWORK)}.{digest('#room')}"
+        await broker.publish(key, b"\xff")
+        assert "no message here yet" in await room.ask("!why")
+        await intake._mutes._state.mute(mute)  # type: ignore[union-attr]
+        await until(lambda: intake._muted)
+        assert await room.ask("hello 0") == "muted"
+    assert await all_mutes(broker) == [mute]
+    assert await forget(broker, lambda *_: True) == 1
 
 
 async def test_who_is_forgotten_is_in_no_state(broker: Broker) -> None:
