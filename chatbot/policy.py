@@ -90,7 +90,10 @@ class Quiet:
 
     def holds(self, instant: datetime) -> bool:
         """Whether `instant` is in these hours."""
-        there = instant.astimezone(ZoneInfo(self.zone)).time()
+        try:
+            there = instant.astimezone(ZoneInfo(self.zone)).time()
+        except OverflowError:  # what a server says may be at the very beginning of time
+            return False
         if self.start < self.end:
             return self.start <= there < self.end
         return there >= self.start or there < self.end

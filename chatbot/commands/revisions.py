@@ -19,7 +19,8 @@ from chatbot.errors import ChatbotError, FlowError, OperationError, UsageError
 from chatbot.flowfile.flow import Flow
 from chatbot.messages import OperationRecord, Reloaded
 from chatbot.nodes.roster import Roster
-from chatbot.orchestrator.intake import DEADLINE, Intake
+from chatbot.orchestrator.deadline import DEADLINE
+from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.primary import primary
 from chatbot.orchestrator.turn import Turn
 

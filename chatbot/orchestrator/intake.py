@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,18 +28,17 @@ from chatbot.backlog import ANSWER, TOO_OLD, Backlog
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.messages import ChatMessage, OperationRecord, PrimaryRecord, is_retry
-from chatbot.nodes.attempts import MOST
-from chatbot.nodes.limits import GRACE
 from chatbot.nodes.roster import Roster, announce
-from chatbot.nodes.watchdog import LEAST_ALARM
 from chatbot.orchestrator.commands import Commands
 from chatbot.orchestrator.context import Context
+from chatbot.orchestrator.deadline import deadline_for
 from chatbot.orchestrator.decision import (
     fields_of,
     inputs_of,
     outcome_of,
     silenced,
 )
+from chatbot.orchestrator.held import Running
 from chatbot.orchestrator.mutes import MUTED, Mutes
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.order import Order
@@ -69,33 +67,12 @@ LATER = 1.0
 
 HANDED_BACK = 3.0
 
-RECOVERY = 15.0
-"""Seconds until a node that ended is there again, or its work elsewhere."""
-
-DEADLINE = 120.0
-"""Seconds, at least, after which a context is given up and its message handed back."""
-
 DRAIN = 5.0
 ANSWER_ALL = Backlog(ANSWER)
 NO_RULES = Rules(prefix="")
 
 UNSAID = frozenset({"reaction", "unreaction"})
 """Kinds of message that are nothing said; a flow sees them if it looks at the kind."""
-
-
-@dataclass(slots=True)
-class Running:
-    """A message that we hold, and the context that runs for it."""
-
-    taken: Taken
-    message: ChatMessage
-    lane: Lane
-    started: float
-    context: Context | None = None
-    task: asyncio.Task[None] | None = None
-    """What is done for it, where that is no context."""
-    skipped: str = ""
-    """Why it is not to be answered."""
 
 
 class Intake:
@@ -438,13 +415,3 @@ class Intake:
 
     def _spawn(self, coroutine: Any) -> None:
         self._orchestrator.dispatcher.spawn(coroutine)
-
-
-def deadline_for(longest: float) -> float:
-    """Return the seconds that a context may take where one call may take `longest`.
-
-    A call that ends its node by taking too long is tried elsewhere, and known by then.
-    """
-    if not longest:
-        return DEADLINE
-    return max(DEADLINE, MOST * (max(longest + 2 * GRACE, LEAST_ALARM) + RECOVERY))

@@ -15,12 +15,13 @@ from chatbot.broker import Broker, EmbeddedServer, connect, subjects
 from chatbot.broker.buckets import open_bucket
 from chatbot.broker.state import LastHeard, Mute, State, all_mutes, forget, mute_key
 from chatbot.flowfile.load import load
-from chatbot.messages import ChatMessage
+from chatbot.messages import ChatMessage, digest
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.mutes import Mutes
 from chatbot.orchestrator.primary import primary
 from chatbot.policy import Policy, Rules, Terms
+from tests.integration.test_hostile import GARBAGE
 from tests.integration.test_intake import dead_letters
 from tests.servers.processes import until
 from tests.servers.rooms import FLOW, NETWORK, Room
@@ -108,12 +109,16 @@ async def test_why_says_what_was_understood_and_what_became_of_it(
 
 
 async def test_why_tells_nothing_of_another_room(broker: Broker, tmp_path: Path) -> None:
-    async with primaries(broker, tmp_path), Room.open(broker) as room:
-        secret = await room.hear("a secret 0", room="anna", private=True, addressed=True)
-        await room.outcome(secret)
-        told = await room.ask("!why", reply_to=secret, **BEN)
-        assert "know nothing of that" in told
-        assert "SECRET" not in told
+    async with primaries(broker, tmp_path):
+        async with Room.open(broker) as room:
+            secret = await room.hear("a secret 0", room="anna", private=True, addressed=True)
+            await room.outcome(secret)
+            told = await room.ask("!why", reply_to=secret, **BEN)
+            assert "know nothing of that" in told
+            assert "SECRET" not in told
+        async with Room.open(broker) as room:
+            asked = await room.ask("!why", room="anna", private=True, id="of another anna")
+            assert "no message here yet" in asked, "nothing of it is stored"
 
 
 async def test_why_knows_what_was_dropped_and_the_last_message_after_a_restart(
@@ -293,6 +298,28 @@ async def test_what_changes_while_mutes_are_read_stands(broker: Broker) -> None:
         mutes._change(mute_key(FLOW, NETWORK, "#room"), mute)  # as the watch tells it
         await reading
         assert mutes.until(NETWORK, "#room") == mute.until
+
+
+async def test_garbage_in_the_state_stops_nobody(broker: Broker, tmp_path: Path) -> None:
+    async def litter() -> None:
+        for number, content in enumerate(GARBAGE):
+            for key in (f"mute.{digest(FLOW)}.a.{number}", f"mute.{digest(FLOW)}.~.{number}"):
+                await broker.publish(f"$KV.{subjects.STATE}.{key}", content)
+            await broker.publish(f"$KV.{subjects.STATE}.last.{number}.a.b", content)
+
+    mute = Mute(FLOW, NETWORK, "#room", NOW + timedelta(hours=1))
+    await open_bucket(broker, subjects.STATE)
+    await litter()
+    async with primaries(broker, tmp_path) as (intake,), Room.open(broker, RULES) as room:
+        await litter()
+        key = f"$KV.{subjects.STATE}.last.{digest(FLOW)}.{digest(NETWORK)}.{digest('#room')}"
+        await broker.publish(key, b"\xff")
+        assert "no message here yet" in await room.ask("!why")
+        await intake._mutes._state.mute(mute)  # type: ignore[union-attr]
+        await until(lambda: intake._muted)
+        assert await room.ask("hello 0") == "muted"
+    assert await all_mutes(broker) == [mute]
+    assert await forget(broker, lambda *_: True) == 1
 
 
 async def test_who_is_forgotten_is_in_no_state(broker: Broker) -> None:

@@ -20,6 +20,7 @@ from chatbot.listeners.gate import Conduct, Gate
 from chatbot.listeners.gate.lasts import Lasts
 from chatbot.messages import ChatMessage, Outcome
 from chatbot.nodes.roster import Roster
+from chatbot.orchestrator import deadline
 from chatbot.orchestrator import intake as module
 from chatbot.policy import Policy, Rules, Terms
 from tests.integration.test_intake import (
@@ -163,7 +164,7 @@ async def test_what_is_waited_for_in_vain_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(module, "DEADLINE", 0.5)
+    monkeypatch.setattr(deadline, "DEADLINE", 0.5)
     async with taking(broker, dawdling(tmp_path)) as intake, gate(broker) as door:
         monkeypatch.setattr(type(intake._orchestrator), "longest", 0.0)
         await door.hear(said("ann", 0, 0.0))

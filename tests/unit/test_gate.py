@@ -12,7 +12,7 @@ import pytest
 from chatbot.listeners.gate import Conduct, Gate
 from chatbot.listeners.gate.complaints import LINES, Complaints
 from chatbot.listeners.gate.gate import FORGOTTEN
-from chatbot.listeners.gate.lasts import Lasts
+from chatbot.listeners.gate.lasts import PRIVATE_KEPT, Lasts
 from chatbot.listeners.gate.limits import Limits
 from chatbot.listeners.gate.recent import Recent
 from chatbot.messages import Action, ChatMessage, Outcome, Reply
@@ -48,7 +48,7 @@ class Network:
         self.gate = Gate(
             self.bridge,
             conduct,
-            Lasts("flow", NETWORK, None),
+            Lasts("flow", NETWORK, None, self.clock),
             name=NETWORK,
             closed=closed,
             clock=self.clock,
@@ -210,6 +210,24 @@ async def test_a_command_is_about_the_last_message_or_the_one_replied_to() -> No
     asked = await network.hear("!why", room="#new")
     assert asked is not None
     assert asked.about == ""
+
+
+async def test_who_takes_a_nick_is_told_nothing_of_what_was_said_in_private() -> None:
+    network = Network()
+    private = {"private": True, "addressed": True, "room": "anna"}
+
+    async def about(**fields: Any) -> str:
+        asked = await network.hear("!why", **private, **fields)
+        assert asked is not None
+        return asked.about
+
+    first = await network.hear("a secret", account="anna", **private)
+    assert first is not None
+    assert await about(account="anna") == first.id
+    assert await about(account="eve") == ""
+    assert await about() == ""
+    network.clock.now += PRIVATE_KEPT
+    assert await about(account="anna") == ""
 
 
 async def test_a_person_is_answered_so_often_and_then_again_as_time_goes_by() -> None:

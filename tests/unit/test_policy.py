@@ -114,6 +114,7 @@ def test_quiet_hours_hold_by_the_clock_of_their_zone(
     for text in outside:
         assert not quiet.holds(datetime.fromisoformat(f"2026-01-10T{text}:00+00:00"))
     assert str(quiet) == hours
+    assert not Quiet.parse("00:00-23:59 America/New_York").holds(datetime.min.replace(tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ class Gate:
         message = self._introduced(message)
         dropped = self._objection(message) if self._closed else ""
         if message.command:
-            about = message.reply_to or await self._lasts.of(message.room)
+            about = message.reply_to or await self._lasts.before(message)
             message = msgspec.structs.replace(message, about=about)
         elif message.kind in TALK and self._conduct.rules.prefix:
             self._lasts.note(message, dropped)
