@@ -4,6 +4,9 @@ A message whose headers are none (whoever may publish can send one) ends nats-py
 the connection: it stays open, and nothing is heard from it ever again. `Client` takes it as a
 message without headers.
 
+A connection that a server takes and says nothing on (it is frozen) is dropped after a while, and
+not closed: at each attempt there is one more. `Client` closes it.
+
 Before 3.12 `asyncio.wait_for` loses a cancellation that comes in the same turn of the event loop
 as the result (python/cpython#86296): the task goes on as if nobody had asked it to end, and a
 program that drains waits for it for ever. nats-py waits so at each request. Its modules get a
@@ -41,7 +44,12 @@ _MODULES: tuple[ModuleType, ...] = (
 
 
 class Client(nats.aio.client.Client):
-    """nats-py's, for which headers that cannot be read are no headers."""
+    """nats-py's, for which headers that cannot be read are no headers, and which closes all."""
+
+    async def _connect_to_server(self, s: Any) -> None:
+        if self._transport:
+            self._transport.close()
+        await super()._connect_to_server(s)
 
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
         try:

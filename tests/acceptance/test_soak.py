@@ -20,4 +20,7 @@ async def test_whatever_is_killed_frozen_ended_and_joined_each_message_is_answer
     plan = Soak(seed=SEED, seconds=40.0, rate=20.0, log=LOG)
     found = await soak(plan, tmp_path, events.append)
     assert len(events) > 15
-    assert found.startswith(("800 messages", "799 messages", "798 messages")), found
+    messages, _, replies, *_ = found.split()
+    assert int(messages) > 600, found  # 800 where the machine keeps up
+    assert int(replies) == 2 * int(messages)
+    assert "each was heard, decided and said once" in found
