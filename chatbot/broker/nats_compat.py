@@ -48,7 +48,7 @@ class Client(nats.aio.client.Client):
 
     async def _connect_to_server(self, s: Any) -> None:
         if self._transport:
-            self._transport.close()
+            self._transport.close()  # type: ignore[no-untyped-call]
         await super()._connect_to_server(s)
 
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -16,6 +17,7 @@ import pytest
 from chatbot.broker import Broker, EmbeddedServer, connect
 from chatbot.broker.address import Address
 from chatbot.broker.buckets import open_bucket
+from chatbot.broker.nats_compat import Client
 from chatbot.broker.server import Listen, running
 from chatbot.broker.subjects import LEASES
 from chatbot.errors import ConnectError, ServerError
@@ -253,3 +255,42 @@ async def test_a_port_that_another_has_taken_is_given_up(tmp_path: Path) -> None
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
     async with taken, EmbeddedServer.start(tmp_path / "data") as server:
         assert int(server.url.rpartition(":")[2]) != port
+
+
+async def test_a_server_that_stands_still_has_one_connection_at_a_time(
+    nats_server: EmbeddedServer,
+) -> None:
+    failed = asyncio.Queue[Exception]()
+
+    async def on_error(error: Exception) -> None:
+        failed.put_nowait(error)
+
+    client = Client()
+    await client.connect(
+        nats_server.url,
+        connect_timeout=0.1,  # type: ignore[arg-type]
+        reconnect_time_wait=0.01,  # type: ignore[arg-type]
+        ping_interval=0.1,  # type: ignore[arg-type]
+        max_outstanding_pings=1,
+        max_reconnect_attempts=-1,
+        error_cb=on_error,
+    )
+    before = sockets()
+    os.kill(nats_server.pid, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(20):
+            for _ in range(8):
+                await failed.get()
+        assert sockets() <= before + 1
+    finally:
+        os.kill(nats_server.pid, signal.SIGCONT)
+        await client.close()
+
+
+def sockets() -> int:
+    """Return how many sockets this process has open."""
+    found = 0
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # what the folder itself was read with
+            found += path.readlink().name.startswith("socket:")
+    return found
