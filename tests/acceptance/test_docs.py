@@ -14,12 +14,17 @@ import pytest
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from tests.integration import contract
 from tests.servers.irc import Ngircd, free_port
+from tests.servers.matrix import Person, Synapse
 from tests.servers.processes import ROOT, Program, environment
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 IRC = (
     "chatbot run support --set listeners.irc.server=irc.libera.chat "
     "--set 'listeners.irc.channels=[\"#example\"]'"
+)
+MATRIX = (
+    "MATRIX_PASSWORD=… chatbot run support --set listeners.matrix.user=@helpbot:matrix.org "
+    "--set 'listeners.matrix.rooms=[\"#example:gitter.im\"]'"
 )
 PIPE = "printf 'how do I install this?\\nthanks!\\n' | make run"
 JSONL = (
@@ -63,7 +68,7 @@ def arguments(command: str) -> list[str]:
 
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
-    started = {IRC, PIPE, JSONL, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
+    started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
     asked = {APPLY, FORGET, DEAD, *ONCE, *WHILE_IT_RUNS, *DOCTOR}
     assert commands() == {*started, *asked, *MAKE, *BENCH, *OVERLOAD}
 
@@ -93,6 +98,18 @@ async def test_a_bot_on_irc_gets_another_node_and_shows_its_status(
                 code, out, err = await program.run(*arguments(command))
                 assert code == 0, out + err
                 assert "All is well" in out
+
+
+async def test_a_bot_comes_into_a_matrix_room(program: Program, synapse: Synapse) -> None:
+    own = synapse.user()
+    async with Person(synapse, synapse.user()) as ann:
+        room = await ann.create(preset="public_chat")
+        told = MATRIX.replace("@helpbot:matrix.org", own.id).replace("#example:gitter.im", room)
+        here = ["--set", f"listeners.matrix.homeserver={synapse.address}"]
+        given = [*arguments(told)[1:], *here, "--no-node"]
+        async with program.start(*given, MATRIX_PASSWORD=own.password) as bot:
+            await bot.wait_for(f"listens: {own.id}")
+            await ann.until_member(room, own.id)
 
 
 async def test_a_node_has_labels(program: Program, nats_server: object) -> None:

@@ -62,7 +62,7 @@ class IrcListener:
 
 def _read(settings: IrcSettings) -> tuple[IrcSettings, ssl.SSLContext | None]:
     """Return the settings with the secrets that lie in files, and what to verify with."""
-    own = secret_of(settings.account_password, settings.account_password_file)
+    own = secret_of(settings.account_password, settings.account_password_file, "account_password")
     password = secret_of(settings.password, settings.password_file)
     found = dataclasses.replace(settings, password=password, account_password=own)
     if problems := found.problems():  # that a file had several lines, say

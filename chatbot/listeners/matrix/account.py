@@ -47,7 +47,7 @@ class Login:
     async def run(self) -> Account:
         """Log in; wait for a server that is away. Raises `ListenerError` when it refuses us."""
         settings = self._settings
-        if token := secret_of(settings.token, settings.token_file):
+        if token := secret_of(settings.token, settings.token_file, "token"):
             return await self._with_token(token)
         self._password = secret_of(settings.password, settings.password_file)
         if not self._password:
