@@ -64,7 +64,13 @@ def _read(settings: IrcSettings) -> tuple[IrcSettings, ssl.SSLContext | None]:
     """Return the settings with the secrets that lie in files, and what to verify with."""
     own = secret_of(settings.account_password, settings.account_password_file)
     password = secret_of(settings.password, settings.password_file)
-    found = dataclasses.replace(settings, password=password, account_password=own)
+    found = dataclasses.replace(
+        settings,
+        password=password,
+        password_file=None,
+        account_password=own,
+        account_password_file=None,
+    )
     if problems := found.problems():  # that a file had several lines, say
         key, wrong = problems[0]
         raise ListenerError(f"{key} {wrong}")
