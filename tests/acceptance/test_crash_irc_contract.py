@@ -1,8 +1,4 @@
-"""The listeners' contract on InspIRCd, which has IRCv3, and takes its time.
-
-What it does with the history there stands in tests/integration/test_irc_tags.py: IRC has no
-position to wait for.
-"""
+"""The listeners' contract on InspIRCd, which has IRCv3 and history, and takes its time."""
 
 from __future__ import annotations
 
@@ -27,6 +23,7 @@ pytestmark = pytest.mark.crash
 class InspircdVenue(IrcVenue):
     """The IRC listener on InspIRCd, in a room that keeps its history."""
 
+    has_history = True
     secrets = ()
 
     @classmethod

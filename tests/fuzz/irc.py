@@ -13,9 +13,9 @@ from irc.client_aio import AioConnection
 
 from chatbot.listeners.irc.capabilities import WANTED
 from chatbot.listeners.irc.hearing import Heard
+from chatbot.listeners.irc.memory import Memory
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.people import LENGTH, People
-from chatbot.listeners.irc.sentences import Sentences
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.text import LINE, heard, is_nick, lines
@@ -70,7 +70,7 @@ async def _session(data: bytes) -> None:
         Timing(),
         address=address,
         people=People(),
-        sentences=Sentences(MemoryBridge()),
+        memory=Memory(MemoryBridge()),
         heard=kept,
         outbox=outbox,
     )

@@ -43,7 +43,7 @@ async def performed(bridge: MemoryBridge, *outcomes: Outcome) -> None:
 
 
 def sentences(bridge: MemoryBridge) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = msgspec.json.decode(bridge.stored or "[]")
+    found: list[dict[str, Any]] = msgspec.json.decode(bridge.stored or "{}").get("sentences", [])
     return found
 
 
@@ -193,7 +193,7 @@ async def test_what_was_stored_and_makes_no_sense_stops_nothing(
     ngircd: Ngircd, caplog: pytest.LogCaptureFixture
 ) -> None:
     bridge = MemoryBridge()
-    bridge.stored = '{"not": "ours"}'
+    bridge.stored = '[{"not": "ours"}]'
     async with present(ngircd.port) as ann, run(ngircd, bridge):
         await opped(ann)
         assert "makes no sense" in caplog.text

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chatbot.listeners.irc import IrcSettings
+from chatbot.listeners.irc import IrcListener, IrcSettings
 from tests.servers.inspircd import Inspircd, registered, services
 from tests.servers.irc import RawClient, present
-from tests.servers.listening import QUICK, listening
+from tests.servers.listening import QUICK, MemoryBridge, listening
+from tests.servers.processes import until
 
 pytestmark = pytest.mark.crash  # InspIRCd takes a second for each connection
 
@@ -88,18 +90,27 @@ async def test_what_was_said_while_the_bot_was_away_is_heard_once_as_old(
     watched: tuple[Inspircd, RawClient],
 ) -> None:
     server, ann = watched
+    ann.say("#chan", "before it was ever there")
     async with listening(settings(server)) as first:
         await ann.wait_for("JOIN")
         ann.say("#chan", "before")
         before = await first.next()
+        assert before.text == "before", "what was said to nobody is not answered"
         first.answer("#chan", "an answer", name="1")
         await ann.wait_for("an answer")
+        await until(lambda: first.stored)
     await ann.wait_for("QUIT")
     ann.say("#chan", "meanwhile")
-    async with listening(settings(server)) as second:
+    second = MemoryBridge()
+    second.stored = first.stored
+    running = asyncio.create_task(IrcListener("test", settings(server), QUICK).run(second))
+    try:
         await ann.wait_for("JOIN")
         ann.say("#chan", "now")
         heard = [await second.next() for _ in range(3)]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
     assert [(each.text, each.old) for each in heard] == [
         ("before", True),
         ("meanwhile", True),

@@ -88,15 +88,30 @@ async def negotiated(server: RudeServer, granted: str = CAPABILITIES) -> RawClie
 
 async def test_history_is_heard_as_old_and_tags_give_id_and_time() -> None:
     async with RudeServer() as server, listening(settings(server)) as bridge:
-        bot = await negotiated(server)
-        bot.send("@time=2026-01-02T03:00:00.000Z :bot!u@h JOIN #chan")
+        bot = await negotiated(server, f"{CAPABILITIES} draft/chathistory")
+        bot.send("@time=2026-01-02T02:58:00.000Z :bot!u@h JOIN #Chan")
         bot.send(":rude BATCH +1 chathistory #chan")
-        bot.send("@batch=1;msgid=a :x!y@z PRIVMSG #chan :long ago")
-        bot.send("@batch=1 :x!y@z PRIVMSG #chan :could be anything's twin")
-        bot.send("@batch=1;msgid=o :bot_!y@z PRIVMSG #chan :said by ourselves")
-        bot.send("@batch=1;msgid=a2 :bot!y@z PRIVMSG #chan :said by ourselves", ":rude BATCH -1")
-        bot.send("@time=2026-01-02T02:00:00.000Z;msgid=c :x!y@z PRIVMSG #chan :without a batch")
-        bot.send("@time=2026-01-02T02:00:00.000Z :x!y@z PRIVMSG #chan :without an id, too")
+        bot.send(
+            "@time=2026-01-02T02:57:00.000Z;batch=1;msgid=x :x!y@z PRIVMSG #chan :before we came"
+        )
+        bot.send("@time=2026-01-02T02:00:00.000Z;msgid=y :x!y@z PRIVMSG #chan :likewise")
+        bot.send(":x!y@z KICK #chan bot")
+        await bot.wait_for("JOIN #chan")
+        bot.send("@time=2026-01-02T03:00:00.000Z :bot!u@h JOIN #chan")
+        await bot.wait_for("CHATHISTORY LATEST #chan * 100")
+        bot.send(":rude BATCH +1 chathistory #chan")
+        bot.send("@time=2026-01-02T02:59:00.000Z;batch=1;msgid=a :x!y@z PRIVMSG #chan :long ago")
+        bot.send(
+            "@time=2026-01-02T02:59:00.000Z;batch=1 :x!y@z PRIVMSG #chan :could be anything's twin"
+        )
+        bot.send("@time=2026-01-02T02:59:00.000Z;batch=1;msgid=o :bot_!y@z PRIVMSG #chan :ours")
+        bot.send(
+            "@time=2026-01-02T02:59:00.000Z;batch=1;msgid=a2 :bot!y@z PRIVMSG #chan :said, too",
+            ":rude BATCH -1",
+        )
+        bot.send("@time=2026-01-02T02:58:01.000Z;msgid=c :x!y@z PRIVMSG #chan :without a batch")
+        bot.send("@time=2026-01-02T02:57:00.000Z;msgid=z :x!y@z PRIVMSG #chan :too early")
+        bot.send("@time=2026-01-02T02:58:01.000Z :x!y@z PRIVMSG #chan :without an id, too")
         for _ in range(2):
             bot.send("@time=2026-01-02T03:04:05.678Z;msgid=b :x!y@z PRIVMSG #chan :new")
         batched, unbatched, first, second = [await bridge.next() for _ in range(4)]

@@ -17,6 +17,7 @@ WANTED = frozenset(
         "batch",
         "cap-notify",
         "chghost",
+        "draft/chathistory",
         "echo-message",
         "extended-join",
         "labeled-response",

@@ -77,7 +77,8 @@ class Ear:
 
     An id is derived from the server's `msgid` where it gives one, so what is replayed has the id
     it had; else from the network, this connection and the place in it. Of history, only what has
-    a `msgid` is heard: it is stored once, and not answered twice.
+    a `msgid` is heard: it is stored once, and not answered twice. What was said in a
+    channel before we first came there is not heard.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Ear:
         heard: Heard,
         membership: Membership,
         people: People,
+        replay: Replay,
         nick: str,
     ) -> None:
         self._network = network
@@ -96,7 +98,7 @@ class Ear:
         self._membership = membership
         self._people = people
         self._nicks = (nick, *alternatives(nick))
-        self._replay = Replay(wire.fold, wire.is_me)
+        self._replay = replay
         self._connection = secrets.token_hex(8)
         self._count = 0
 
@@ -134,7 +136,7 @@ class Ear:
             return True
         # We may have been called otherwise when we said it.
         own = any(self._wire.same(event.source.nick, nick) for nick in self._nicks)
-        return bool(tags.get("msgid")) and not own
+        return bool(tags.get("msgid")) and not own and self._replay.is_missed(event.target, tags)
 
     def _take(
         self, event: Event, text: str, tags: dict[str, str | None], kind: str, about: str

@@ -12,11 +12,11 @@ from collections import deque
 from chatbot.errors import ListenerError
 from chatbot.listeners.bridge import Bridge
 from chatbot.listeners.irc.hearing import Heard
+from chatbot.listeners.irc.memory import Memory
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.pace import Backoff
 from chatbot.listeners.irc.people import People
 from chatbot.listeners.irc.registration import Refusal
-from chatbot.listeners.irc.sentences import Sentences
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.speaker import Speaker
@@ -64,7 +64,13 @@ def _read(settings: IrcSettings) -> tuple[IrcSettings, ssl.SSLContext | None]:
     """Return the settings with the secrets that lie in files, and what to verify with."""
     own = secret_of(settings.account_password, settings.account_password_file, "account_password")
     password = secret_of(settings.password, settings.password_file)
-    found = dataclasses.replace(settings, password=password, account_password=own)
+    found = dataclasses.replace(
+        settings,
+        password=password,
+        password_file=None,
+        account_password=own,
+        account_password_file=None,
+    )
     if problems := found.problems():  # that a file had several lines, say
         key, wrong = problems[0]
         raise ListenerError(f"{key} {wrong}")
@@ -81,7 +87,7 @@ class _Run:
         self._bridge = bridge
         self._heard = Heard()
         self._people = People()
-        self._sentences = Sentences(bridge)
+        self._memory = Memory(bridge)
         self._outbox = Outbox(at_most_once=settings.delivery == "at-most-once")
         self._speaker = Speaker(network, settings, self._outbox)
         self._servers = deque(settings.addresses)
@@ -89,12 +95,13 @@ class _Run:
         self._refusals: list[Refusal] = []
 
     async def until_refused(self, context: ssl.SSLContext | None) -> ListenerError:
-        await self._sentences.load()
+        await self._memory.load()
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._heard.run(self._bridge)),
                 group.create_task(self._outbox.fill(self._bridge)),
                 group.create_task(self._outbox.acknowledge()),
+                group.create_task(self._memory.run()),
             ]
             try:
                 return await self._connect_for_ever(context)
@@ -111,7 +118,7 @@ class _Run:
                 self._timing,
                 address=self._servers[0],
                 people=self._people,
-                sentences=self._sentences,
+                memory=self._memory,
                 heard=self._heard,
                 outbox=self._outbox,
             )

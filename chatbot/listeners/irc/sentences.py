@@ -1,20 +1,13 @@
-"""Bans and mutes that the bot has set, so that they can be taken back: later, after a restart.
-
-They are kept where other networks keep how far they were heard (`Bridge.position`).
-"""
+"""Bans and mutes that the bot has set, so that they can be taken back: later, after a restart."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import msgspec
-
-from chatbot.listeners.bridge import Bridge
-
-log = logging.getLogger(__name__)
 
 MOST = 500
 """Sentences that are remembered; of more, the oldest are forgotten, first those without an end."""
@@ -43,21 +36,22 @@ class _Attempts:
 
 
 class Sentences:
-    """The sentences of a network. `changed` is set when there is another one."""
+    """The sentences of a network, which `store` stores. `changed` is set when there is another."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, store: Callable[[], Awaitable[None]]) -> None:
         self.changed = asyncio.Event()
-        self._bridge = bridge
+        self._store = store
         self._all: list[Sentence] = []
         self._attempts: dict[tuple[str, str, str], _Attempts] = {}
 
-    async def load(self) -> None:
-        """Read what was stored."""
-        stored = await self._bridge.position()
-        try:
-            self._all = msgspec.json.decode(stored or "[]", type=list[Sentence])
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            log.error("forgot the bans and mutes that were set: what was stored makes no sense")
+    @property
+    def all(self) -> list[Sentence]:
+        """All that are remembered, the oldest first."""
+        return list(self._all)
+
+    def put(self, sentences: list[Sentence]) -> None:
+        """Begin with those that were stored."""
+        self._all = sentences
 
     async def add(self, sentence: Sentence) -> None:
         """Remember `sentence` instead of an earlier one of its kind; returns once it is stored."""
@@ -100,9 +94,6 @@ class Sentences:
     def _when(self, sentence: Sentence) -> float:
         attempts = self._attempts.get(_key(sentence))
         return max(sentence.until, attempts.due) if attempts else sentence.until
-
-    async def _store(self) -> None:
-        await self._bridge.advance(msgspec.json.encode(self._all).decode())
 
 
 def _key(sentence: Sentence) -> tuple[str, str, str]:

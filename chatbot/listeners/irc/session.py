@@ -20,13 +20,14 @@ from chatbot.listeners.irc.commands import Commands
 from chatbot.listeners.irc.hearing import Ear, Heard
 from chatbot.listeners.irc.login import Login
 from chatbot.listeners.irc.membership import Membership
+from chatbot.listeners.irc.memory import Memory
 from chatbot.listeners.irc.moderation import Moderator
 from chatbot.listeners.irc.outbox import Outbox
 from chatbot.listeners.irc.pace import Bucket
 from chatbot.listeners.irc.people import People
 from chatbot.listeners.irc.receipts import LABELLED, Receipts
 from chatbot.listeners.irc.registration import Refusal, Registration
-from chatbot.listeners.irc.sentences import Sentences
+from chatbot.listeners.irc.replay import Replay
 from chatbot.listeners.irc.settings import IrcSettings, Timing
 from chatbot.listeners.irc.text import room_for_text
 from chatbot.listeners.irc.wire import Wire
@@ -54,7 +55,7 @@ class Session:
         *,
         address: tuple[str, int],
         people: People,
-        sentences: Sentences,
+        memory: Memory,
         heard: Heard,
         outbox: Outbox,
     ) -> None:
@@ -97,6 +98,7 @@ class Session:
             heard=heard,
             membership=self._membership,
             people=people,
+            replay=Replay(wire, memory, self._login.capabilities.enabled, self._commands),
             nick=settings.nick,
         )
         self._moderator = Moderator(
@@ -104,7 +106,7 @@ class Session:
             wire=wire,
             people=people,
             receipts=self._receipts,
-            sentences=sentences,
+            sentences=memory.sentences,
             turn=self.turn,
             is_channel=self._membership.is_channel,
             own=lambda: (self._membership.prefix or "").partition("!")[2],
