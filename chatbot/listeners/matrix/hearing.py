@@ -39,8 +39,9 @@ log = logging.getLogger(__name__)
 
 AWAY = 120.0
 """Seconds without the server after which what was said meanwhile is old."""
-HASTE = 5.0
-"""Seconds in which a server does not answer that there is nothing new; one that does is broken."""
+HASTE = 1.0
+"""Seconds within which no server says that there is nothing new; one that does is broken."""
+HASTY_PAUSE = 5.0
 FIRST_SYNC = 600.0
 """Seconds that a sync without a position may take: the server computes the state of all rooms."""
 
@@ -108,7 +109,7 @@ class Ear:
             reached, is_first = loop.time(), False
             hasty = 0 if is_news or reached - asked > HASTE else min(hasty + 1, 10)
             if hasty:
-                await asyncio.sleep(HASTE * 2**hasty / 1024)
+                await asyncio.sleep(min(0.01 * 2**hasty, HASTY_PAUSE))
 
     async def _poll(self, *, at_once: bool) -> Mapping[str, Any] | None:
         """Return what is new; `None` if that cannot be had now."""
