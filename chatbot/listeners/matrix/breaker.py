@@ -58,7 +58,7 @@ class Strikes:
     def limited(self, seconds: float) -> float:
         """Return for how long to wait where the server says `seconds`, again and again perhaps."""
         self._limits = min(self._limits + 1, 20)
-        return max(seconds, min(0.025 * 2.0**self._limits, PATIENT))
+        return max(seconds, min(0.025 * float(2**self._limits), PATIENT))
 
 
 class Breaker:
