@@ -232,6 +232,21 @@ async def test_what_was_said_before_we_were_invited_is_not_heard(venue: MatrixVe
 
 
 @pytest.mark.crash
+async def test_all_that_was_said_since_the_invitation_is_heard(venue: MatrixVenue) -> None:
+    ann = venue.people["ann"]
+    async with listening(venue) as bridge:
+        await heard(bridge, venue)
+    room = await ann.create()
+    await ann.say(room, "before")
+    await ann.ask("POST", f"rooms/{room}/invite", {"user_id": venue.bot.id})
+    for first in range(0, 120, 20):  # more than a sync gives
+        await asyncio.gather(*(ann.say(room, f"line {first + n}") for n in range(20)))
+    texts = [text for text in await ann.said(room, ann.user.id) if text != "before"]
+    async with listening(venue, bridge):
+        assert [(await bridge.next()).text for _ in texts] == texts
+
+
+@pytest.mark.crash
 async def test_what_was_said_before_we_joined_uninvited_is_not_heard(venue: MatrixVenue) -> None:
     ann = venue.people["ann"]
     room = await ann.create(room_alias_name=f"a{venue.bot.id[1:].partition(':')[0]}")
