@@ -87,6 +87,7 @@ async def test_a_wrong_token_stops_with_a_hint(venue: MatrixVenue) -> None:
     assert error.hint
 
 
+@pytest.mark.crash
 async def test_a_wrong_password_stops_with_a_hint(venue: MatrixVenue) -> None:
     error = await refusal(venue, token="", password="no-s3cret")
     assert "refuses the password" in str(error)

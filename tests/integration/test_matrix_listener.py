@@ -13,16 +13,17 @@ from tests.servers.listening import MemoryBridge
 from tests.servers.matrix import MatrixVenue, Person, listening
 from tests.servers.processes import until
 
+LAST = "the last"
 HOSTILE_NAME = "ann\u202e\n[admin]\x00\x1b[31m " + "x" * 300
 
 
 async def heard(bridge: MemoryBridge, venue: MatrixVenue, who: str = "ann") -> list[ChatMessage]:
-    """Return all that was heard up to now."""
-    await venue.say(who, "the last")
+    """Return all that was heard up to now; what was heard before its restart is in IN already."""
+    last = await venue.people[who].say(venue.room, LAST)
     found = []
-    while (message := await bridge.next()).text != "the last":
+    while (message := await bridge.next()).id != last:
         found.append(message)
-    return found
+    return [each for each in found if each.text != LAST]
 
 
 def answer(bridge: MemoryBridge, to: ChatMessage, *replies: Reply) -> None:
@@ -191,7 +192,7 @@ async def test_a_gap_is_filled_in_order_and_nothing_is_heard_twice(venue: Matrix
     ann = venue.people["ann"]
     for first in range(0, 220, 20):  # two pages more than a sync gives
         await asyncio.gather(*(venue.say("ann", f"line {first + n}") for n in range(20)))
-    texts = [text for text in await ann.said(venue.room, ann.user.id) if text != "the last"]
+    texts = [text for text in await ann.said(venue.room, ann.user.id) if text != LAST]
     async with listening(venue, bridge):
         found = await heard(bridge, venue)
         assert len(texts) == 220
@@ -215,14 +216,43 @@ async def test_the_position_is_stored_when_all_before_it_is_safe(venue: MatrixVe
         assert "kept" in [each.text for each in await heard(bridge, venue)]
 
 
-async def test_what_was_said_before_we_came_in_is_not_heard(venue: MatrixVenue) -> None:
+async def test_what_was_said_before_we_were_invited_is_not_heard(venue: MatrixVenue) -> None:
     ann = venue.people["ann"]
     async with listening(venue) as bridge:
         await heard(bridge, venue)
-        room = await ann.create()
-        for number in range(3):
-            await ann.say(room, f"before {number}")
-        await ann.ask("POST", f"rooms/{room}/invite", {"user_id": venue.bot.id})
+    room = await ann.create()
+    for number in range(3):
+        await ann.say(room, f"before {number}")
+    await ann.ask("POST", f"rooms/{room}/invite", {"user_id": venue.bot.id})
+    await ann.say(room, "hello, bot")
+    async with listening(venue, bridge):
+        await ann.until_member(room, venue.bot.id)
+        await ann.say(room, "after")
+        assert [(await bridge.next()).text for _ in range(2)] == ["hello, bot", "after"]
+
+
+@pytest.mark.crash
+async def test_all_that_was_said_since_the_invitation_is_heard(venue: MatrixVenue) -> None:
+    ann = venue.people["ann"]
+    async with listening(venue) as bridge:
+        await heard(bridge, venue)
+    room = await ann.create()
+    await ann.say(room, "before")
+    await ann.ask("POST", f"rooms/{room}/invite", {"user_id": venue.bot.id})
+    for first in range(0, 120, 20):  # more than a sync gives
+        await asyncio.gather(*(ann.say(room, f"line {first + n}") for n in range(20)))
+    texts = [text for text in await ann.said(room, ann.user.id) if text != "before"]
+    async with listening(venue, bridge):
+        assert [(await bridge.next()).text for _ in texts] == texts
+
+
+@pytest.mark.crash
+async def test_what_was_said_before_we_joined_uninvited_is_not_heard(venue: MatrixVenue) -> None:
+    ann = venue.people["ann"]
+    room = await ann.create(room_alias_name=f"a{venue.bot.id[1:].partition(':')[0]}")
+    for number in range(3):
+        await ann.say(room, f"before {number}")
+    async with listening(venue, rooms=(room,)) as bridge:
         await ann.until_member(room, venue.bot.id)
         await ann.say(room, "after")
         assert (await bridge.next()).text == "after"
@@ -255,6 +285,7 @@ async def test_rooms_are_joined_by_alias_and_told_where_that_fails(
         await until(lambda: caplog.text.count(f"cannot join {closed}") == 2)
 
 
+@pytest.mark.crash
 async def test_a_hostile_name_is_one_short_line(venue: MatrixVenue) -> None:
     server = venue.server
     async with Person(server, server.user()) as mallory:
@@ -268,6 +299,11 @@ async def test_a_hostile_name_is_one_short_line(venue: MatrixVenue) -> None:
             assert message.name.isprintable()
             assert len(message.name) <= 100
             assert message.text == "hi [31mthere\nand there"
+        async with listening(venue, bridge):
+            await mallory.say(venue.room, "again")
+            while (again := await bridge.next()).text != "again":
+                pass
+            assert again.name == message.name
 
 
 @pytest.mark.crash

@@ -109,7 +109,7 @@ async def test_a_server_that_repeats_itself_is_heard_once_and_asked_rarely() -> 
         await until(lambda: stub.count("/sync") > 5)
         before = stub.count("/sync")
         await asyncio.sleep(1.0)  # in which it would be asked hundreds of times
-        assert stub.count("/sync") - before < 30
+        assert stub.count("/sync") - before < 8
         assert bridge.heard.empty()
 
 
@@ -153,6 +153,7 @@ async def test_odd_syncs_are_survived() -> None:
         assert (await bridge.next()).text == "after"
 
 
+@pytest.mark.crash
 async def test_odd_answers_to_a_reply_are_followed_by_another_attempt() -> None:
     stub, answers = Stub(), list(ODD_ANSWERS)
     stub.send = lambda _: answers.pop(0) if answers else {"event_id": "$sent"}
@@ -164,6 +165,7 @@ async def test_odd_answers_to_a_reply_are_followed_by_another_attempt() -> None:
         assert len(set(sent)) == 1, "always the same transaction"
 
 
+@pytest.mark.crash
 async def test_a_server_that_limits_without_a_time_is_not_hammered() -> None:
     stub = Stub()
     stub.send = lambda _: (429, {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 0})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ from chatbot.listeners.matrix.events import (
     mapping,
     string,
 )
-from chatbot.listeners.matrix.history import earlier_events
+from chatbot.listeners.matrix.history import Gap, earlier_events
 from chatbot.listeners.matrix.joining import Joiner
 from chatbot.listeners.matrix.memory import Memory
 from chatbot.listeners.matrix.outbox import Outbox
@@ -39,8 +40,13 @@ log = logging.getLogger(__name__)
 
 AWAY = 120.0
 """Seconds without the server after which what was said meanwhile is old."""
-HASTE = 5.0
-"""Seconds in which a server does not answer that there is nothing new; one that does is broken."""
+HASTE = 1.0
+"""Seconds within which no server says that there is nothing new; one that does is broken."""
+HASTY_PAUSE = 5.0
+INSIDE = ("join", "invite")
+"""Memberships with which what is said is for us: who invites us speaks before we have come."""
+WELCOME = 300
+"""Events before our coming among which the invitation is looked for."""
 FIRST_SYNC = 600.0
 """Seconds that a sync without a position may take: the server computes the state of all rooms."""
 
@@ -75,9 +81,13 @@ class Ear:
         self._unreadable = unreadable
         self._crypto = crypto
         self._since = ""
+        self._is_resumed = False
+        self._born = 0.0
+        """When the bot was started for the first time, if that was now."""
 
     async def begin(self) -> None:
         """Learn which rooms there are, and where to go on: at the stored position, else now."""
+        begun = time.time()
         first = await self._wire.request(
             *requests.sync("", 0, page=1), timeout=FIRST_SYNC, has="next_batch"
         )
@@ -89,26 +99,27 @@ class Ear:
         stored = await self._bridge.position()
         user, _, since = stored.partition(" ")
         if user == self._rooms.user and since:
-            self._since = since
+            self._since, self._is_resumed = since, True
         else:
+            self._born = begun
             await self._start_at(first)
 
     async def run(self) -> None:
         """Hear for ever. Raises `DeniedError` when the token is not taken any more."""
         loop = asyncio.get_running_loop()
-        reached, is_first, hasty = 0.0, True, 0
+        reached, is_first, hasty = loop.time(), True, 0
         while True:
             asked = loop.time()
             answer = await self._poll(at_once=is_first)
             if answer is None:
                 continue
-            old = is_first or loop.time() - reached > AWAY
+            old = (is_first and self._is_resumed) or loop.time() - reached > AWAY
             is_news = answer.get("next_batch") != self._since
             await self._take(answer, old=old)
             reached, is_first = loop.time(), False
             hasty = 0 if is_news or reached - asked > HASTE else min(hasty + 1, 10)
             if hasty:
-                await asyncio.sleep(HASTE * 2**hasty / 1024)
+                await asyncio.sleep(min(0.01 * 2**hasty, HASTY_PAUSE))
 
     async def _poll(self, *, at_once: bool) -> Mapping[str, Any] | None:
         """Return what is new; `None` if that cannot be had now."""
@@ -171,38 +182,42 @@ class Ear:
         timeline = mapping(section.get("timeline"))
         if timeline.get("limited") is True:
             start = string(timeline.get("prev_batch"))
-            stop = None if is_known else self._is_our_join
-            events = [
-                *await earlier_events(self._wire, room_id, start, self._since, events, stop),
-                *events,
-            ]
-        inside = self._begins_inside(events)
+            gap = Gap(room_id, start, self._since)
+            if not is_known:
+                gap = Gap(room_id, start, "", self._is_our_coming, WELCOME)
+            events = [*await earlier_events(self._wire, gap, events, room.take), *events]
+        standing = self._standing_before(events)
         for event in events:
             if "state_key" in event:
-                inside = self._is_inside(event, inside)
+                standing = self._standing_after(event, standing)
                 room.take(event)
-            elif inside:
+            elif standing == "join" or (standing == "invite" and not self._is_history(event)):
                 await self._take_event(room, event, old=old)
 
-    def _begins_inside(self, events: list[Mapping[str, Any]]) -> bool:
-        """Whether we were in the room when the first of `events` came.
+    def _standing_before(self, events: list[Mapping[str, Any]]) -> object:
+        """Return our membership when the first of `events` came.
 
         Our first own membership among them says it, by what it was before.
         """
         first = next(filter(self._is_own_membership, events), None)
-        return first is None or _membership_before(first) == "join"
+        return "join" if first is None else _membership_before(first)
+
+    def _standing_after(self, event: Mapping[str, Any], standing: object) -> object:
+        if not self._is_own_membership(event):
+            return standing
+        return mapping(event.get("content")).get("membership")
 
     def _is_own_membership(self, event: Mapping[str, Any]) -> bool:
         return event.get("type") == requests.MEMBER and event.get("state_key") == self._rooms.user
 
-    def _is_our_join(self, event: Mapping[str, Any]) -> bool:
-        joined = mapping(event.get("content")).get("membership") == "join"
-        return self._is_own_membership(event) and joined and _membership_before(event) != "join"
+    def _is_our_coming(self, event: Mapping[str, Any]) -> bool:
+        """Whether what is before it is not for us."""
+        return self._standing_after(event, "") in INSIDE and _membership_before(event) not in INSIDE
 
-    def _is_inside(self, event: Mapping[str, Any], inside: bool) -> bool:
-        if not self._is_own_membership(event):
-            return inside
-        return mapping(event.get("content")).get("membership") == "join"
+    def _is_history(self, event: Mapping[str, Any]) -> bool:
+        """Whether it was said before the bot was ever started: an invitation may be older."""
+        said = event.get("origin_server_ts")
+        return isinstance(said, int) and said < self._born * 1000
 
     async def _take_event(self, room: Room, event: Mapping[str, Any], *, old: bool) -> None:
         if event.get("sender") == self._rooms.user:

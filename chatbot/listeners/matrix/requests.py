@@ -24,7 +24,10 @@ SPOKEN = ("m.room.message", "m.room.encrypted", "m.reaction", "m.room.redaction"
 LEVELS = "m.room.power_levels"
 MEMBER = "m.room.member"
 _NOTHING = {"not_types": ["*"]}
-_SEEN = {"types": [*SPOKEN, *STATE], "lazy_load_members": True}
+# Members are told again with each that speaks: the server may think that we know them, but this
+# process was started since.
+_LAZY = {"lazy_load_members": True, "include_redundant_members": True}
+_SEEN = {"types": [*SPOKEN, *STATE], **_LAZY}
 
 
 def login(user: str, password: str, device: str) -> Request:
@@ -60,7 +63,7 @@ def sync(since: str, seconds: float, page: int = PAGE) -> Request:
         "room": {
             "account_data": _NOTHING,
             "ephemeral": _NOTHING,
-            "state": {"types": [*STATE], "lazy_load_members": True},
+            "state": {"types": [*STATE], **_LAZY},
             "timeline": {"limit": page, **_SEEN},
         },
     }
@@ -68,8 +71,8 @@ def sync(since: str, seconds: float, page: int = PAGE) -> Request:
 
 
 def earlier(room: str, start: str, end: str) -> Request:
-    """Ask for the page of a room's events before `start`, backwards, not beyond `end`."""
-    return _made(Api.room_messages("", room, start, end, limit=PAGE, message_filter=_SEEN))
+    """Ask for the page of a room's events before `start`, backwards, not beyond `end` if given."""
+    return _made(Api.room_messages("", room, start, end or None, limit=PAGE, message_filter=_SEEN))
 
 
 def event(room: str, event_id: str) -> Request:
