@@ -93,12 +93,13 @@ async def test_a_server_that_comes_and_goes_loses_nothing(
 
 
 async def test_too_many_requests_of_others_make_it_wait(server: GitterServer, room: Place) -> None:
-    async with listening(server) as bridge:
+    async with listening(server, timing=quick(rooms=30.0)) as bridge:
+        await until(lambda: server.asked("GET", f"api/v1/rooms/{room.id}/chatMessages") == 2)
         server.limit, server.window = 0, 1.5  # somebody else has used them up
         server._used = (time.time(), 0)
         looked = server.asked("GET", f"api/v1/rooms/{room.id}/chatMessages")
         bridge.decide(outcome(room, "1", "at last"))
-        await until(lambda: server.asked("POST", "chatMessages"))
+        await until(lambda: server.limited)
         server.limit = 1_000_000
         assert await said(server, room, 1) == ["at last"]
         assert server.asked("POST", "chatMessages") == 2

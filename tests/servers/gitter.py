@@ -102,6 +102,8 @@ class GitterServer:
         """Streams have keep-alives and no messages."""
         self.mute_streams = False
         """Streams have nothing at all."""
+        self.limited = 0
+        """Requests that were too many."""
         self.requests: list[tuple[float, str, str]] = []
         self.awake = asyncio.Event()
         self.awake.set()
@@ -251,6 +253,7 @@ class GitterServer:
             return await handler(request)
         limits = self._count()
         if int(limits["X-RateLimit-Remaining"]) < 0:
+            self.limited += 1
             limits["X-RateLimit-Remaining"] = "0"
             return web.json_response({"error": "Too Many Requests"}, status=429, headers=limits)
         try:
