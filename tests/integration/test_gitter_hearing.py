@@ -176,6 +176,15 @@ async def test_half_a_message_is_heard_once_by_asking(server: GitterServer, room
         await nothing_more(bridge, server, room)
 
 
+async def test_what_was_said_while_a_stream_was_lost_is_heard_as_soon_as_it_is_back(
+    server: GitterServer, room: Place
+) -> None:
+    async with listening(server, timing=quick(poll=60.0, check=60.0)) as bridge:
+        server.cut()
+        server.say("ann", room, "hello")
+        assert (await bridge.next()).text == "hello"
+
+
 @pytest.mark.parametrize(
     "junk",
     [
