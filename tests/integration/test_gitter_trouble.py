@@ -120,6 +120,21 @@ async def test_posts_that_fail_while_the_rest_works_are_tried_again(
         assert server.texts(room) == ["the same", "the same"]
 
 
+async def test_a_room_where_nothing_can_be_said_holds_up_no_other(
+    server: GitterServer, room: Place
+) -> None:
+    other = server.room("org/other", "ann", "bot")
+    async with listening(server, rooms=("org/room", "org/other")) as bridge:
+        server.failing_posts, server.failing_room = 500, room.id
+        bridge.decide(outcome(room, "1", "at last"))
+        bridge.decide(outcome(other, "2", "at once"))
+        assert await bridge.next_acknowledged() == "2"
+        assert (server.texts(other), server.texts(room)) == (["at once"], [])
+        server.failing_posts = 0
+        assert await bridge.next_acknowledged() == "1"
+        assert server.texts(room) == ["at last"]
+
+
 async def test_it_waits_for_a_server_that_is_not_there_yet(
     server: GitterServer, room: Place
 ) -> None:

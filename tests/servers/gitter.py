@@ -94,6 +94,8 @@ class GitterServer:
         self.failing = 0
         """The status that every request gets."""
         self.failing_posts = 0
+        self.failing_room = ""
+        """The only room in which posts fail, where there is one."""
         self.unanswered = 0
         """So many posts are done, and their connections closed without an answer."""
         self.late = 0.0
@@ -337,7 +339,7 @@ class GitterServer:
 
     async def _post(self, request: web.Request) -> web.Response:
         room, body = self._room(request), await request.json()
-        if self.failing_posts:
+        if self.failing_posts and self.failing_room in ("", room.id):
             return web.Response(status=self.failing_posts)
         text = body.get("text")
         if not text or len(text.encode("utf-16-le")) // 2 > MOST:
