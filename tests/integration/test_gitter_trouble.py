@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from chatbot.errors import ListenerError
 from chatbot.listeners.gitter import GitterListener
 from tests.servers.gitter import NETWORK, QUICK, TOKEN, GitterServer, Place, settings
 from tests.servers.gittering import listening, nothing_more, outcome, quick, said, texts_heard
-from tests.servers.irc import free_port
+from tests.servers.irc import Certificate, free_port
 from tests.servers.listening import MemoryBridge, logged
 from tests.servers.processes import until
 
@@ -144,6 +147,34 @@ async def test_it_waits_for_a_server_that_is_not_there_yet(
         await server.start()
         await server.streaming(room)
         await nothing_more(bridge, server, room)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_certificate_is_verified(
+    server: GitterServer, room: Place, tmp_path: Path, known: bool, stream: bool
+) -> None:
+    """Of the API, and of the stream alone."""
+    certificate = Certificate.make(tmp_path)
+    async with GitterServer.running() as other:
+        secured = other if stream else server
+        await secured.kill()
+        secured.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        secured.tls.load_cert_chain(certificate.certificate, certificate.key)
+        await secured.start()
+        other.rooms, other.people = server.rooms, server.people
+        if known:
+            changes = {"stream": other.stream_address, "ca_file": certificate.certificate}
+            async with listening(server, **changes) as bridge:
+                other.say("ann", room, "hello")
+                assert (await bridge.next()).text == "hello"
+            return
+        own = settings(server, stream=other.stream_address)
+        with pytest.raises(ListenerError) as caught:
+            async with asyncio.timeout(10):
+                await GitterListener(NETWORK, own, QUICK).run(MemoryBridge())
+        assert caught.value.message.startswith("cannot verify the certificate of https://127")
+        assert "ca_file" in caught.value.hint
 
 
 class Dripping:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -111,18 +112,23 @@ class GitterServer:
         self.awake.set()
         self._counter = itertools.count(1)
         self._used: tuple[float, int] = (0.0, 0)
+        self.tls: ssl.SSLContext | None = None
         self._runner: web.AppRunner | None = None
         self._doing: set[asyncio.Task[Any]] = set()
         for name in ("bot", "ann", "ben"):
             self.person(name)
 
     @property
+    def _scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+    @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api/v1"
+        return f"{self._scheme}://127.0.0.1:{self.port}/api/v1"
 
     @property
     def stream_address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/stream/v1"
+        return f"{self._scheme}://127.0.0.1:{self.port}/stream/v1"
 
     @classmethod
     @asynccontextmanager
@@ -156,7 +162,10 @@ class GitterServer:
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        site = web.TCPSite(
+            self._runner, "127.0.0.1", self.port, ssl_context=self.tls, reuse_address=True
+        )
+        await site.start()
 
     async def kill(self) -> None:
         """Be gone at once, with all connections."""
