@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.fuzz import files, irc, wire, words
+from tests.fuzz import files, gitter, irc, wire, words
 
 Target = Callable[[bytes], None]
 
-TARGETS: dict[str, Target] = {**irc.TARGETS, **wire.TARGETS, **files.TARGETS, **words.TARGETS}
+TARGETS: dict[str, Target] = {
+    **irc.TARGETS,
+    **wire.TARGETS,
+    **files.TARGETS,
+    **words.TARGETS,
+    **gitter.TARGETS,
+}
