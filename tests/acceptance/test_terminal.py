@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyte
+import pytest
 
 from tests.servers.processes import Program, environment
 
@@ -143,6 +144,31 @@ async def test_a_person_types_and_sees_what_was_understood(program: Program) -> 
         assert await desk.ended() == 0
     history = program.data / "cache" / "chatbot" / "console-history"
     assert history.stat().st_mode & 0o077 == 0, "what was typed is for nobody else"
+
+
+async def test_what_was_typed_is_there_the_next_time_and_colours_are_if_wanted(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (program.data / "desk.yaml").write_text(FLOW)
+    async with terminal(program, "run", "desk.yaml") as desk:
+        await desk.wait_for("you:")
+        desk.type("hi\r")
+        await desk.wait_for("[hi] bot: Hello, hello!", "you:")
+        assert re.search(rb"\x1b\[[0-9;]*3[26]m", desk.raw), "green or cyan"
+        desk.type("\x04")
+        assert await desk.ended() == 0
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with terminal(program, "run", "desk.yaml") as desk:
+        await desk.wait_for("you:")
+        async with asyncio.timeout(10.0):
+            while desk.screen[-1] != "you: hi":
+                desk.type("\x1b[A")  # up; the history is read behind the prompt
+                await asyncio.sleep(0.1)
+        desk.type("\r")
+        await desk.wait_for("[hi] bot: Hello, hello!", "you:")
+        assert not re.search(rb"\x1b\[[0-9;]*3[0-7]m", desk.raw)
+        desk.type("\x04")
+        assert await desk.ended() == 0
 
 
 async def test_ctrl_c_at_the_prompt_drains_and_leaves_the_terminal_sane(program: Program) -> None:

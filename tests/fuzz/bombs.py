@@ -18,6 +18,30 @@ _COLLIDING = [_whole(_PRIME * (2**64 + number)) for number in range(12_000)]
 _KEYS = b"a: &a {" + b",".join(b"k%d: 1" % n for n in range(1000)) + b"}\n"
 
 BOMBS: dict[str, dict[str, bytes]] = {
+    "gitter_answer": {
+        "deep": b"[" * 500_000,
+        "long name": b'[{"id": "a", "username": "' + b"\xe2\x80\xae" * 300_000 + b'"}]',
+        "many": b"[" + b'{"id": "a"}, ' * 100_000 + b"{}]",
+        "digits": b'{"rooms": {}, "looked": ' + b"9" * 100_000 + b"}",
+        "large": b'{"rooms": {}, "looked": 1' + b"0" * 400 + b"}",
+        "looked": b'{"rooms": {}, "looked": 1e999}',
+    },
+    "gitter_stream": {
+        "no end": b'{"a": "' + b'\\"' * 1_000_000,
+        "braces": b"{" * 1_000_000,
+        "quotes": b'{"' * 500_000,
+        "returns": b"{\r" * 500_000,
+        "many": b"{}" * 300_000,
+    },
+    "gitter_text": {
+        "one word": b"x" * 1_000_000,
+        "blanks": b" " * 1_000_000 + b"x",
+        "one grapheme": b"e" + b"\xcc\x81" * 200_000,
+        "signs": b"*" * 500_000,
+        "address": b"https://" * 100_000,
+        "digits": b"1" * 500_000,
+    },
+    "json_line": {"deep": b'{"a":' * 200_000, "long": b'{"text": "' + b"x" * 2_000_000 + b'"}'},
     "irc_lines": {
         "joins": b"".join(b":bot!u@h JOIN #c%d\r\n" % n for n in range(6000)),
         "pings": b"PING :aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" * 30_000,

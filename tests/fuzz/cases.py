@@ -146,7 +146,25 @@ listeners.irc.nick=${SECRET:-bot}
 listeners.irc.channels=["#a"]
 """
 
+_SAID = b"""\
+{"id": "5f000000aaaaaaaaaa000001", "text": "hi @bot", "sent": "2026-01-02T03:04:05.678Z",
+ "fromUser": {"id": "5f000000aaaaaaaaaa000002", "username": "ann", "displayName": "Ann"},
+ "mentions": [{"screenName": "bot", "userId": "5f000000aaaaaaaaaa000003"}], "status": true,
+ "parentId": "5f000000aaaaaaaaaa000004", "editedAt": null}"""
 SEEDS: dict[str, list[bytes]] = {
+    "gitter_answer": [
+        b"[" + _SAID + b", " + _SAID + b"]",
+        b'[{"id": "a", "username": "ann", "displayName": "Ann"}]',
+        b'{"id": "a", "oneToOne": true, "user": {"id": "b", "username": "ann"}}',
+        b'{"id": "a", "uri": "org/room", "githubType": "REPO"}',
+        b'{"rooms": {"a": ["5f000000aaaaaaaaaa000001"]}, "looked": 5}',
+    ],
+    "gitter_stream": [
+        _SAID + b"\r\n \n" + _SAID + b"\r",
+        b'{"operation": "remove", "model": {"id": "a"}}\r',
+    ],
+    "gitter_text": ["- one *two*\n\nhttps://x.org/a_b \U0001f468\u200d\U0001f469 x".encode() * 3],
+    "json_line": [b'{"text": "hi", "id": "1", "time": "2026-01-02T03:04:05Z", "private": null}'],
     "irc_lines": [_LINES, *_LINES.splitlines(keepends=True)],
     "irc_text": ["one two\nthree a\u0301\u0302 \U0001f468\u200d\U0001f469 x".encode() * 3],
     "matrix_event": [

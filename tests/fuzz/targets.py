@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.fuzz import files, irc, matrix, wire, words
+from tests.fuzz import files, gitter, irc, matrix, wire, words
 
 Target = Callable[[bytes], None]
 
 TARGETS: dict[str, Target] = {
     **irc.TARGETS,
     **matrix.TARGETS,
+    **gitter.TARGETS,
     **wire.TARGETS,
     **files.TARGETS,
     **words.TARGETS,

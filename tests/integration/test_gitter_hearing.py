@@ -14,6 +14,7 @@ import pytest
 
 from chatbot.errors import ListenerError
 from chatbot.listeners.gitter import GitterListener
+from chatbot.listeners.gitter.rooms import REJOINS
 from tests.servers.gitter import NETWORK, QUICK, TOKEN, GitterServer, Place, settings
 from tests.servers.gittering import listening, nothing_more, quick, texts_heard
 from tests.servers.listening import MemoryBridge, logged
@@ -176,6 +177,15 @@ async def test_half_a_message_is_heard_once_by_asking(server: GitterServer, room
         await nothing_more(bridge, server, room)
 
 
+async def test_what_was_said_while_a_stream_was_lost_is_heard_as_soon_as_it_is_back(
+    server: GitterServer, room: Place
+) -> None:
+    async with listening(server, timing=quick(poll=60.0, check=60.0)) as bridge:
+        server.cut()
+        server.say("ann", room, "hello")
+        assert (await bridge.next()).text == "hello"
+
+
 @pytest.mark.parametrize(
     "junk",
     [
@@ -298,6 +308,21 @@ async def test_a_room_that_it_is_not_in_is_joined_when_it_is_there(
         assert "bot" in new.members
         server.say("ann", new, "welcome")
         assert (await bridge.next()).room == "org/new"
+
+
+async def test_a_room_that_it_was_taken_out_of_is_joined_again_but_not_for_ever(
+    server: GitterServer, room: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(server, timing=quick(rooms=0.05)) as bridge:
+        for _ in range(REJOINS + 1):
+            room.members.discard("bot")
+            await until(lambda: "bot" in room.members)
+        await logged(caplog, "was taken out of org/room too often")
+        await nothing_more(bridge, server, room)
+        room.members.discard("bot")
+        asked = len(server.requests)
+        await until(lambda: len(server.requests) >= asked + 4)
+        assert "bot" not in room.members
 
 
 async def test_two_listeners_have_two_servers(server: GitterServer, room: Place) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from chatbot.errors import ListenerError
 from chatbot.listeners.gitter import GitterListener
 from tests.servers.gitter import NETWORK, QUICK, TOKEN, GitterServer, Place, settings
 from tests.servers.gittering import listening, nothing_more, outcome, quick, said, texts_heard
-from tests.servers.irc import free_port
+from tests.servers.irc import Certificate, free_port
 from tests.servers.listening import MemoryBridge, logged
 from tests.servers.processes import until
 
@@ -93,12 +96,13 @@ async def test_a_server_that_comes_and_goes_loses_nothing(
 
 
 async def test_too_many_requests_of_others_make_it_wait(server: GitterServer, room: Place) -> None:
-    async with listening(server) as bridge:
+    async with listening(server, timing=quick(rooms=30.0)) as bridge:
+        await until(lambda: server.asked("GET", f"api/v1/rooms/{room.id}/chatMessages") == 2)
         server.limit, server.window = 0, 1.5  # somebody else has used them up
         server._used = (time.time(), 0)
         looked = server.asked("GET", f"api/v1/rooms/{room.id}/chatMessages")
         bridge.decide(outcome(room, "1", "at last"))
-        await until(lambda: server.asked("POST", "chatMessages"))
+        await until(lambda: server.limited)
         server.limit = 1_000_000
         assert await said(server, room, 1) == ["at last"]
         assert server.asked("POST", "chatMessages") == 2
@@ -119,6 +123,21 @@ async def test_posts_that_fail_while_the_rest_works_are_tried_again(
         assert server.texts(room) == ["the same", "the same"]
 
 
+async def test_a_room_where_nothing_can_be_said_holds_up_no_other(
+    server: GitterServer, room: Place
+) -> None:
+    other = server.room("org/other", "ann", "bot")
+    async with listening(server, rooms=("org/room", "org/other")) as bridge:
+        server.failing_posts, server.failing_room = 500, room.id
+        bridge.decide(outcome(room, "1", "at last"))
+        bridge.decide(outcome(other, "2", "at once"))
+        assert await bridge.next_acknowledged() == "2"
+        assert (server.texts(other), server.texts(room)) == (["at once"], [])
+        server.failing_posts = 0
+        assert await bridge.next_acknowledged() == "1"
+        assert server.texts(room) == ["at last"]
+
+
 async def test_it_waits_for_a_server_that_is_not_there_yet(
     server: GitterServer, room: Place
 ) -> None:
@@ -128,6 +147,34 @@ async def test_it_waits_for_a_server_that_is_not_there_yet(
         await server.start()
         await server.streaming(room)
         await nothing_more(bridge, server, room)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_certificate_is_verified(
+    server: GitterServer, room: Place, tmp_path: Path, known: bool, stream: bool
+) -> None:
+    """Of the API, and of the stream alone."""
+    certificate = Certificate.make(tmp_path)
+    async with GitterServer.running() as other:
+        secured = other if stream else server
+        await secured.kill()
+        secured.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        secured.tls.load_cert_chain(certificate.certificate, certificate.key)
+        await secured.start()
+        other.rooms, other.people = server.rooms, server.people
+        if known:
+            changes = {"stream": other.stream_address, "ca_file": certificate.certificate}
+            async with listening(server, **changes) as bridge:
+                other.say("ann", room, "hello")
+                assert (await bridge.next()).text == "hello"
+            return
+        own = settings(server, stream=other.stream_address)
+        with pytest.raises(ListenerError) as caught:
+            async with asyncio.timeout(10):
+                await GitterListener(NETWORK, own, QUICK).run(MemoryBridge())
+        assert caught.value.message.startswith("cannot verify the certificate of https://127")
+        assert "ca_file" in caught.value.hint
 
 
 class Dripping:

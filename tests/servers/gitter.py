@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -94,6 +95,8 @@ class GitterServer:
         self.failing = 0
         """The status that every request gets."""
         self.failing_posts = 0
+        self.failing_room = ""
+        """The only room in which posts fail, where there is one."""
         self.unanswered = 0
         """So many posts are done, and their connections closed without an answer."""
         self.late = 0.0
@@ -102,23 +105,30 @@ class GitterServer:
         """Streams have keep-alives and no messages."""
         self.mute_streams = False
         """Streams have nothing at all."""
+        self.limited = 0
+        """Requests that were too many."""
         self.requests: list[tuple[float, str, str]] = []
         self.awake = asyncio.Event()
         self.awake.set()
         self._counter = itertools.count(1)
         self._used: tuple[float, int] = (0.0, 0)
+        self.tls: ssl.SSLContext | None = None
         self._runner: web.AppRunner | None = None
         self._doing: set[asyncio.Task[Any]] = set()
         for name in ("bot", "ann", "ben"):
             self.person(name)
 
     @property
+    def _scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+    @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api/v1"
+        return f"{self._scheme}://127.0.0.1:{self.port}/api/v1"
 
     @property
     def stream_address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/stream/v1"
+        return f"{self._scheme}://127.0.0.1:{self.port}/stream/v1"
 
     @classmethod
     @asynccontextmanager
@@ -152,7 +162,10 @@ class GitterServer:
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        site = web.TCPSite(
+            self._runner, "127.0.0.1", self.port, ssl_context=self.tls, reuse_address=True
+        )
+        await site.start()
 
     async def kill(self) -> None:
         """Be gone at once, with all connections."""
@@ -251,6 +264,7 @@ class GitterServer:
             return await handler(request)
         limits = self._count()
         if int(limits["X-RateLimit-Remaining"]) < 0:
+            self.limited += 1
             limits["X-RateLimit-Remaining"] = "0"
             return web.json_response({"error": "Too Many Requests"}, status=429, headers=limits)
         try:
@@ -334,7 +348,7 @@ class GitterServer:
 
     async def _post(self, request: web.Request) -> web.Response:
         room, body = self._room(request), await request.json()
-        if self.failing_posts:
+        if self.failing_posts and self.failing_room in ("", room.id):
             return web.Response(status=self.failing_posts)
         text = body.get("text")
         if not text or len(text.encode("utf-16-le")) // 2 > MOST:

@@ -111,6 +111,18 @@ async def test_attempts_at_a_server_that_fails_are_few_and_one_at_a_time() -> No
     assert all(b - a > 0.2 for a, b in itertools.pairwise(times[4:]))
 
 
+async def test_the_pauses_grow_up_to_the_most() -> None:
+    gate = Gate("x", first=0.25, most=0.6)
+    times = []
+    for _ in range(5):
+        with pytest.raises(UnavailableError):
+            await attempt(gate, UnavailableError("no"))
+        times.append(asyncio.get_running_loop().time())
+    gaps = [b - a for a, b in itertools.pairwise(times)]
+    assert gaps[0] > 0.2
+    assert min(gaps[2:]) > 0.35
+
+
 @pytest.mark.parametrize("error", [RefusedError(404), LimitedError(), None])
 async def test_a_server_that_says_no_is_there(
     error: Exception | None, caplog: pytest.LogCaptureFixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,19 @@ def test_a_listener_says_where_it_is_and_not_how_it_gets_in() -> None:
     listener = GitterListener("gitter", own)
     assert listener.describe() == "g.org a/b,c/d"
     assert "s3cret" not in repr(own) + repr(vars(listener))
+
+
+def test_a_bot_without_the_extra_knows_the_listener_and_says_what_is_missing() -> None:
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['gitterpy', 'aiohttp', 'requests'])\n"
+        "import importlib.util; importlib.util.find_spec = lambda name: None\n"
+        "from chatbot.listeners.gitter import GitterSettings\n"
+        "own = GitterSettings(server='https://x/v1', token='x')\n"
+        "print(*(wrong for _, wrong in own.problems()), sep='\\n')"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.splitlines() == [
+        f"cannot be used without {name}: pip install 'chatbot[gitter]'"
+        for name in ("gitterpy", "aiohttp")
+    ]

@@ -21,6 +21,9 @@ processes within a second are in no certain order."""
 REMEMBERED = 2000
 """Ids of a room that are known as heard, at the most."""
 
+FARTHEST = 1e11
+"""An instant that no clock tells, in seconds since 1970."""
+
 STORED = 200
 """Ids of a room that are stored, at the most; what is heard again is stored once anyway."""
 
@@ -45,7 +48,8 @@ class Positions:
             for room, keys in (rooms if isinstance(rooms, dict) else {}).items():
                 self.advance(room, _texts(keys))
             looked = found.get("looked") if isinstance(found, dict) else None
-            self.looked = float(looked) if isinstance(looked, int | float) else 0.0
+            if isinstance(looked, int | float) and 0 <= looked < FARTHEST:
+                self.looked = float(looked)
         self._changed.clear()
 
     def is_known(self, room: str) -> bool:
@@ -90,9 +94,10 @@ class Positions:
         """Store the positions if they have changed since the last time."""
         if self._changed.is_set():
             self._changed.clear()
-            await bridge.advance(self._text())
+            await bridge.advance(self.text())
 
-    def _text(self) -> str:
+    def text(self) -> str:
+        """Return what `load` takes up."""
         rooms: dict[str, Any] = {}
         for room, last in self._last.items():
             since = floor(last, OVERLAP)

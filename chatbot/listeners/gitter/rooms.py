@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 SHARE = 0.5
 """The part of the requests that may go into asking the rooms for what is new."""
 
+REJOINS = 6
+"""How often we come back to a room that we were taken out of."""
+
 
 class Rooms:
     """The rooms of one account. `follow` makes the follower of a room."""
@@ -42,6 +45,7 @@ class Rooms:
         self._named: dict[str, Room] = {}
         self._followers: dict[str, Follower] = {}
         self._lacking: set[str] = set()
+        self._joined: dict[str, int] = {}
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Follow the rooms in tasks of `group`, and look for new ones now and then, for ever."""
@@ -55,9 +59,11 @@ class Rooms:
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         before = self._positions.looked
-        self._learn(await insist(self._api.rooms))
+        listed = await insist(self._api.rooms)
+        self._learn(listed)
+        names = {room.name.casefold() for room in listed}
         for name in self._settings.rooms:
-            if name.casefold() not in self._named:
+            if name.casefold() not in names:
                 await self._join(name)
         for room in self._wanted():
             self._take(room, before, group)
@@ -81,6 +87,9 @@ class Rooms:
                 self._followers[room.id].room = room
 
     async def _join(self, name: str) -> None:
+        """Join a room, also when we were taken out of it; but not for ever."""
+        if self._joined.get(name, 0) > REJOINS:
+            return
         try:
             room = await insist(lambda: self._api.find(name))
             await insist(lambda: self._api.join(self._me, room))
@@ -90,9 +99,12 @@ class Rooms:
             self._lacking.add(name)
             return
         self._lacking.discard(name)
+        self._joined[name] = self._joined.get(name, 0) + 1
         self._named[name.casefold()] = room
         self._learn([room])
         log.info("joined %s", name)
+        if self._joined[name] > REJOINS:
+            log.warning("was taken out of %s too often: not joining it again", name)
 
     def _wanted(self) -> list[Room]:
         named = (self._named.get(name.casefold()) for name in self._settings.rooms)

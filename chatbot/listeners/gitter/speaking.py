@@ -8,9 +8,11 @@ it was said, or cannot be.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 
+from chatbot.broker.subjects import Lane
 from chatbot.listeners.bridge import Bridge, Delivery, while_in_doubt
 from chatbot.listeners.gitter.api import Api, insist
 from chatbot.listeners.gitter.faults import LimitedError, RefusedError, UnavailableError
@@ -32,11 +34,18 @@ PATIENCE = 600.0
 """Seconds in which something is tried that the server fails at, though it answers otherwise."""
 
 PAUSE_MOST = 30.0
+LANES = list(Lane)
+_Queue = asyncio.PriorityQueue[tuple[int, int, Delivery]]
+"""Of one room. What is in all of them is bounded by what a bridge hands out."""
+
 REMEMBERED = 1000
 
 
 class Speaker:
-    """Performs what a bridge delivers, one after the other: one limit holds for all rooms."""
+    """Performs what a bridge delivers: in each room one after the other, people's first.
+
+    One limit holds for all rooms; one in which nothing can be said holds up no other.
+    """
 
     def __init__(
         self, network: str, me: User, api: Api, rooms: Rooms, timing: Timing, *, most: int
@@ -49,12 +58,26 @@ class Speaker:
         self._most = most
         self._own: dict[str, None] = {}
         """Messages of ours that are accounted for."""
+        self._queues: dict[str, _Queue] = {}
+        self._count = itertools.count()
 
     async def run(self, bridge: Bridge) -> None:
-        """Perform deliveries for ever. Raises `ListenerError`."""
-        async for delivery in bridge.outcomes():
+        """Perform deliveries for ever. Raises groups of `ListenerError`."""
+        async with asyncio.TaskGroup() as group:
+            async for delivery in bridge.outcomes():
+                room = delivery.outcome.room
+                if room not in self._queues:
+                    self._queues[room] = asyncio.PriorityQueue()
+                    group.create_task(self._speak(room))
+                rank = LANES.index(delivery.lane)
+                self._queues[room].put_nowait((rank, next(self._count), delivery))
+
+    async def _speak(self, room: str) -> None:
+        while not self._queues[room].empty():
+            *_, delivery = self._queues[room].get_nowait()
             await self._perform(delivery)
             await delivery.done()
+        del self._queues[room]
 
     async def _perform(self, delivery: Delivery) -> None:
         outcome = delivery.outcome
