@@ -392,7 +392,8 @@ async def test_nothing_that_people_wrote_is_logged_above_debug(
 
 async def test_a_burst_leaves_at_the_rate_that_is_set(ngircd: Ngircd) -> None:
     chosen = settings(ngircd, rate=20, burst=4)
-    async with person(ngircd) as ann, listening(chosen) as bridge:
+    patient = dataclasses.replace(QUICK, ping=5.0, silence=15.0)
+    async with person(ngircd) as ann, listening(chosen, patient) as bridge:
         await ann.wait_for(joined())
         begun = asyncio.get_running_loop().time()
         for number in range(20):
