@@ -125,9 +125,21 @@ def _settings(section: ListenerSection) -> ListenerSection:
     return dataclasses.replace(section, policy=Policy())
 
 
+def _kind(section: ListenerSection) -> Any:
+    """Return the class of a listener; raises `UsageError` where it is not one and only one."""
+    points = {point.value: point for point in entry_points(group=LISTENERS, name=section.kind)}
+    if len(points) != 1:
+        told = " and ".join(sorted(points)) or "no package"
+        raise UsageError(
+            f"listeners.{section.name}: the kind {section.kind} is of {told}",
+            hint="uninstall all packages with that kind but one" if points else "",
+        )
+    [point] = points.values()
+    return point.load()
+
+
 def _make(section: ListenerSection) -> Listener:
-    (point,) = entry_points(group=LISTENERS, name=section.kind)
-    kind = point.load()
+    kind = _kind(section)
     known = {field.name for field in dataclasses.fields(kind.settings_type)}
     own = kind.settings_type(**{k: v for k, v in section.settings.items() if k in known})
     problems = own.problems() if hasattr(own, "problems") else []
