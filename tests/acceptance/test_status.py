@@ -21,6 +21,7 @@ from tests.servers.processes import Process, Program, environment
 
 SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 
+SECTIONS = ("flows", "primaries", "nodes", "queues", "strangers", "mutes")
 QUEUE = {
     *("queue", "consumer", "waiting", "in_progress", "stored", "redelivered"),
     *("oldest", "flow", "lane"),
@@ -71,7 +72,7 @@ async def test_an_empty_server_is_an_empty_status(
     seen = await program_status(program, nats_server.url)
     assert seen.pop("server")
     assert seen.pop("dead") == 0
-    assert seen == {name: [] for name in ("flows", "primaries", "nodes", "queues", "strangers")}
+    assert seen == {name: [] for name in SECTIONS}
     assert await broker.js.streams_info() == [], "looking has made nothing"
 
 
@@ -126,8 +127,7 @@ async def shown(program: Program, bot: Process, node: Process) -> None:
     async with asyncio.timeout(20.0):
         while not done(seen := await program.status()):
             pass
-    sections = {"server", "flows", "primaries", "nodes", "queues", "strangers", "dead"}
-    assert set(seen) == sections
+    assert set(seen) == {*SECTIONS, "server", "dead"}
     assert seen["strangers"] == []
     [primary], [one], [flow] = seen["primaries"], seen["nodes"], seen["flows"]
     assert set(primary) == PRIMARY
