@@ -183,7 +183,7 @@ class Ear:
         if timeline.get("limited") is True:
             start = string(timeline.get("prev_batch"))
             gap = Gap(room_id, start, self._since)
-            if not is_known:
+            if any(map(self._is_own_membership, events)) and not is_known:
                 gap = Gap(room_id, start, "", self._is_our_coming, WELCOME)
             events = [*await earlier_events(self._wire, gap, events, room.take), *events]
         standing = self._standing_before(events)
