@@ -100,9 +100,13 @@ async def test_five_megabytes_go_there_and_back_and_leave_nothing(
 ) -> None:
     # One node gives it, and gets it again as another operation's input.
     dataflow = flow(make, measure, get=["made", "measure.size"])
-    found = await run(broker, dataflow, {"x": inputs(make, recipe=recipe)})
-    assert found == {"x": {"made": value, "measure.size": len(value)}}
-    await emptied(broker)
+    async with asyncio.timeout(40), NatsOrchestrator.over(broker, "values") as orchestrator:
+        async with orchestrator(dataflow) as octx:
+            found = [result async for _, result in octx.run({"x": inputs(make, recipe=recipe)})]
+            assert found == [{"made": value, "measure.size": len(value)}]
+            # While it is open: on a slow machine the node is given the work twice, and what it
+            # stores then is freed when the second result comes.
+            await emptied(broker)
 
 
 async def test_what_a_node_cannot_send_fails_its_own_call_alone(broker: Broker, node: None) -> None:
