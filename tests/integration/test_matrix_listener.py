@@ -322,3 +322,17 @@ def reaction(about: str, key: str) -> dict[str, object]:
 
 
 MESSAGE = "m.room.message"
+
+
+async def test_who_is_started_again_at_once_knows_the_rooms_that_it_came_into(
+    venue: MatrixVenue,
+) -> None:
+    ann = venue.people["ann"]
+    await ann.put_state(venue.room, "im.gitter.project_association", {"linkPath": "org/repo"})
+    bridge = MemoryBridge()
+    for text in ("one", "two"):  # at its first start it is in no room, and the server notes that
+        async with listening(venue, bridge):
+            await venue.say("ann", text)
+            message = await bridge.next()
+            assert (message.text, message.repository) == (text, "org/repo")
+            await until(lambda: bridge.stored)

@@ -7,6 +7,7 @@ a header, so it is left out here.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -56,11 +57,17 @@ def sync(since: str, seconds: float, page: int = PAGE) -> Request:
     """Ask for what is new since then, or for all there is; wait for it for `seconds`.
 
     Our own events are among it: where we came into a room is where what we hear there begins.
+
+    All there is must be as it is now. Synapse gives the same answer again to the same request for
+    two minutes (`sync_response_cache_duration`), so to a bot that was started again it would tell
+    rooms as they were at the start before. Hence no two of these requests are the same.
     """
+    never = [] if since else [f"!{secrets.token_hex(8)}:none.invalid"]
     wanted = {
         "presence": _NOTHING,
         "account_data": {"types": ["m.direct"]},
         "room": {
+            "not_rooms": never,
             "account_data": _NOTHING,
             "ephemeral": _NOTHING,
             "state": {"types": [*STATE], **_LAZY},
