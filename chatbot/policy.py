@@ -99,11 +99,6 @@ class Quiet:
         return there >= self.start or there < self.end
 
 
-PERSON = Rate(60, 60.0)
-ROOM = Rate(300, 60.0)
-"""What holds where the file says nothing: more than people ask for, less than harms a room."""
-
-
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What holds in one room. Limits and quiet hours are `None` where there are none.
@@ -113,8 +108,8 @@ class Terms:
 
     only_addressed: bool = False
     listen: bool = True
-    person: Rate | None = PERSON
-    room: Rate | None = ROOM
+    person: Rate | None = None
+    room: Rate | None = None
     quiet: Quiet | None = None
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()

@@ -18,6 +18,12 @@ def nats_url() -> str | None:
     return os.environ.get(NATS_URL) or None
 
 
+def keep_data_in(folder: Path | None) -> None:
+    """Have this process, and those that it starts, use `folder`, where one is named."""
+    if folder is not None:
+        os.environ[DATA] = str(folder)
+
+
 def data_folder(given: Path | None = None) -> Path:
     """Return the folder for what outlives the process, made readable by its owner alone.
 

@@ -51,6 +51,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
 
     The flow is checked before anything is started or connected to.
     """
+    settings.keep_data_in(options.data)  # for listeners, too
     flow = load(options.flow, overrides=options.overrides)
     of_this_machine(options.labels)  # what is wrong with them is told before anything is started
     warn(flow, options.overrides, screen)

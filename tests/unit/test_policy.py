@@ -11,7 +11,7 @@ from chatbot.errors import UsageError
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
 from chatbot.messages import ChatMessage
-from chatbot.policy import PERSON, ROOM, Policy, Quiet, Rate, Rules, Terms, matches
+from chatbot.policy import Policy, Quiet, Rate, Rules, Terms, matches
 from tests.servers.processes import ROOT
 from tests.unit.flowfiles import installed, problems_of, write
 
@@ -45,7 +45,6 @@ def test_a_section_says_whom_it_answers(tmp_path: Path) -> None:
         only_addressed=True, quiet=quiet, person=Rate(10, 60.0), deny=("*bot",)
     )
     assert (found.allow, found.deny) == (("#dev", "private"), ("#x",))
-    assert found.terms.room is not None, "what is not said keeps its default"
 
 
 def test_a_room_overrides_what_its_network_says(tmp_path: Path) -> None:
@@ -60,10 +59,10 @@ def test_a_room_overrides_what_its_network_says(tmp_path: Path) -> None:
     assert found.terms_in("#other") == found.terms
 
 
-def test_without_a_word_there_are_limits_that_nobody_meets(tmp_path: Path) -> None:
+def test_without_a_word_everybody_is_answered(tmp_path: Path) -> None:
     found = policy(tmp_path, "port: 1")
     assert found == Policy()
-    assert found.terms.person == PERSON
+    assert (found.terms.person, found.terms.room) == (None, None)
 
 
 def test_a_flow_has_roles_an_order_and_commands(tmp_path: Path) -> None:
@@ -213,4 +212,3 @@ def test_the_example_in_the_docs_is_right(tmp_path: Path) -> None:
     assert policy.terms_in("#DEV").quiet is None
     assert not policy.terms_in("#log").listen
     assert policy.admits_room("private")
-    assert f"`person: {PERSON}`, `room: {ROOM}`" in section

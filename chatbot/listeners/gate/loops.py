@@ -16,8 +16,13 @@ from dataclasses import dataclass, field
 
 from chatbot.listeners.gate.recent import Recent
 
-MOST = 16.0
-"""Points at which somebody is taken for a bot: at once for 16 answers, 8 of the same, 4 echoes."""
+MOST = 300.0
+"""Points at which somebody is taken for a bot: at once for 300 answers, 23 of the same, 6 echoes.
+
+A script that asks one thing after the other is none: it says ever new things."""
+
+SAME, ECHO = 12.0, 50.0
+"""Points for what was said before, and for what we have said."""
 
 AT_ONCE = 2.0
 """Seconds after our reply in which hardly anybody has read it and written something."""
@@ -96,9 +101,9 @@ class LoopBreaker:
         since, talk.replied = max(0.0, now - talk.replied), -math.inf
         if since < SOON:
             points += 1.0 if since < AT_ONCE else 0.25
-            points += text in talk.texts
+            points += SAME * (text in talk.texts)
         if any(_is_ours(own, text) for own in self._own.get(room) or ()):
-            points += 3.0
+            points += ECHO
         talk.texts.append(text)
         return points
 
@@ -117,4 +122,4 @@ def _normal(text: str) -> str:
 
 
 def _is_ours(own: str, text: str) -> bool:
-    return own == text or (len(own) >= _TELLING and own in text)
+    return len(own) >= _TELLING and own in text
