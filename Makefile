@@ -27,7 +27,7 @@ run: $(VENV)/.run ## talk to the bot in this terminal (FLOW=support ARGS='--set 
 	@$(BIN)/chatbot run $(FLOW) $(ARGS)
 
 test: $(VENV)/.test debian ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 crash: $(VENV)/.test debian ## kill, freeze and cut off everything, everywhere (minutes)
 	$(BIN)/python -m pytest -m crash $(ARGS)
