@@ -30,7 +30,7 @@ test: $(VENV)/.test debian ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 crash: $(VENV)/.test debian ## kill, freeze and cut off everything, everywhere (minutes)
-	$(BIN)/python -m pytest -m crash $(ARGS)
+	$(BIN)/python -m pytest -m crash --numprocesses 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.check ## lint, types, import rules
 	$(BIN)/ruff check .
