@@ -228,7 +228,7 @@ class Intake:
             known.taken = taken  # delivered again while it runs: settle this delivery
         elif not self._backlog.runs and self._is_old(message):
             self._skip(lane, taken, message, TOO_OLD)
-        elif message.command and self._commands is not None:
+        elif message.command and self._commands is not None and self._commands.takes(message):
             self._obey(lane, taken, message)
         elif len(self._running) >= PARKED and self._lacks_a_node():
             self._spawn(taken.nak(HANDED_BACK))

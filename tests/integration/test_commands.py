@@ -70,11 +70,11 @@ async def test_help_says_which_commands_there_are(broker: Broker, tmp_path: Path
         assert private.startswith("!why: say")
 
 
-async def test_a_command_that_there_is_not_is_silence_unless_it_is_said_to_the_bot(
+async def test_a_command_that_there_is_not_is_the_flows_unless_it_is_said_to_the_bot(
     broker: Broker, tmp_path: Path
 ) -> None:
     async with primaries(broker, tmp_path), Room.open(broker) as room:
-        assert await room.ask("!sttus 0") == ""
+        assert await room.ask("!sttus 0") == "!sttus 0"
         addressed = await room.ask("bot: !sttus", addressed=True)
         assert addressed == "anna: there is no !sttus: did you mean !status?"
         addressed = await room.ask("bot: !xyzzy", addressed=True)

@@ -17,12 +17,15 @@ from dataclasses import dataclass, field
 from chatbot.listeners.gate.recent import Recent
 
 MOST = 300.0
-"""Points at which somebody is taken for a bot: at once for 300 answers, 23 of the same, 6 echoes.
+"""Points at which somebody is taken for a bot: at once for 300 answers, 30 of the same, 12 echoes.
 
 A script that asks one thing after the other is none: it says ever new things."""
 
-SAME, ECHO = 12.0, 50.0
+SAME, ECHO = 9.0, 25.0
 """Points for what was said before, and for what we have said."""
+
+UNASKED = 10.0
+"""Points that go with each message to which none of ours led: who answers us does not say such."""
 
 AT_ONCE = 2.0
 """Seconds after our reply in which hardly anybody has read it and written something."""
@@ -76,12 +79,14 @@ class LoopBreaker:
 
     def say(self, room: str, sender: str, texts: Iterable[str]) -> None:
         """Note that we begin to say something to somebody."""
-        self._talk(room, sender).replied = math.inf
+        talk = self._talk(room, sender)
+        talk.replied = math.inf
         own = self._own.get(room)
         if own is None:
             own = deque(maxlen=_TEXTS)
             self._own.set(room, own)
-        own.extend(filter(None, map(_normal, texts)))
+        heard = talk.texts
+        own.extend(each for each in map(_normal, texts) if each and each not in heard)
 
     def said(self, room: str, sender: str) -> None:
         """Note that we have said it."""
@@ -99,11 +104,12 @@ class LoopBreaker:
     def _points(self, talk: _Talk, room: str, text: str, now: float) -> float:
         points = 0.0
         since, talk.replied = max(0.0, now - talk.replied), -math.inf
+        if since == math.inf:
+            talk.score = max(0.0, talk.score - UNASKED)
         if since < SOON:
             points += 1.0 if since < AT_ONCE else 0.25
             points += SAME * (text in talk.texts)
-        if any(_is_ours(own, text) for own in self._own.get(room) or ()):
-            points += ECHO
+            points += ECHO * any(_is_ours(own, text) for own in self._own.get(room) or ())
         talk.texts.append(text)
         return points
 

@@ -1,7 +1,7 @@
 """The commands there are, and who may give them.
 
-The rule that it guards: a right comes from a role alone. A command that there is not is met with
-silence, unless it was said to the bot: other bots have commands, too.
+The rule that it guards: a right comes from a role alone. What is no command of ours is for the flow
+like anything else, unless it was said to the bot: other bots have commands, too.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ class Commands:
         flow: str,
         revision: str,
     ) -> None:
+        self._known = Known()
         self._asked = functools.partial(
             Asked,
             flow=flow,
@@ -90,8 +91,12 @@ class Commands:
             broker=broker,
             roster=roster,
             mutes=mutes,
-            known=Known(),
+            known=self._known,
         )
+
+    def takes(self, message: ChatMessage) -> bool:
+        """Whether `message` is for us: a command that there is, or one that is said to the bot."""
+        return message.addressed or message.private or message.command in self._known
 
     async def run(self, message: ChatMessage) -> dict[str, Any]:
         """Return what the command that `message` is decides, as a flow's results."""
@@ -116,8 +121,6 @@ class Commands:
     @staticmethod
     def _unknown(asked: Asked) -> Answer:
         message, prefix = asked.message, asked.rules.prefix
-        if not message.addressed and not message.private:
-            return Answer()
         near = suggest(prefix + message.command, [prefix + name for name in asked.known])
         hint = near if near.startswith("did you mean") else f"{prefix}help lists what there is"
         return Answer(f"there is no {prefix}{message.command}: {hint}")
