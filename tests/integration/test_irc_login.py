@@ -172,7 +172,7 @@ async def test_a_bot_that_may_do_without_joins_and_logs_in_when_the_services_are
             chosen = settings(
                 server, account=ACCOUNT, account_password=PASSWORD, account_required=False
             )
-            async with listening(chosen, Timing(services=0.2, regain=0.2)):
+            async with listening(chosen, Timing(services=1.0, regain=0.2)):
                 await ann.wait_for("JOIN :#chan")
                 assert await account_of(ann, "bot") == ""
                 assert "goes on without an account on test: no SASL" in caplog.text
