@@ -363,6 +363,22 @@ async def test_a_bot_that_answers_us_is_soon_not_answered(
     assert await network.asks("hello", room="#other")
 
 
+@pytest.mark.parametrize("talks", [2, 3, 5])
+async def test_a_bot_with_which_we_have_several_talks_at_once_is_soon_not_answered(
+    talks: int,
+) -> None:
+    network = Network()
+    for count in range(60 // talks):
+        heard = [await network.hear("hello, you two") for _ in range(talks)]
+        messages = [message for message in heard if message is not None]
+        if len(messages) < talks:
+            assert count > 20 // talks, "people say the same thing now and then"
+            return
+        for message in messages:
+            await network.answer(message, "hello, you two")
+    raise AssertionError("they would talk for ever")
+
+
 async def test_a_bot_that_goes_on_is_not_answered_for_longer_each_time() -> None:
     network, answered, silences = Network(), 0, []
     while len(silences) < 4:

@@ -40,6 +40,8 @@ FIRST_SILENCE, GROWTH, LONGEST_SILENCE = 30.0, 4.0, 3600.0
 
 _PEOPLE, _ROOMS = 4096, 1024
 _TEXTS = 8
+_REPLIES = 8
+"""Unanswered ones: two bots whom somebody greets have two talks at once, or more."""
 _LONGEST_TEXT = 300
 _TELLING = 12
 """Letters of ours that are no accident within somebody else's text."""
@@ -51,8 +53,8 @@ class _Talk:
 
     score: float = 0.0
     at: float = 0.0
-    replied: float = -math.inf
-    """When we last said something to them since they last spoke; infinite while we say it."""
+    replies: deque[float] = field(default_factory=lambda: deque(maxlen=_REPLIES))
+    """When we said what they have not answered yet; infinite while we say it."""
     texts: deque[str] = field(default_factory=lambda: deque(maxlen=_TEXTS))
     silent_until: float = -math.inf
     silences: int = 0
@@ -80,7 +82,7 @@ class LoopBreaker:
     def say(self, room: str, sender: str, texts: Iterable[str]) -> None:
         """Note that we begin to say something to somebody."""
         talk = self._talk(room, sender)
-        talk.replied = math.inf
+        talk.replies.append(math.inf)
         own = self._own.get(room)
         if own is None:
             own = deque(maxlen=_TEXTS)
@@ -90,9 +92,9 @@ class LoopBreaker:
 
     def said(self, room: str, sender: str) -> None:
         """Note that we have said it."""
-        talk = self._talk(room, sender)
-        if talk.replied == math.inf:
-            talk.replied = self._clock()
+        replies = self._talk(room, sender).replies
+        if math.inf in replies:
+            replies[replies.index(math.inf)] = self._clock()
 
     def _talk(self, room: str, sender: str) -> _Talk:
         talk = self._talks.get((room, sender))
@@ -102,16 +104,19 @@ class LoopBreaker:
         return talk
 
     def _points(self, talk: _Talk, room: str, text: str, now: float) -> float:
-        points = 0.0
-        since, talk.replied = max(0.0, now - talk.replied), -math.inf
-        if since == math.inf:
+        if not talk.replies:
             talk.score = max(0.0, talk.score - UNASKED)
-        if since < SOON:
-            points += 1.0 if since < AT_ONCE else 0.25
-            points += SAME * (text in talk.texts)
-            points += ECHO * any(_is_ours(own, text) for own in self._own.get(room) or ())
+            talk.texts.append(text)
+            return 0.0
+        since = max(0.0, now - talk.replies.popleft())
+        repeated = SAME * (text in talk.texts)
+        repeated += ECHO * any(_is_ours(own, text) for own in self._own.get(room) or ())
         talk.texts.append(text)
-        return points
+        if not repeated:
+            talk.replies.clear()
+        if since >= SOON:
+            return 0.0
+        return repeated + (1.0 if since < AT_ONCE else 0.25)
 
     def _silenced(self, talk: _Talk, now: float) -> float:
         if now - talk.silent_until > LONGEST_SILENCE:
@@ -119,7 +124,7 @@ class LoopBreaker:
         length = min(LONGEST_SILENCE, FIRST_SILENCE * GROWTH**talk.silences)
         talk.silences = min(talk.silences + 1, 16)
         talk.silent_until, talk.score = now + length, MOST / 2
-        talk.replied = -math.inf
+        talk.replies.clear()
         return length
 
 
