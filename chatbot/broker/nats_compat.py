@@ -51,7 +51,9 @@ class Client(nats.aio.client.Client):
             self._transport.close()  # type: ignore[no-untyped-call]
         await super()._connect_to_server(s)
 
-    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        if not headers:
+            return None
         try:
             found: dict[str, str] | None = await super()._process_headers(headers)
         except (IndexError, ValueError) as error:  # cut off; no UTF-8

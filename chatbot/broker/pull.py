@@ -50,7 +50,7 @@ _ACK, _TERM, _PROGRESS = b"+ACK", b"+TERM", b"+WPI"
 class Taken:
     """A message that we hold until it is settled; settling twice does nothing."""
 
-    __slots__ = ("_pull", "_reply", "data", "identity", "subject", "taken")
+    __slots__ = ("_pull", "_reply", "attempt", "data", "identity", "subject", "taken")
 
     def __init__(self, pull: Pull, msg: Msg) -> None:
         self._pull: Pull | None = pull
@@ -58,14 +58,14 @@ class Taken:
         self.data = msg.data
         self.subject = msg.subject
         self.taken = time.monotonic()
-        fields = self._fields()
-        self.identity = (int(fields[1]), int(fields[3]))
-        """Its sequence and the time when it was stored (ns): no other message of the stream's."""
-
-    @property
-    def attempt(self) -> int:
+        # $JS.ACK.[domain.account.]stream.consumer.delivered.stream_seq.consumer_seq.time.pending
+        # (NATS ADR-15); the longer form ends in a random token.
+        fields = msg.reply.split(".")
+        first = 4 if len(fields) <= SHORT_REPLY else 6
+        self.attempt = int(fields[first])
         """How often it was delivered. A hint: prefetched and handed-back ones count, too."""
-        return int(self._fields()[0])
+        self.identity = (int(fields[first + 1]), int(fields[first + 3]))
+        """Its sequence and the time when it was stored (ns): no other message of the stream's."""
 
     @property
     def sequence(self) -> int:
@@ -84,12 +84,6 @@ class Taken:
     async def term(self) -> None:
         """Say that it can never succeed: it does not come again."""
         await self._settle(_TERM)
-
-    def _fields(self) -> list[str]:
-        # $JS.ACK.[domain.account.]stream.consumer.delivered.stream_seq.consumer_seq.time.pending
-        # (NATS ADR-15); the longer form ends in a random token.
-        fields = self._reply.split(".")
-        return fields[4 if len(fields) <= SHORT_REPLY else 6 :]
 
     async def _settle(self, verdict: bytes) -> None:
         pull, self._pull = self._pull, None
@@ -250,7 +244,8 @@ class Pull:
         if settled is not None:
             await self._say(msg.reply, settled)
         elif identity in self._unsettled:
-            self._unsettled[identity]._reply = msg.reply
+            held = self._unsettled[identity]
+            held._reply, held.attempt = msg.reply, taken.attempt
         else:
             self._unsettled[identity] = taken
             try:

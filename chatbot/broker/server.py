@@ -34,6 +34,11 @@ from chatbot.service import end_with_parent
 log = logging.getLogger(__name__)
 
 START_TIMEOUT = 20.0
+GARBAGE = "200"
+"""Per cent by which the server's heap grows between two collections (Go's GOGC, there 100).
+
+A server that passes small messages on has little in it and collects often: a twentieth of its
+processor time is saved for some 10 MB. Whoever sets GOGC in the environment is listened to."""
 _DIGITS = 10
 DEFAULT_PORT = 4222
 
@@ -201,6 +206,7 @@ class EmbeddedServer:
                 stderr=log_file,
                 start_new_session=True,  # Ctrl-C is for us: we end it last
                 preexec_fn=end_with_parent,
+                env={"GOGC": GARBAGE, **os.environ},
             )
         try:
             async with asyncio.timeout(START_TIMEOUT):

@@ -13,7 +13,6 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -58,8 +57,7 @@ async def unmarked(_: str) -> float | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """An outcome to perform. Call `done` when it has been: it does not come again after that.
 
     `attempt` is 1 at the first delivery and may be larger without the outcome having been
@@ -202,14 +200,16 @@ class NatsBridge:
         return Lane.BULK if self._bulk or message.old else Lane.PEOPLE
 
     async def hear(self, message: ChatMessage) -> None:
-        await while_in_doubt(self._is_ours)
+        if not self._is_ours():
+            await while_in_doubt(self._is_ours)
         lane = self.lane_of(message)
         subject = subjects.in_subject(self._flow, lane, self._network, message.id)
         try:
             await self._broker.publish(subject, message.encode())
         except AlreadyPublished:
             log.debug("heard %s again", message.id)
-        await while_in_doubt(self._is_ours)  # it would store its position now
+        if not self._is_ours():
+            await while_in_doubt(self._is_ours)  # it would store its position now
 
     async def forget(self, message_id: str) -> None:
         gone = digest(message_id)
@@ -234,7 +234,8 @@ class NatsBridge:
     async def outcomes(self) -> AsyncIterator[Delivery]:
         while True:
             taken, lane = await self._next()
-            await while_in_doubt(self._is_ours)
+            if not self._is_ours():
+                await while_in_doubt(self._is_ours)
             if not taken.data:  # stands for one in the other lane
                 await taken.ack()
                 continue

@@ -66,14 +66,15 @@ def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
 
 def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
     """Return what a flow's results decide for `message`."""
+    replies, actions = results.get("replies"), results.get("actions")
     return Outcome(
         id=message.id,
         network=message.network,
         room=message.room,
         sender=message.sender,
-        replies=tuple(_reply(reply) for reply in results.get("replies", ())),
+        replies=tuple(map(_reply, replies)) if replies else (),
         understood=results.get("understood", {}),
-        actions=tuple(_action(action) for action in results.get("actions", ())),
+        actions=tuple(map(_action, actions)) if actions else (),
         thread=message.thread,
         private=message.private,
         revision=revision,

@@ -95,6 +95,7 @@ class Intake:
         self._roster = roster
         self._listeners = listeners
         self._backlog = backlog
+        self._minds_age = backlog.policy != ANSWER
         self._trials = trials
         self._commands = commands
         self._mutes = mutes
@@ -317,8 +318,8 @@ class Intake:
         return running
 
     def _start(self, running: Running) -> None:
-        message = running.message
-        running.skipped = TOO_OLD if self._is_old(message) else ""
+        if self._minds_age and self._is_old(running.message):
+            running.skipped = TOO_OLD
         if self._trials.alone or running.taken.attempt == 1:
             self._run(running)
         else:

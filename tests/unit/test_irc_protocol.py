@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import dataclasses
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from chatbot.broker.subjects import Lane
@@ -214,7 +214,7 @@ async def test_people_go_first_but_what_was_begun_is_finished() -> None:
     box = Outbox()
     await box.fill(bridge)
     for pending in box._waiting[:2]:
-        pending.delivery = dataclasses.replace(pending.delivery, lane=Lane.BULK)
+        pending.delivery = msgspec.structs.replace(pending.delivery, lane=Lane.BULK)
     order = []
     box._waiting[0].sent = 1
     while (pending := box.next(lambda room: True)) is not None:

@@ -205,7 +205,7 @@ class Gate:
         outcome = delivery.outcome
         self._loops.say(outcome.room, outcome.sender, [reply.text for reply in outcome.replies])
         done = functools.partial(self._done, delivery.done, outcome)
-        return dataclasses.replace(delivery, done=done)
+        return msgspec.structs.replace(delivery, done=done)
 
     async def _done(self, done: Callable[[], Awaitable[None]], outcome: Outcome) -> None:
         self._loops.said(outcome.room, outcome.sender)
