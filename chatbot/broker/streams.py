@@ -170,7 +170,7 @@ def out_consumer(
         filter_subject=subjects.out_filter(flow, network, lane),
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=OUT_ACK_WAIT,
-        max_ack_pending=1024,
+        max_ack_pending=4096,
         inactive_threshold=60.0 if transient else None,
     )
 

@@ -25,8 +25,11 @@ from chatbot.messages import ChatMessage, Outcome, digest
 
 log = logging.getLogger(__name__)
 
-OUTBOX = 256
-"""Outcomes of a lane that a listener holds at once; what is beyond waits in OUT."""
+OUTBOX = 1024
+"""Outcomes of a lane that a listener holds at once; what is beyond waits in OUT.
+
+Many: while a network lets nobody speak in one room, what is for that room must leave others theirs.
+"""
 
 
 LOOK = 0.5
