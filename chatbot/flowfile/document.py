@@ -229,7 +229,10 @@ class _Tree:
             if name in own:
                 first = own[name].key.line
                 self._report.add(mark, f"`{name}` is here twice", f"first in line {first}")
-            own[name] = replace(self.build(value_node), key=mark)
+            built = replace(self.build(value_node), key=mark)
+            if built.value is None and value_node.start_mark.index == value_node.end_mark.index:
+                built = replace(built, mark=mark)  # nothing stands there, perhaps for lines
+            own[name] = built
         return {**merged, **own}
 
     def _merged(self, node: Any, mark: Mark) -> dict[str, Node]:

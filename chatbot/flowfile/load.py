@@ -20,6 +20,7 @@ from chatbot.flowfile.networks import Networks
 from chatbot.flowfile.overrides import parse_all
 from chatbot.flowfile.policies import read_rules
 from chatbot.flowfile.problems import Report
+from chatbot.flowfile.review import review
 from chatbot.flowfile.revision import revision
 from chatbot.flowfile.sections import FlowFile
 from chatbot.flowfile.shipped import find
@@ -49,6 +50,7 @@ def load(
         assembled = Assembler(Catalog(OPERATIONS), report).flow(path, parsed)
     kept: dict[str, Any] = {}
     if assembled is not None:
+        review(assembled, report)
         kept["backlog"] = read_backlog(assembled.file.backlog, report)
         kept["storage"] = read_storage(assembled.file.storage, report)
         kept["rules"] = read_rules(assembled.file, report)

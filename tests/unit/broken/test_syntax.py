@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.broken import BOT, CLEAN, OPS, TOP, case, check, problems_of
+from tests.unit.broken import BOT, CLEAN, OPS, TOP, case, check
 
 SYNTAX = [
     ("version: 1\noperations:\n‸\tclean: {run: clean_text}", "is not YAML", "spaces, not with tabs"),
@@ -30,7 +30,7 @@ SYNTAX = [
      "is not YAML", "indent"),
     (f"‸version 1\noperations:\n{CLEAN}", "is not YAML: there is no colon", "version: 1"),
     (f"‸version:1\noperations:\n{CLEAN}", "is not YAML", "space after the colon"),
-    (f"{TOP}operations:\n  ‸clean:{{run: clean_text}}\n", "space after the colon"),
+    (f"{TOP}operations:\n  ‸clean:{{run: clean_text}}\n", "cannot name an operation", "space after the colon"),
     (f"{TOP}operations:\n  clean:\n    ‸run:clean_text\n    inputs: {{text: message.text}}\n",
      "is not YAML", "space after the colon"),
     (f"{OPS}  answer:\n    inputs: {{label: classify.label, sender: message.name}}\n"
@@ -66,9 +66,10 @@ SYNTAX = [
      "the tag !!python/object:os.system means nothing"),
     (f"{TOP}operations:\n{CLEAN}  ? ‸[a, b]\n  : {{run: clean_text}}\n", "a key must be a word"),
     (f"{TOP}operations:\n  clean: {{run: clean_text, inputs: {{text: ‸“message.text”}}}}\n",
-     "is not a source", "curly quotes"),
+     "is not a source", "without braces or quotes"),
     ("version: 1\nname: x‸\u0001\n", "is not YAML"),
 ]  # fmt: skip
+
 
 @pytest.mark.parametrize("expected", [case(each) for each in SYNTAX])
 def test_text_that_is_no_flow(tmp_path: Path, expected: tuple[str, ...]) -> None:
