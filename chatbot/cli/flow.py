@@ -50,6 +50,26 @@ def flow_check(flow: str, overrides: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
+@flow.command("schema")
+def flow_schema() -> int:
+    """Print the JSON Schema of flow files (draft 2020-12).
+
+    It has the operations and listeners that are installed here, so that an editor completes
+    their names and settings. The first line of a flow file can name it:
+
+    \b
+      # yaml-language-server: $schema=flow.schema.json
+
+    \b
+    Examples:
+      chatbot flow schema > flow.schema.json
+    """
+    from chatbot.flowfile.schema import schema
+
+    print_json(schema())
+    return 0
+
+
 @flow.command("apply")
 @click.argument("flow")
 @set_option

@@ -229,7 +229,7 @@ class Scope:
 
         if not section.complete or key in section.strays or key in _misspelt(section, operation):
             return ["seed"]  # it was given, though not as it should be, which was reported
-        if not _has_default(definition):
+        if not has_default(definition):
             message = f"`{section.name}` needs the input `{key}`, and nothing gives it"
             self._report.add(section.mark, message, f"inputs: {{{key}: ...}}")
         elif not _is_hashable(definition.default):
@@ -250,10 +250,11 @@ def _flow_source(source: Source, definition: Any) -> dict[str, Any]:
 
 def has_usable_default(definition: Any) -> bool:
     """Whether an input that is given in the file has a default where nothing comes."""
-    return _has_default(definition) and _is_hashable(definition.default)
+    return has_default(definition) and _is_hashable(definition.default)
 
 
-def _has_default(definition: Any) -> bool:
+def has_default(definition: Any) -> bool:
+    """Whether an operation does without this input."""
     from dffml.df.types import NO_DEFAULT
 
     return not isinstance(definition.default, type(NO_DEFAULT))

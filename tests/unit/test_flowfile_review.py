@@ -109,7 +109,7 @@ def test_a_condition_that_is_given_as_false_is_never_true(tmp_path: Path) -> Non
 def test_a_condition_on_roles_needs_somebody_who_has_one(tmp_path: Path) -> None:
     roles = TOP.replace("on: message.addressed", "on: message.roles")
     asked = UNDERSTAND.replace("on: boolean", "on: list")
-    for text, lines in ((roles, []), (roles.replace("roles: {", "# {"), [5])):
+    for text, lines in ((roles, []), (roles.replace("roles: {", "# {"), [7])):
         loaded(tmp_path)
         (tmp_path / "top.yaml").write_text(text)
         (tmp_path / "understand.yaml").write_text(asked)
