@@ -25,28 +25,30 @@ def flow() -> None:
 
 
 @flow.command("check")
-@click.argument("flow")
+@click.argument("flows", metavar="FLOW...", nargs=-1, required=True)
 @set_option
 @json_option
-def flow_check(flow: str, overrides: tuple[str, ...], as_json: bool) -> int:
-    """Say all that is wrong with FLOW.
+def flow_check(flows: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> int:
+    """Say all that is wrong with each FLOW, a flow or a subflow.
 
-    Each problem has its file, line and column. The exit code is 2 if there is any. A warning,
-    such as of a secret that stands in the file in clear, is none.
+    Each problem has its file, line and column, with the line and what to do. The exit code is 2
+    if there is any. A warning, such as of a secret that stands in the file in clear, is none.
+    Nothing is started, and no model is loaded.
 
     \b
     Examples:
       chatbot flow check flows/support.yaml
       chatbot flow check support --set listeners.irc.server=irc.libera.chat
+      chatbot flow check flows/*.yaml --json
     """
     from chatbot.commands import flow as commands
 
     try:
-        checked = commands.check(flow, overrides, screen(quiet=as_json))
+        checked = commands.check(flows, overrides, screen(quiet=as_json))
     except FlowError as error:
         return _refuse(error, overrides, as_json)
     if as_json:
-        print_json(commands.as_json(checked))
+        print_json(checked[0] if len(checked) == 1 else checked)
     return 0
 
 

@@ -17,7 +17,7 @@ from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Instance
 from chatbot.flowfile.overrides import Override, apply
-from chatbot.flowfile.problems import Report, suggest
+from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.revision import content_of
 from chatbot.flowfile.sections import INPUT, MESSAGE, FlowFile, Section, read_sections
 from chatbot.flowfile.values import file_at
@@ -75,6 +75,12 @@ class Assembler:
             return None
         found = self._parts(file, overrides, (path.resolve(),), collected=True)
         return self._assembled(file, found, MESSAGE, message_seeds())
+
+    def alone(self, path: Path, overrides: list[Override]) -> Assembled | None:
+        """Return the subflow at `path` by itself; `None` where its file cannot be read at all."""
+        mark = Mark(str(path))
+        name = path.stem.lower()
+        return self._subflow(Section(name, mark, "", mark), path, overrides, ())
 
     def _subflow(
         self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
