@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from chatbot.cli.options import json_option, nats_options, set_option
-from chatbot.cli.terminal import print_json, refuse_flow, screen
+from chatbot.cli.terminal import print_json, refuse_flow, screen, write_file
 from chatbot.errors import FlowError
 
 
@@ -69,6 +69,49 @@ def flow_schema() -> int:
     from chatbot.flowfile.schema import schema
 
     print_json(schema())
+    return 0
+
+
+@flow.command("show")
+@click.argument("flow")
+@set_option
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["text", "mermaid", "svg", "png", "dot"]),
+    help="The form [default: text, or as the name of the file says].",
+)
+@click.option("--fold", is_flag=True, help="Show a subflow as one box.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it to a file."
+)
+def flow_show(
+    flow: str, overrides: tuple[str, ...], kind: str | None, fold: bool, output: Path | None
+) -> int:
+    """Show what runs in FLOW, and what goes from where to where.
+
+    A dashed line is a condition. Graphviz draws SVG and PNG where it is installed.
+
+    \b
+    Examples:
+      chatbot flow show support
+      chatbot flow show support --as mermaid
+      chatbot flow show support -o support.svg
+      chatbot flow show support --fold -o support.png
+    """
+    from chatbot.commands import drawing
+
+    kind = drawing.kind_of(kind, output)
+    if kind == "png" and output is None:
+        raise click.UsageError("a PNG goes to a file: -o FILE.png")
+    try:
+        drawn = drawing.draw(flow, overrides, kind, folded=fold)
+    except FlowError as error:
+        refuse_flow(error, overrides)
+    if output is None:
+        click.echo(drawn, nl=False)
+    else:
+        write_file(output, drawn)
     return 0
 
 

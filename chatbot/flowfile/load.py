@@ -62,6 +62,24 @@ def load(
     return dataclasses.replace(_flow(assembled, listeners), **kept, warnings=warnings)
 
 
+def assemble(name_or_path: str | Path, *, overrides: Sequence[str] = ()) -> Assembled:
+    """Return the flow or subflow in a file, without its listeners and what they need.
+
+    Raises `FlowError` with all that is wrong with it.
+    """
+    if is_subflow(name_or_path):
+        return check_subflow(name_or_path, overrides=overrides)[0]
+    report = Report()
+    parsed = parse_all(overrides, report)
+    path = find(name_or_path, report)
+    found = Assembler(Catalog(OPERATIONS), report).flow(path, parsed) if path else None
+    if found is not None:
+        review(found, report)
+    if report or found is None:
+        raise FlowError(report.problems())
+    return found
+
+
 def check_subflow(
     name_or_path: str | Path, *, overrides: Sequence[str] = ()
 ) -> tuple[Assembled, list[Problem]]:
