@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from chatbot.cli.options import json_option, nats_options, set_option
+from chatbot.cli.options import complete_operations, json_option, nats_options, set_option
 from chatbot.cli.terminal import print_json, refuse_flow, screen, write_file
 from chatbot.errors import FlowError
 
@@ -113,6 +113,27 @@ def flow_show(
     else:
         write_file(output, drawn)
     return 0
+
+
+@flow.command("explain")
+@click.argument("operation", shell_complete=complete_operations)
+@json_option
+def flow_explain(operation: str, as_json: bool) -> int:
+    """Say what OPERATION does, what it takes and gives, its configuration and where it runs.
+
+    \b
+    Examples:
+      chatbot flow explain classify_text
+      chatbot flow explain answer --json
+    """
+    from chatbot.commands import operations as commands
+
+    found = commands.explain(operation)
+    if as_json:
+        print_json(commands.as_json(found))
+    else:
+        commands.show(found, screen())
+    return 2 if found.broken else 0
 
 
 @flow.command("apply")
