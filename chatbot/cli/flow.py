@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from chatbot.cli.flow_test import flow_test
 from chatbot.cli.options import complete_operations, json_option, nats_options, set_option
 from chatbot.cli.terminal import print_json, refuse_flow, screen, write_file
 from chatbot.errors import FlowError
@@ -170,6 +171,9 @@ def flow_apply(
     else:
         commands.show(applied, screen())
     return 0 if all(each.is_done for each in applied) else 1
+
+
+flow.add_command(flow_test)
 
 
 def _refuse(error: FlowError, overrides: tuple[str, ...], as_json: bool) -> int:

@@ -14,35 +14,19 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
-from dffml.df.base import StringInputSetContext
 
 from chatbot import service
-from chatbot.broker import connect, streams
-from chatbot.broker.subjects import Lane
 from chatbot.commands import chatlog
-from chatbot.commands.nodes import (
-    for_this_machine,
-    local_node,
-    make_ready,
-    names_of,
-    say_what_is_missing,
-)
 from chatbot.commands.screen import Screen
-from chatbot.commands.server import serving
 from chatbot.commands.tally import Tally, show
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
-from chatbot.messages import ChatMessage, OperationRecord, Outcome
-from chatbot.nodes.roster import Roster
-from chatbot.nodes.shortage import may_run
-from chatbot.nodes.watchdog import watchdog
-from chatbot.orchestrator.burial import root_of
+from chatbot.messages import ChatMessage, Outcome
 from chatbot.orchestrator.context import Context
-from chatbot.orchestrator.decision import fields_of, in_general_terms, inputs_of, outcome_of
-from chatbot.orchestrator.primary import orchestrator
+from chatbot.orchestrator.decision import fields_of
 from chatbot.orchestrator.run import NatsOrchestratorContext
 
 AT_ONCE = 1024
@@ -98,43 +82,6 @@ async def replay(options: ReplayOptions, screen: Screen, write: Callable[[str], 
     return service.INTERRUPTED if interrupted else int(seen.failed > 0)
 
 
-async def _start(
-    options: ReplayOptions, flow: Flow, screen: Screen, stack: AsyncExitStack
-) -> tuple[NatsOrchestratorContext, Failure | None]:
-    """Bring up what is needed, or use what a bot on this machine has up already."""
-    with screen.busy("starting"):
-        serve = serving(options.nats, options.data, shared=True)
-        url, _ = await stack.enter_async_context(serve)
-        broker = await stack.enter_async_context(connect(url, name="chatbot-replay"))
-        await streams.ensure(broker, streams.account_streams())
-        roster = await stack.enter_async_context(Roster.follow(broker))
-        running = await stack.enter_async_context(orchestrator(broker, flow, Lane.BULK, roster))
-        octx = await stack.enter_async_context(running(flow.dataflow))
-        await stack.enter_async_context(watchdog(running.dispatcher.turn))
-    failure = await _have_nodes(options, url, running.records, roster, screen, stack)
-    return octx, failure
-
-
-async def _have_nodes(
-    options: ReplayOptions,
-    url: str,
-    records: Sequence[OperationRecord],
-    roster: Roster,
-    screen: Screen,
-    stack: AsyncExitStack,
-) -> Failure | None:
-    """Wait for nodes that run the operations; start one where nobody offers to."""
-    failure = None
-    lacking = [r for r in records if not any(may_run(node, r) for node in roster.nodes)]
-    here = for_this_machine(records) if options.node and for_this_machine(lacking) else []
-    if here:
-        failure = await stack.enter_async_context(local_node(url, here))
-    say_what_is_missing([each for each in lacking if each not in here], roster, screen)
-    with screen.busy(f"waiting for a node that runs {', '.join(names_of(records))}"):
-        await service.unless(failure, make_ready(records, roster))
-    return failure
-
-
 async def _play(
     octx: NatsOrchestratorContext,
     options: ReplayOptions,
@@ -172,29 +119,6 @@ async def _decisions(
     finally:
         for context, _ in running:
             await octx.give_up(context)
-
-
-def _run(
-    octx: NatsOrchestratorContext, handle: str, message: ChatMessage, fields: dict[str, Any]
-) -> tuple[Context, asyncio.Future[Decided]]:
-    future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
-
-    def ended(_: Context, results: Any, error: BaseException | None) -> None:
-        if not future.done():
-            future.set_result((message, _outcome(message, results, error)))
-
-    inputs = inputs_of(message, fields)
-    return octx.start(StringInputSetContext(handle), handle, inputs, ended), future
-
-
-def _outcome(message: ChatMessage, results: Any, error: BaseException | None) -> Outcome:
-    try:
-        if error is not None:
-            raise error
-        return outcome_of(message, results)
-    except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
-        what = in_general_terms(failure, root_of(failure))
-        return Outcome(message.id, message.network, message.room, message.sender, error=what)
 
 
 def _nick(flow: Flow) -> str:
