@@ -346,7 +346,8 @@ def junit(results: Results) -> bytes:
         )
         for each in own:
             _case(suite, each)
-    return ElementTree.tostring(suites, "utf-8", xml_declaration=True)
+    data: bytes = ElementTree.tostring(suites, "utf-8", xml_declaration=True)
+    return data
 
 
 def _case(suite: ElementTree.Element, verdict: Verdict) -> None:

@@ -194,7 +194,8 @@ class _Reader:
             hint = "write a list: - {said: …, label: …}"
             self._report.add(node.mark, "`conversation` must be a list of messages", hint)
             return ()
-        return tuple(self._step(each, defaults, self._step_keys()) for each in node.value)
+        steps = [self._step(each, defaults, self._step_keys()) for each in node.value]
+        return tuple(steps)
 
     def _step_keys(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(("said", *_FIELDS, *_EXPECTED, "label", *self._outputs)))
