@@ -86,3 +86,12 @@ def _hint(name: str) -> str:
 
 
 answer.imp.check_config = staticmethod(check_config)
+
+
+def expects(config: AnswerConfig) -> Iterator[tuple[str, tuple[str | int, ...], str]]:
+    """Yield (input, path in the configuration, value) for each label that is counted on."""
+    for label in config.answers:
+        yield "label", ("answers", label), label
+
+
+answer.imp.expects = staticmethod(expects)

@@ -139,3 +139,12 @@ def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str,
 
 
 ClassifyText.imp.check_config = staticmethod(check_config)
+
+
+def values_of(config: ClassifyConfig) -> dict[str, list[str]]:
+    """Return the labels that there can be: those of the examples, and "" for an empty text."""
+    examples, _ = check_examples(pathlib.Path(config.examples))
+    return {"label": ["", *examples]} if examples else {}
+
+
+ClassifyText.imp.values_of = staticmethod(values_of)

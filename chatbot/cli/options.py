@@ -25,6 +25,13 @@ def nats_options(command: F) -> F:
     )(command)
 
 
+def complete_operations(_: click.Context, __: click.Parameter, word: str) -> list[str]:
+    """Return the installed operations that begin with `word`, for a shell's completion."""
+    from chatbot.flowfile.catalog import OPERATIONS, Catalog
+
+    return [name for name in Catalog(OPERATIONS).names() if name.startswith(word)]
+
+
 set_option = click.option(
     "--set",
     "overrides",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from chatbot.errors import ChatbotError, FlowError
+from chatbot.errors import ChatbotError, FlowError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -51,6 +52,15 @@ def screen(quiet: bool = False, *, data: bool = False) -> Screen:
     from chatbot.commands.screen import Screen
 
     return Screen(quiet=quiet, data=data)
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a result to a file, or refuse with what is wrong with its name."""
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        refuse(UsageError(f"{path} cannot be written: {error.strerror or type(error).__name__}"))
 
 
 def print_json(value: Any) -> None:

@@ -5,13 +5,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chatbot.commands.screen import Screen
+from chatbot.errors import FlowError
 from chatbot.flowfile.flow import Flow
-from chatbot.flowfile.load import load
-from chatbot.flowfile.problems import render
+from chatbot.flowfile.load import check_subflow, is_subflow, load
+from chatbot.flowfile.problems import Problem, render
 
 
-def check(name: str, overrides: Sequence[str], screen: Screen) -> Flow:
-    """Return the flow if it is right; raises `FlowError` with all its problems."""
+def check(
+    names: Sequence[str], overrides: Sequence[str], screen: Screen
+) -> list[dict[str, object]]:
+    """Return what `--json` prints of each flow and subflow of these if all are right.
+
+    Raises `FlowError` with all problems of all of them.
+    """
+    found: list[dict[str, object]] = []
+    problems: dict[Problem, None] = {}
+    for name in names:
+        try:
+            found.append(_checked(name, overrides, screen))
+        except FlowError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise FlowError(list(problems))
+    return found
+
+
+def _checked(name: str, overrides: Sequence[str], screen: Screen) -> dict[str, object]:
+    if is_subflow(name):
+        return _subflow(name, overrides, screen)
+    return as_json(_flow(name, overrides, screen))
+
+
+def _subflow(name: str, overrides: Sequence[str], screen: Screen) -> dict[str, object]:
+    assembled, warnings = check_subflow(name, overrides=overrides)
+    file = assembled.file
+    for warning in warnings:
+        screen.say(f"warning: {render(warning, overrides)}")
+    screen.say(f"{file.path}: right (a subflow; {len(assembled.instances)} operations)")
+    return {
+        "name": file.name,
+        "path": str(file.path.resolve()),
+        "problems": [],
+        "warnings": [each.plain() for each in warnings],
+        "operations": {key: each.operation for key, each in assembled.instances.items()},
+        "inputs": file.inputs,
+        "outputs": {key: f"{each.origin}.{each.key}" for key, each in file.outputs.items()},
+    }
+
+
+def _flow(name: str, overrides: Sequence[str], screen: Screen) -> Flow:
     flow = load(name, overrides=overrides)
     warn(flow, overrides, screen)
     on = [section.name for section in flow.listeners.values() if section.on]

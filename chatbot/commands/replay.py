@@ -1,62 +1,46 @@
-"""`chatbot replay`: a recorded log through a flow, sending nothing.
-
-It is a primary of its own that has no IN and no OUT: there is no way from here to a network.
-Its work goes to nodes in the bulk lane, behind that of people.
-"""
+"""`chatbot replay`: a recorded log through a flow, or through two to compare, sending nothing."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Any, NoReturn
 
 import msgspec
-from dffml.df.base import StringInputSetContext
 
 from chatbot import service
-from chatbot.broker import connect, streams
-from chatbot.broker.subjects import Lane
-from chatbot.commands import chatlog
-from chatbot.commands.nodes import (
-    for_this_machine,
-    local_node,
-    make_ready,
-    names_of,
-    say_what_is_missing,
-)
+from chatbot.commands import chatlog, comparison
+from chatbot.commands.comparison import Comparison
+from chatbot.commands.playing import Decided, Place, Player, player
+from chatbot.commands.report import Story, write_report
 from chatbot.commands.screen import Screen
-from chatbot.commands.server import serving
 from chatbot.commands.tally import Tally, show
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
-from chatbot.messages import ChatMessage, OperationRecord, Outcome
-from chatbot.nodes.roster import Roster
-from chatbot.nodes.shortage import may_run
-from chatbot.nodes.watchdog import watchdog
-from chatbot.orchestrator.burial import root_of
+from chatbot.messages import ChatMessage, Outcome
 from chatbot.orchestrator.context import Context
-from chatbot.orchestrator.decision import fields_of, in_general_terms, inputs_of, outcome_of
-from chatbot.orchestrator.primary import orchestrator
-from chatbot.orchestrator.run import NatsOrchestratorContext
 
 AT_ONCE = 1024
 """Messages that run, or wait for one before them to finish: the order is that of the log."""
 
 NICK = "bot"
 
-Failure = asyncio.Future[NoReturn]
-Decided = tuple[ChatMessage, Outcome]
+Running = deque[tuple[Context, asyncio.Future[Decided]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions:
-    """What the command line of `chatbot replay` says."""
+    """What the command line of `chatbot replay` says.
+
+    `speed` is how many times as fast as it was recorded; 0 for as fast as possible. `against` is
+    another flow, or the results of an earlier replay, `revision` one of the flow in git.
+    """
 
     flow: str
     log: Path
@@ -66,103 +50,116 @@ class ReplayOptions:
     node: bool = True
     limit: int | None = None
     as_json: bool = False
+    speed: float = 0.0
+    against: str | None = None
+    revision: str | None = None
+    report: Path | None = None
 
 
 async def replay(options: ReplayOptions, screen: Screen, write: Callable[[str], None]) -> int:
     """Run a log through a flow; show a table, or write a JSON object a message, in its order.
 
-    The flow and the log are checked before anything is started. Returns 1 where a message
+    The flows and the log are checked before anything is started. Returns 1 where a message
     failed. When it is cancelled it shows what was done so far and returns `INTERRUPTED`.
     """
-    flow = load(options.flow, overrides=options.overrides)
-    with screen.busy(f"reading {options.log.name}"):
-        total = await chatlog.count(options.log, options.limit)
-    seen = Tally()
     interrupted = False
-    seconds = 0.0
-    try:
-        async with AsyncExitStack() as stack:
-            octx, failure = await _start(options, flow, screen, stack)
-            started = monotonic()
-            try:
-                await service.unless(
-                    failure, _play(octx, options, flow, total, seen, screen, write)
-                )
-            finally:
-                seconds = monotonic() - started
-    except asyncio.CancelledError:
-        screen.say(f"interrupted after {seen.total} of {total} messages")
-        interrupted = True
-    if seen.total and not options.as_json:
-        show(seen, seconds, screen)
-    return service.INTERRUPTED if interrupted else int(seen.failed > 0)
+    with comparison.other(options.flow, options.against, options.revision) as other:
+        flow = load(options.flow, overrides=options.overrides)
+        second = load(other, overrides=options.overrides) if isinstance(other, str) else None
+        with screen.busy(f"reading {options.log.name}"):
+            total = await chatlog.count(options.log, options.limit)
+        seen = _Seen(options, flow.name, Comparison() if other is not None else None)
+        try:
+            async with AsyncExitStack() as stack:
+                place = Place(nats=options.nats, data=options.data, node=options.node)
+                first = await player(flow, place, screen, stack)
+                recorded = comparison.recorded(other) if isinstance(other, Path) else None
+                if second is not None:
+                    rival = await player(second, place, screen, stack)
+                    recorded = _outcomes(rival, second, options)
+                seen.started = monotonic()
+                playing = _play(first, flow, recorded, options, total, seen, screen, write)
+                await service.unless(first.failure, playing)
+        except asyncio.CancelledError:
+            screen.say(f"interrupted after {seen.tally.total} of {total} messages")
+            interrupted = True
+    seen.tell(screen)
+    return service.INTERRUPTED if interrupted else int(seen.tally.failed > 0)
 
 
-async def _start(
-    options: ReplayOptions, flow: Flow, screen: Screen, stack: AsyncExitStack
-) -> tuple[NatsOrchestratorContext, Failure | None]:
-    """Bring up what is needed, or use what a bot on this machine has up already."""
-    with screen.busy("starting"):
-        serve = serving(options.nats, options.data, shared=True)
-        url, _ = await stack.enter_async_context(serve)
-        broker = await stack.enter_async_context(connect(url, name="chatbot-replay"))
-        await streams.ensure(broker, streams.account_streams())
-        roster = await stack.enter_async_context(Roster.follow(broker))
-        running = await stack.enter_async_context(orchestrator(broker, flow, Lane.BULK, roster))
-        octx = await stack.enter_async_context(running(flow.dataflow))
-        await stack.enter_async_context(watchdog(running.dispatcher.turn))
-    failure = await _have_nodes(options, url, running.records, roster, screen, stack)
-    return octx, failure
+@dataclass(slots=True)
+class _Seen:
+    """What came of the messages so far."""
 
+    options: ReplayOptions
+    name: str
+    comparison: Comparison | None
+    tally: Tally = field(default_factory=Tally)
+    story: Story = field(default_factory=Story)
+    started: float = 0.0
 
-async def _have_nodes(
-    options: ReplayOptions,
-    url: str,
-    records: Sequence[OperationRecord],
-    roster: Roster,
-    screen: Screen,
-    stack: AsyncExitStack,
-) -> Failure | None:
-    """Wait for nodes that run the operations; start one where nobody offers to."""
-    failure = None
-    lacking = [r for r in records if not any(may_run(node, r) for node in roster.nodes)]
-    here = for_this_machine(records) if options.node and for_this_machine(lacking) else []
-    if here:
-        failure = await stack.enter_async_context(local_node(url, here))
-    say_what_is_missing([each for each in lacking if each not in here], roster, screen)
-    with screen.busy(f"waiting for a node that runs {', '.join(names_of(records))}"):
-        await service.unless(failure, make_ready(records, roster))
-    return failure
+    def add(self, message: ChatMessage, outcome: Outcome, other: Outcome | None) -> None:
+        """Count a message; `other` is what it is compared with."""
+        self.tally.add(message, outcome)
+        if self.options.report is not None:
+            self.story.add(message, outcome)
+        if self.comparison is not None:
+            self.comparison.add(message, outcome, other)
+
+    def tell(self, screen: Screen) -> None:
+        """Show the table, and write the report, of what there was."""
+        if not self.tally.total:
+            return
+        seconds = monotonic() - self.started
+        if not self.options.as_json:
+            show(self.tally, seconds, screen)
+            if self.comparison is not None:
+                comparison.show(self.comparison, screen)
+        if self.options.report is not None:
+            write_report(
+                self.options.report,
+                title=f"{self.name}: {self.options.log.name}",
+                tally=self.tally,
+                story=self.story,
+                comparison=self.comparison,
+            )
+            screen.say(f"the report is in {self.options.report}")
 
 
 async def _play(
-    octx: NatsOrchestratorContext,
-    options: ReplayOptions,
+    playing: Player,
     flow: Flow,
+    others: AsyncIterator[Decided] | None,
+    options: ReplayOptions,
     total: int,
-    seen: Tally,
+    seen: _Seen,
     screen: Screen,
     write: Callable[[str], None],
 ) -> None:
-    messages = islice(chatlog.read(options.log, _nick(flow)), options.limit)
     with screen.counting(f"replaying {options.log.name}", total) as advance:
-        async with aclosing(_decisions(octx, messages)) as decisions:
+        async with aclosing(_outcomes(playing, flow, options)) as decisions:
             async for message, outcome in decisions:
-                seen.add(message, outcome)
+                _, other = await anext(others, (message, None)) if others else (message, None)
+                seen.add(message, outcome, other)
                 if options.as_json:
-                    write(_as_json(message, outcome))
+                    write(_as_json(message, outcome, other, compared=others is not None))
                 advance()
 
 
-async def _decisions(
-    octx: NatsOrchestratorContext, messages: Iterator[ChatMessage]
+async def _outcomes(
+    playing: Player, flow: Flow, options: ReplayOptions
 ) -> AsyncGenerator[Decided, None]:
     """Yield what the flow decides, in the order of the messages."""
-    fields = fields_of(octx.config.dataflow)
-    running: deque[tuple[Context, asyncio.Future[Decided]]] = deque()
+    messages: Iterator[ChatMessage] = islice(chatlog.read(options.log, _nick(flow)), options.limit)
+    pace = _Pace(options.speed)
+    running: Running = deque()
     try:
         for number, message in enumerate(messages):
-            running.append(_run(octx, f"{number}/{message.id}", message, fields))
+            while (left := pace.left(message.time)) > 0:
+                await _until_next(running, left)
+                while running and running[0][1].done():
+                    yield running.popleft()[1].result()
+            running.append(playing.begin(f"{number}/{message.id}", message))
             while running and (len(running) >= AT_ONCE or running[0][1].done()):
                 yield await running[0][1]
                 running.popleft()
@@ -171,30 +168,31 @@ async def _decisions(
             running.popleft()
     finally:
         for context, _ in running:
-            await octx.give_up(context)
+            await playing.give_up(context)
 
 
-def _run(
-    octx: NatsOrchestratorContext, handle: str, message: ChatMessage, fields: dict[str, Any]
-) -> tuple[Context, asyncio.Future[Decided]]:
-    future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
-
-    def ended(_: Context, results: Any, error: BaseException | None) -> None:
-        if not future.done():
-            future.set_result((message, _outcome(message, results, error)))
-
-    inputs = inputs_of(message, fields)
-    return octx.start(StringInputSetContext(handle), handle, inputs, ended), future
+async def _until_next(running: Running, seconds: float) -> None:
+    """Wait until the first of `running` is done, and for so long at most."""
+    if running:
+        await asyncio.wait({running[0][1]}, timeout=seconds)
+    else:
+        await asyncio.sleep(seconds)
 
 
-def _outcome(message: ChatMessage, results: Any, error: BaseException | None) -> Outcome:
-    try:
-        if error is not None:
-            raise error
-        return outcome_of(message, results)
-    except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
-        what = in_general_terms(failure, root_of(failure))
-        return Outcome(message.id, message.network, message.room, message.sender, error=what)
+class _Pace:
+    """When each message is due, at so many times the speed of the log; 0: at once."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._start: tuple[float, datetime] | None = None
+
+    def left(self, time: datetime) -> float:
+        """Return for how many seconds to wait for what was said at `time`."""
+        if not self._speed:
+            return 0.0
+        self._start = self._start or (monotonic(), time)
+        began, first = self._start
+        return began + (time - first).total_seconds() / self._speed - monotonic()
 
 
 def _nick(flow: Flow) -> str:
@@ -204,17 +202,23 @@ def _nick(flow: Flow) -> str:
     return NICK
 
 
-def _as_json(message: ChatMessage, outcome: Outcome) -> str:
-    return msgspec.json.encode(
-        {
-            "id": message.id,
-            "time": message.time,
-            "room": message.room,
-            "sender": message.sender,
-            "text": message.text,
-            "addressed": message.addressed,
-            "understood": outcome.understood,
-            "replies": outcome.replies,
-            "error": outcome.error,
-        }
-    ).decode()
+def _as_json(
+    message: ChatMessage, outcome: Outcome, other: Outcome | None, *, compared: bool
+) -> str:
+    found = {
+        "id": message.id,
+        "time": message.time,
+        "room": message.room,
+        "sender": message.sender,
+        "text": message.text,
+        "addressed": message.addressed,
+        "understood": outcome.understood,
+        "replies": outcome.replies,
+        "error": outcome.error,
+    }
+    if outcome.actions:
+        found["actions"] = outcome.actions
+    if compared:
+        found["same"] = other is not None and comparison.is_same(outcome, other)
+        found["other"] = None if other is None else comparison.plain(other)
+    return msgspec.json.encode(found).decode()

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chatbot.flowfile import completeness
+from chatbot.flowfile import completeness, packages, strays
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Instance
 from chatbot.flowfile.overrides import Override, apply
-from chatbot.flowfile.problems import Report, suggest
+from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.revision import content_of
 from chatbot.flowfile.sections import INPUT, MESSAGE, FlowFile, Section, read_sections
 from chatbot.flowfile.values import file_at
@@ -38,7 +38,8 @@ class Assembled:
     `inputs` and `outputs` are definitions, `decisions` those of the outputs that
     are to be said or done,
     `instances` all with the paths that they have in this file, `content` what its behaviour
-    depends on, `sources` the files that it was made of.
+    depends on, `sources` the files that it was made of, `parts` its own instances and `inner`
+    the subflows among them.
     """
 
     file: FlowFile
@@ -49,6 +50,8 @@ class Assembled:
     instances: dict[str, Instance]
     content: dict[str, Any]
     sources: frozenset[Path]
+    parts: dict[str, Part] = field(default_factory=dict)
+    inner: dict[str, Assembled] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,12 @@ class Assembler:
             return None
         found = self._parts(file, overrides, (path.resolve(),), collected=True)
         return self._assembled(file, found, MESSAGE, message_seeds())
+
+    def alone(self, path: Path, overrides: list[Override]) -> Assembled | None:
+        """Return the subflow at `path` by itself; `None` where its file cannot be read at all."""
+        mark = Mark(str(path))
+        name = path.stem.lower()
+        return self._subflow(Section(name, mark, "", mark), path, overrides, ())
 
     def _subflow(
         self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
@@ -135,15 +144,18 @@ class Assembler:
 
     def _operation(self, section: Section, folder: Path) -> Part:
         if section.run not in self._catalog:
-            hint = suggest(section.run, self._catalog.names(), what="installed")
+            named = section.run_mark is not section.mark
+            hint = packages.hint_for_unknown(section.run, self._catalog.names(), named=named)
             message = f"there is no operation `{section.run}`"
             self._report.add(section.run_mark, message, hint)
             return Part(section)
         try:
             loaded = self._catalog.operation(section.run)
         except NotLoadedError as error:
-            self._report.add(section.run_mark, str(error))
+            hint = packages.hint_for_broken(self._catalog, section.run, error)
+            self._report.add(section.run_mark, str(error), hint)
             return Part(section)
+        strays.report(section, loaded, self._report)
         if not self._may_run(section, loaded):
             return Part(section)
         implementation = loaded.implementation
@@ -185,6 +197,8 @@ class Assembler:
         if not path.is_file():
             others = [p.name for p in path.parent.glob("*.yaml") if p.name != file.name]
             hint = suggest(path.name, others, what="there are")
+            if not path.parent.is_dir():
+                hint = f"there is no folder {path.parent}"
             self._report.add(section.flow.mark, f"there is no file {path}", hint)
             return None
         self._subflows += 1
@@ -220,6 +234,8 @@ class Assembler:
             instances=_instances(found),
             content=content_of(file, configurations, inner),
             sources=_sources(file, found),
+            parts=found.parts,
+            inner=found.inner,
         )
 
     def _wired(self, found: _Parts, scope: Scope) -> dict[str, Wired]:

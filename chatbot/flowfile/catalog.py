@@ -39,6 +39,10 @@ class Catalog:
         """Return all names, without importing anything."""
         return sorted(self._points)
 
+    def point(self, name: str) -> EntryPoint:
+        """Return the entry point called `name`, which must be one of `names`."""
+        return self._points[name]
+
     def load(self, name: str) -> Any:
         """Return what `name` stands for; raises `NotLoadedError`."""
         try:

@@ -28,7 +28,10 @@ def configure(section: Section, implementation: Any, folder: Path, report: Repor
     record: Any = getattr(implementation, "CONFIG", None)
     if not dataclasses.is_dataclass(record) or not dataclasses.fields(record):
         if node.value not in (None, {}):
-            report.add(node.key, f"`{section.run}` takes no configuration")
+            inputs = getattr(getattr(implementation, "op", None), "inputs", {})
+            given = [key for key in node.plain() if key in inputs] if _is_map(node) else []
+            hint = f"it is an input: inputs: {{{given[0]}: ...}}" if given else ""
+            report.add(node.key, f"`{section.run}` takes no configuration", hint)
         return Configuration()
     what = f"the configuration of `{section.run}`"
     make: Any = record
@@ -44,6 +47,10 @@ def configure(section: Section, implementation: Any, folder: Path, report: Repor
         return Configuration()
     files = {key: v for key, v in converted.items() if isinstance(v, Path)}
     return Configuration(value, jsonable(converted), files)
+
+
+def _is_map(node: Node) -> bool:
+    return isinstance(node.value, dict)
 
 
 def _passes_own_check(value: Any, node: Node, implementation: Any, report: Report) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chatbot.flowfile.problems import Mark, Report
+from chatbot.flowfile.syntax import fault_of
 
 LONGEST = 16 * 1024 * 1024
 """Bytes of a file that are read."""
@@ -119,8 +120,11 @@ def parse(text: str, start: Mark, report: Report) -> Node | None:
         report.add(start, f"is nested deeper than {DEEPEST} levels")
         return None
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        report.add(_shift(start, mark), f"is not YAML: {error.problem}", _syntax_hint(error))
+        fault = fault_of(error, text)
+        if fault is None:
+            report.add(start, f"is not YAML: {error.problem}")
+        else:
+            report.add(_shift(start, fault), f"is not YAML: {fault.message}", fault.hint)
         return None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -155,14 +159,6 @@ def _shift(start: Mark, mark: Any) -> Mark:
         return start
     column = mark.column + (start.column if mark.line == 0 else 1)
     return Mark(start.file, start.line + mark.line, column)
-
-
-def _syntax_hint(error: Any) -> str:
-    if "'\\t'" in str(error.problem):
-        return "indent with spaces, not with tabs"
-    if "mapping values are not allowed" in str(error.problem):
-        return "a text with a colon needs quotes; keys of one map need the same indentation"
-    return ""
 
 
 class _Tree:
@@ -211,7 +207,8 @@ class _Tree:
     def _value(self, node: Any, mark: Mark) -> Scalar | list[Node] | dict[str, Node]:
         if str(node.tag) not in _TAGS:
             tag = str(node.tag).replace(_CORE, "!!")
-            self._report.add(mark, f"the tag {tag} means nothing here")
+            hint = "" if tag.startswith("!!") else "a text that begins with ! needs quotes"
+            self._report.add(mark, f"the tag {tag} means nothing here", hint)
         if node.id == "mapping":
             return self._mapping(node)
         if node.id == "sequence":
@@ -232,7 +229,10 @@ class _Tree:
             if name in own:
                 first = own[name].key.line
                 self._report.add(mark, f"`{name}` is here twice", f"first in line {first}")
-            own[name] = replace(self.build(value_node), key=mark)
+            built = replace(self.build(value_node), key=mark)
+            if built.value is None and value_node.start_mark.index == value_node.end_mark.index:
+                built = replace(built, mark=mark)  # nothing stands there, perhaps for lines
+            own[name] = built
         return {**merged, **own}
 
     def _merged(self, node: Any, mark: Mark) -> dict[str, Node]:

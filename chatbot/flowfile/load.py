@@ -14,12 +14,14 @@ from chatbot import settings
 from chatbot.errors import FlowError
 from chatbot.flowfile.assembly import Assembled, Assembler
 from chatbot.flowfile.catalog import LISTENERS, OPERATIONS, Catalog
+from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Flow, ListenerSection
 from chatbot.flowfile.keeping import read_backlog, read_storage
 from chatbot.flowfile.networks import Networks
 from chatbot.flowfile.overrides import parse_all
 from chatbot.flowfile.policies import read_rules
-from chatbot.flowfile.problems import Report
+from chatbot.flowfile.problems import Problem, Report
+from chatbot.flowfile.review import review
 from chatbot.flowfile.revision import revision
 from chatbot.flowfile.sections import FlowFile
 from chatbot.flowfile.shipped import find
@@ -49,6 +51,7 @@ def load(
         assembled = Assembler(Catalog(OPERATIONS), report).flow(path, parsed)
     kept: dict[str, Any] = {}
     if assembled is not None:
+        review(assembled, report)
         kept["backlog"] = read_backlog(assembled.file.backlog, report)
         kept["storage"] = read_storage(assembled.file.storage, report)
         kept["rules"] = read_rules(assembled.file, report)
@@ -57,6 +60,49 @@ def load(
         raise FlowError(report.problems())
     warnings = tuple(report.warnings())
     return dataclasses.replace(_flow(assembled, listeners), **kept, warnings=warnings)
+
+
+def assemble(name_or_path: str | Path, *, overrides: Sequence[str] = ()) -> Assembled:
+    """Return the flow or subflow in a file, without its listeners and what they need.
+
+    Raises `FlowError` with all that is wrong with it.
+    """
+    if is_subflow(name_or_path):
+        return check_subflow(name_or_path, overrides=overrides)[0]
+    report = Report()
+    parsed = parse_all(overrides, report)
+    path = find(name_or_path, report)
+    found = Assembler(Catalog(OPERATIONS), report).flow(path, parsed) if path else None
+    if found is not None:
+        review(found, report)
+    if report or found is None:
+        raise FlowError(report.problems())
+    return found
+
+
+def check_subflow(
+    name_or_path: str | Path, *, overrides: Sequence[str] = ()
+) -> tuple[Assembled, list[Problem]]:
+    """Return the subflow in a file that declares `inputs`, seen by itself, and its warnings.
+
+    Raises `FlowError` with all that was found.
+    """
+    report = Report()
+    parsed = parse_all(overrides, report)
+    path = find(name_or_path, report)
+    found = Assembler(Catalog(OPERATIONS), report).alone(path, parsed) if path else None
+    if found is not None:
+        review(found, report)
+    if report or found is None:
+        raise FlowError(report.problems())
+    return found, report.warnings()
+
+
+def is_subflow(name_or_path: str | Path) -> bool:
+    """Whether a file declares `inputs`, and so can only be used by another; False if unreadable."""
+    path = find(name_or_path, report := Report())
+    tree = read(path, report) if path else None
+    return tree is not None and isinstance(tree.value, dict) and "inputs" in tree.value
 
 
 def _listeners(

@@ -56,6 +56,8 @@ class Networks:
         where = node.key if kind_node is None else kind_node.mark
         if not isinstance(kind, str) or kind not in self.catalog:
             hint = suggest(str(kind), self.catalog.names(), what="kinds")
+            if kind_node is None and not hint.startswith("did"):
+                hint = f"say what it is: `kind: irc`; {hint}"
             self.report.add(where, f"there is no listener of the kind `{kind}`", hint)
             return None
         try:
@@ -130,7 +132,8 @@ class Networks:
         settings = {}
         for key, node in filled.items():
             if key not in known:
-                hint = suggest(key, [*known, *KEYS, "kind", "priority"], what="settings")
+                names = [*known, *KEYS, "kind", "priority"]
+                hint = suggest(key, names, what="settings") or f"settings: {', '.join(known)}"
                 self.report.add(node.key, f"`{name}` has no setting `{key}`", hint)
                 continue
             annotation, required = known[key]

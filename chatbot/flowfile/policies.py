@@ -122,6 +122,10 @@ def _named(
     node: Node | None, what: str, words: tuple[str, ...], report: Report
 ) -> dict[str, tuple[str, ...]]:
     """Return the lists of `allow` or `deny`."""
+    if node is not None and isinstance(node.value, list):
+        hint = f"say of what: {{{words[-1]}: [...]}}"
+        report.add(node.mark, f"`{what}` must be a map, not a list", hint)
+        return dict.fromkeys(words, ())
     given = {} if node is None else keys(node, words, f"`{what}`", report)
     return {word: _texts(given.get(word), f"{what}.{word}", report) for word in words}
 

@@ -125,16 +125,38 @@ def _source_line(problem: Problem, overrides: Sequence[str]) -> str | None:
     return lines[problem.line - 1] if problem.line <= len(lines) else None
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the one of `known` that `word` is most like, "" where it is like none.
+
+    Capitals and what stands between the letters count for nothing.
+    """
+    names = sorted(known)
+    if len(names) > MOST_NAMES or len(word) > LONGEST_NAME:  # it takes their product
+        return ""
+    bare = {_bare(name): name for name in reversed(names)}
+    found = bare.get(_bare(word)) if _bare(word) else None
+    if found is not None:
+        return found
+    for each, choices in ((word, names), (_bare(word), list(bare))):
+        near = difflib.get_close_matches(each, choices, n=1, cutoff=0.6)
+        if near:
+            return bare.get(near[0], near[0]) if each != word else near[0]
+    return ""
+
+
+def _bare(word: str) -> str:
+    return "".join(c for c in word.lower() if c.isalnum())
+
+
 def suggest(word: str, known: Iterable[str], *, what: str = "") -> str:
     """Return the hint for an unknown `word`: the nearest of `known`, else all of a short list.
 
     `what` names the list ("operations"), for the second case.
     """
     names = sorted(known)
-    few = len(names) <= MOST_NAMES and len(word) <= LONGEST_NAME  # it takes their product
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6) if few else []
+    near = nearest(word, names)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {near}?"
     if not names or len(names) > 12:
         return ""
     return f"{what or 'known'}: {', '.join(names)}"

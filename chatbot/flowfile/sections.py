@@ -13,6 +13,7 @@ from typing import Any
 
 from chatbot import labels
 from chatbot.errors import UsageError
+from chatbot.flowfile import slips
 from chatbot.flowfile.document import Node
 from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.labels import Placement
@@ -86,6 +87,10 @@ class Section:
     run: str
     run_mark: Mark
     flow: Node | None = None
+    strays: dict[str, Node] = field(default_factory=dict)
+    """Keys that an operation has not; they may have been meant as inputs or configuration."""
+    complete: bool = True
+    """Whether `inputs` has all that the file gives, and not less for what was reported."""
     inputs: dict[str, Wire] = field(default_factory=dict)
     when: tuple[Source, ...] = ()
     config: Node | None = None
@@ -123,37 +128,56 @@ def read_sections(tree: Node, path: Path, report: Report, *, subflow: bool) -> F
 def keys(node: Node, allowed: Iterable[str], what: str, report: Report) -> dict[str, Node]:
     """Return the entries of the map `node`, reporting what is not one of `allowed`."""
     names = tuple(allowed)
-    entries = mapping(node, what, report)
+    entries = mapping(node, what, report, f"write {{{names[0]}: ...}}")
     for name in [name for name in entries if name not in names]:
         unknown = entries.pop(name)
-        report.add(unknown.key, f"{what} has no key `{name}`", suggest(name, names, what="keys"))
+        meant = slips.meant(name, names)
+        hint = f"did you mean {meant}?" if meant else suggest(name, names, what="keys")
+        report.add(unknown.key, f"{what} has no key `{name}`", hint)
+        if meant and meant not in entries:
+            entries[meant] = unknown  # so that what is in it is checked, and not missed
     return entries
 
 
-def mapping(node: Node, what: str, report: Report) -> dict[str, Node]:
+def mapping(node: Node, what: str, report: Report, hint: str = "") -> dict[str, Node]:
     """Return the entries of `node`, which must be a map or nothing at all."""
     if isinstance(node.value, dict):
         return dict(node.value)
     if node.value is not None:
-        report.add(node.mark, f"{what} must be a map, not {node.kind}")
+        report.add(node.mark, f"{what} must be a map, not {node.kind}", hint)
     return {}
 
 
 def named(entries: dict[str, Node], what: str, report: Report) -> dict[str, Node]:
     """Return those entries whose keys may be names, reporting the others."""
     for name in [name for name in entries if not _NAME.fullmatch(name)]:
-        report.add(entries.pop(name).key, f"`{name}` cannot name {what}", _NAME_HINT)
+        glued = re.match(r"[\w-]+:(?=[{\[\w])", name)
+        hint = "there must be a space after the colon" if glued else _NAME_HINT
+        report.add(entries.pop(name).key, f"`{name}` cannot name {what}", hint)
     return entries
+
+
+def _names_in(tree: Node) -> tuple[str, ...]:
+    entries = tree.value if isinstance(tree.value, dict) else {}
+    operations = entries["operations"].value if "operations" in entries else None
+    return tuple(operations) if isinstance(operations, dict) else ()
+
+
+def _is_map(node: Node | None) -> bool:
+    return node is None or isinstance(node.value, dict | None)
 
 
 class _Sections:
     def __init__(self, report: Report, subflow: bool) -> None:
         self._report = report
         self._subflow = subflow
+        self._instances: tuple[str, ...] = ()
 
     def file(self, tree: Node, path: Path) -> FlowFile:
         what = "a subflow" if self._subflow else "a flow"
         self._check_kind(tree)
+        self._instances = _names_in(tree)
+        tree = self._without_strays(tree)
         allowed = _SUBFLOW_KEYS if self._subflow else (*_FLOW_KEYS, INPUT + "s")
         entries = keys(tree, allowed, what, self._report)
         self._version(entries.get("version"), tree.mark)
@@ -172,6 +196,28 @@ class _Sections:
             commands=entries.get("commands"),
         )
 
+    def _without_strays(self, tree: Node) -> Node:
+        """Return the file with those operations under `operations` that stand beside it."""
+        given = dict(tree.value) if isinstance(tree.value, dict) else {}
+        known = (*_FLOW_KEYS, *_SUBFLOW_KEYS)
+        strays = {
+            name: node
+            for name, node in given.items()
+            if name not in known
+            and isinstance(node.value, dict)
+            and {"run", "flow", "inputs"} & node.value.keys()
+        }
+        for name, node in strays.items():
+            message = f"`{name}` is an operation, and stands beside `operations:`, not under it"
+            self._report.add(node.key, message, "indent it by two spaces below `operations:`")
+        operations = given.get("operations", tree)
+        if not strays or not isinstance(operations.value, dict | None):
+            return tree
+        inside = operations.value if operations is not tree else None
+        moved = Node(operations.mark, {**(inside or {}), **strays}, operations.key)
+        rest = {name: node for name, node in given.items() if name not in strays}
+        return Node(tree.mark, {**rest, "operations": moved}, tree.key)
+
     def _check_kind(self, tree: Node) -> None:
         entries = tree.value if isinstance(tree.value, dict) else {}
         if not self._subflow and "inputs" in entries:
@@ -184,10 +230,10 @@ class _Sections:
     def _version(self, node: Node | None, mark: Mark) -> None:
         if node is None:
             self._report.add(mark, "the version is missing", f"begin with `version: {VERSION}`")
-        elif node.value is True or node.value != VERSION:
-            self._report.add(
-                node.mark, "this version is not supported", f"this program reads version {VERSION}"
-            )
+        elif type(node.value) is not int or node.value != VERSION:
+            quotes = "write it without quotes; " if node.value == str(VERSION) else ""
+            hint = f"{quotes}this program reads version {VERSION}"
+            self._report.add(node.mark, "this version is not supported", hint)
 
     def _name(self, node: Node | None, path: Path, mark: Mark) -> str:
         name = path.stem if node is None else node.value
@@ -203,11 +249,15 @@ class _Sections:
     def _listeners(self, node: Node | None) -> dict[str, Node]:
         if node is None:
             return {}
-        entries = mapping(node, "`listeners`", self._report)
+        entries = mapping(node, "`listeners`", self._report, "such as {console: }")
         return named(entries, "a network", self._report)
 
     def _operations(self, node: Node | None, mark: Mark) -> dict[str, Section]:
         before = len(self._report)
+        if node is not None and isinstance(node.value, list):
+            hint = "each has a name: `NAME: {run: OPERATION, inputs: {...}}`, without `- `"
+            self._report.add(node.mark, "`operations` must be a map, not a list", hint)
+            return {}
         entries = {} if node is None else mapping(node, "`operations`", self._report)
         if not entries and len(self._report) == before:
             self._report.add(node.key if node else mark, "there are no operations")
@@ -217,8 +267,14 @@ class _Sections:
         return {name: self._operation(name, entry) for name, entry in entries.items()}
 
     def _operation(self, name: str, node: Node) -> Section:
+        if not isinstance(node.value, dict | None):
+            hint = f"write {{run: {node.value}}}" if isinstance(node.value, str) else ""
+            message = f"`{name}` must be a map, not {node.kind}"
+            self._report.add(node.mark, message, hint or "write {run: OPERATION, inputs: {...}}")
+            return Section(name=name, mark=node.key, run="", run_mark=node.key)
+        strays: dict[str, Node] = {}
         given = mapping(node, f"`{name}`", self._report)
-        entries = self._operation_keys(given, node, name)
+        entries = self._operation_keys(given, node, name, strays)
         flow = entries.get("flow")
         run = entries.get("run")
         if flow is not None and not self._is_text(flow, "`flow`"):
@@ -228,8 +284,10 @@ class _Sections:
         return Section(
             name=name,
             mark=node.key,
-            run="" if "flow" in entries else str(run.value) if run else name,
+            run="" if "flow" in entries else self._run(run, entries, name),
             run_mark=run.mark if run else node.key,
+            strays=strays,
+            complete=_is_map(entries.get("inputs")),
             flow=flow,
             inputs=self._wires(entries.get("inputs")),
             when=self._conditions(entries.get("when")),
@@ -242,9 +300,23 @@ class _Sections:
             timeout=self._seconds(entries.get("timeout"), "`timeout`", TIMEOUT),
         )
 
-    def _operation_keys(self, given: dict[str, Node], node: Node, name: str) -> dict[str, Node]:
-        if "flow" not in given:
-            return keys(node, (*_OPERATION_KEYS, "flow"), f"`{name}`", self._report)
+    def _run(self, run: Node | None, entries: dict[str, Node], name: str) -> str:
+        """Return the operation's name; "" for what was reported."""
+        if run is not None:
+            return str(run.value)
+        return "" if "run" in entries else name
+
+    def _operation_keys(
+        self, given: dict[str, Node], node: Node, name: str, strays: dict[str, Node]
+    ) -> dict[str, Node]:
+        """Return the entries that an operation may have; what may be none of its keys: `strays`."""
+        known = (*_OPERATION_KEYS, "flow")
+        if "flow" not in given and not any(slips.meant(key, known) == "flow" for key in given):
+            strays |= {
+                k: n for k, n in given.items() if k not in known and not slips.meant(k, known)
+            }
+            rest = {key: each for key, each in given.items() if key not in strays}
+            return keys(Node(node.mark, rest, node.key), known, f"`{name}`", self._report)
         for key in [key for key in given if key in _OPERATION_KEYS]:
             if key not in _SUBFLOW_INSTANCE_KEYS:
                 hint = "take one of them" if key == "run" else "set it inside the subflow"
@@ -316,7 +388,8 @@ class _Sections:
     def _wires(self, node: Node | None) -> dict[str, Wire]:
         if node is None:
             return {}
-        entries = mapping(node, "`inputs`", self._report)
+        hint = "write {INPUT: SOURCE}, such as {text: message.text}"
+        entries = mapping(node, "`inputs`", self._report, hint)
         return {name: Wire(entry.key, self._any_of(entry)) for name, entry in entries.items()}
 
     def _any_of(self, node: Node) -> tuple[Source | Literal, ...]:
@@ -327,10 +400,12 @@ class _Sections:
         return tuple(source for source in found if source is not None)
 
     def _literal(self, node: Node) -> Literal | None:
+        before = len(self._report)
         entries = keys(node, ("value",), "a given input", self._report)
         if "value" in entries:
             return Literal(entries["value"].plain(), entries["value"].mark)
-        self._report.add(node.mark, "a given input is written {value: ...}")
+        if len(self._report) == before:
+            self._report.add(node.mark, "a given input is written {value: ...}")
         return None
 
     def _source(self, node: Node) -> Source | None:
@@ -340,15 +415,12 @@ class _Sections:
             self._report.add(node.mark, f"a source must be a name, not {found}", hint)
             return None
         origin, dot, key = node.value.partition(".")
-        if dot and origin and key:
+        if dot and origin and key and not slips.is_odd(node.value):
             return Source(origin, key, node.mark)
         if self._subflow and not dot:
             return Source(INPUT, origin, node.mark)
-        self._report.add(
-            node.mark,
-            f"`{node.value}` is not a source",
-            "write message.<field> or <operation>.<output>; {value: ...} for a given one",
-        )
+        hint = slips.source_hint(node.value, self._instances, self._subflow)
+        self._report.add(node.mark, f"`{node.value}` is not a source", hint)
         return None
 
     def _conditions(self, node: Node | None) -> tuple[Source, ...]:
@@ -359,7 +431,8 @@ class _Sections:
         return tuple(source for source in found if source is not None)
 
     def _outputs(self, node: Node | None, mark: Mark) -> dict[str, Source]:
-        entries = {} if node is None else mapping(node, "`outputs`", self._report)
+        hint = "write {NAME: SOURCE}, such as {label: classify.label}"
+        entries = {} if node is None else mapping(node, "`outputs`", self._report, hint)
         if self._subflow and (node is None or node.value in (None, {})):
             where = node.key if node else mark
             self._report.add(where, "a subflow must have outputs", "outputs: {name: source}")
@@ -372,7 +445,8 @@ class _Sections:
         if node is None:
             self._report.add(mark, "a subflow must declare its inputs", "inputs: {text: string}")
             return {}
-        entries = self._identifiers(mapping(node, "`inputs`", self._report))
+        hint = "write {NAME: TYPE}, such as {text: string}"
+        entries = self._identifiers(mapping(node, "`inputs`", self._report, hint))
         types = {name: self._type(entry) for name, entry in entries.items()}
         if isinstance(node.value, dict) and "string" not in types.values():
             hint = "DFFML names a subflow's context by its first string"
@@ -389,6 +463,7 @@ class _Sections:
     def _type(self, node: Node) -> str:
         if isinstance(node.value, str) and node.value in PRIMITIVES:
             return node.value
-        hint = suggest(str(node.value), PRIMITIVES, what="types")
+        meant = slips.meant_type(str(node.value), PRIMITIVES)
+        hint = f"did you mean {meant}?" if meant else f"types: {', '.join(PRIMITIVES)}"
         self._report.add(node.mark, "this is not a type", hint)
-        return "any"
+        return meant or "string"

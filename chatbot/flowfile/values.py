@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chatbot.flowfile.document import Node
-from chatbot.flowfile.problems import COMMAND_LINE, Report, suggest
+from chatbot.flowfile.problems import COMMAND_LINE, Report, nearest, suggest
 
 INVALID: Any = object()
 """What `Values.convert` returns for a value that it reported."""
@@ -115,7 +116,10 @@ class Values:
     def fields(self, node: Node, record: type, what: str) -> Any:
         """Return what the map `node` gives for the fields of `record`, or `INVALID`."""
         if node.value is not None and not isinstance(node.value, dict):
-            return self._mismatch(node, "a map", what)
+            first = next((n for n, (_, required) in fields_of(record).items() if required), "")
+            first = first or next(iter(fields_of(record)), "key")
+            given = node.value if isinstance(node.value, str) else "..."
+            return self._mismatch(node, "a map", what, f"write {{{first}: {given}}}")
         before = len(self.report)
         entries = node.value or {}
         known = fields_of(record)
@@ -123,9 +127,10 @@ class Values:
             if name not in known:
                 hint = suggest(name, known, what="keys")
                 self.report.add(entry.key, f"{what} has no key `{name}`", hint)
+        meant = {nearest(name, known) for name in entries if name not in known}
         for name, (_, required) in known.items():
-            if required and name not in entries:
-                self.report.add(node.key, f"{what} needs `{name}`")
+            if required and name not in entries and name not in meant:
+                self.report.add(node.key, f"{what} needs `{name}`", f"{{{name}: ...}}")
         converted = {
             name: self.convert(entry, known[name][0], f"`{name}`")
             for name, entry in entries.items()
@@ -139,8 +144,7 @@ class Values:
             return float(value)
         if isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool)):
             return value
-        quotes = wanted is str and isinstance(value, bool | int | float)
-        return self._mismatch(node, _SCALARS[wanted], what, "put it in quotes" if quotes else "")
+        return self._mismatch(node, _SCALARS[wanted], what, _scalar_hint(value, wanted))
 
     def _choice(self, node: Node, choices: tuple[Any, ...], what: str) -> Any:
         if any(node.value == choice and type(node.value) is type(choice) for choice in choices):
@@ -178,7 +182,7 @@ class Values:
 
     def _map(self, node: Node, annotation: Any, what: str) -> Any:
         if not isinstance(node.value, dict):
-            return self._mismatch(node, "a map", what)
+            return self._mismatch(node, "a map", what, "write {KEY: VALUE}")
         arguments = typing.get_args(annotation)
         item = arguments[1] if len(arguments) == 2 else Any
         converted = {
@@ -205,7 +209,26 @@ class Values:
         return INVALID
 
 
+def _scalar_hint(value: Any, wanted: type) -> str:
+    """Return how a value that is not `wanted` may have been meant."""
+    if wanted is str:
+        if isinstance(value, bool | int | float):
+            return "put it in quotes"
+        if isinstance(value, dict):
+            return "put it in quotes: { begins a map"
+        return "put it in quotes if it begins with #: that begins a comment" if not value else ""
+    if wanted in (int, float) and isinstance(value, str):
+        number = value.strip().removesuffix("%").replace(",", ".")
+        if re.fullmatch(r"[+-]?\d{1,9}(\.\d{1,9})?", number):
+            as_it_is = number if value.strip() == number else f"{float(number)}"
+            share = f"{float(number) / 100}" if "%" in value else as_it_is
+            return f"write {share}, without quotes"
+    return ""
+
+
 def _beside(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
     try:
         return suggest(path.name, (p.name for p in path.parent.iterdir()), what="there are")
     except OSError:

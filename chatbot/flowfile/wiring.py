@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chatbot.flowfile.configuration import Configuration
-from chatbot.flowfile.problems import Report, suggest
+from chatbot.flowfile.problems import Report, nearest, suggest
 from chatbot.flowfile.sections import INPUT, MESSAGE, PRIMITIVES, Literal, Section, Source
 
 REPLY = "reply"
@@ -140,7 +140,7 @@ class Scope:
         self._check_names(section, operation)
         seeds: list[Any] = []
         inputs = {
-            key: self._wire(section, key, definition, seeds)
+            key: self._wire(part, key, definition, seeds)
             for key, definition in operation.inputs.items()
         }
         conditions = [(s, self.definition(s)) for s in section.when]
@@ -197,9 +197,10 @@ class Scope:
                 self._report.add(wire.mark, f"`{section.name}` has no input `{key}`", hint)
                 self._check(wire.sources)
 
-    def _wire(self, section: Section, key: str, definition: Any, seeds: list[Any]) -> list[Any]:
+    def _wire(self, part: Part, key: str, definition: Any, seeds: list[Any]) -> list[Any]:
+        section = part.section
         if key not in section.inputs:
-            return self._default(section, key, definition, seeds)
+            return self._default(part, key, definition, seeds)
         sources = []
         for source in section.inputs[key].sources:
             if isinstance(source, Literal):
@@ -221,15 +222,24 @@ class Scope:
             self._report.add(literal.mark, f"the operation does not take this value: {error}")
             return []
 
-    def _default(self, section: Section, key: str, definition: Any, seeds: list[Any]) -> list[Any]:
+    def _default(self, part: Part, key: str, definition: Any, seeds: list[Any]) -> list[Any]:
         from dffml import Input
 
-        if not _has_default(definition):
+        section, operation = part.section, part.operation
+
+        if not section.complete or key in section.strays or key in _misspelt(section, operation):
+            return ["seed"]  # it was given, though not as it should be, which was reported
+        if not has_default(definition):
             message = f"`{section.name}` needs the input `{key}`, and nothing gives it"
             self._report.add(section.mark, message, f"inputs: {{{key}: ...}}")
         elif not _is_hashable(definition.default):
             seeds.append(Input(value=definition.default, definition=hashable(definition)))
         return ["seed"]
+
+
+def _misspelt(section: Section, operation: Any) -> set[str]:
+    """Return the inputs that were meant by those names of `inputs` that are none."""
+    return {nearest(n, operation.inputs) for n in section.inputs if n not in operation.inputs}
 
 
 def _flow_source(source: Source, definition: Any) -> dict[str, Any]:
@@ -240,10 +250,11 @@ def _flow_source(source: Source, definition: Any) -> dict[str, Any]:
 
 def has_usable_default(definition: Any) -> bool:
     """Whether an input that is given in the file has a default where nothing comes."""
-    return _has_default(definition) and _is_hashable(definition.default)
+    return has_default(definition) and _is_hashable(definition.default)
 
 
-def _has_default(definition: Any) -> bool:
+def has_default(definition: Any) -> bool:
+    """Whether an operation does without this input."""
     from dffml.df.types import NO_DEFAULT
 
     return not isinstance(definition.default, type(NO_DEFAULT))

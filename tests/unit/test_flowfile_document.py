@@ -79,7 +79,7 @@ def test_every_duplicate_key_is_reported() -> None:
 
 @pytest.mark.parametrize(
     ("text", "line", "column"),
-    [("a: [1,\n", 2, 1), ("a: 'x\n", 2, 1), ("a: b: c\n", 1, 5), ("a: \x07\n", 1, 4)],
+    [("a: [1,\n", 1, 4), ("a: 'x\n", 1, 4), ("a: b: c\n", 1, 5), ("a: \x07\n", 1, 4)],
 )
 def test_a_syntax_error_has_a_place(text: str, line: int, column: int) -> None:
     report = Report()

@@ -149,7 +149,7 @@ operations:
         ("{left: {value: x}}", "x+?"),
         ("{left: {value: x}, right: {value: y}}", "x+y"),
         ("{left: message.sender, right: [message.nick]}", "anna+bot"),
-        ("{left: [silent.reply, message.sender]}", "anna+?"),
+        ("{left: [silent.result, message.sender]}", "anna+?"),
     ],
 )
 async def test_inputs_are_given_wired_or_left_to_their_defaults(
@@ -158,7 +158,7 @@ async def test_inputs_are_given_wired_or_left_to_their_defaults(
     flow = f"""\
 version: 1
 operations:
-  silent: {{run: sample_answer, inputs: {{label: message.text, sender: message.sender}}}}
+  silent: {{run: sample_plain, when: message.private, inputs: {{text: message.text}}}}
   other: {{run: sample_join, inputs: {{left: {{value: o}}, right: {{value: p}}}}}}
   join: {{run: sample_join, inputs: {given}}}
 outputs: {{text: join.text}}

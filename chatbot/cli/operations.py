@@ -1,0 +1,39 @@
+"""`chatbot operations`."""
+
+from __future__ import annotations
+
+import click
+
+from chatbot.cli.options import json_option
+from chatbot.cli.terminal import print_json, screen
+
+
+@click.group()
+def operations() -> None:
+    """See which operations flows can use here.
+
+    \b
+    Examples:
+      chatbot operations list
+      chatbot flow explain classify_text
+    """
+
+
+@operations.command("list")
+@json_option
+def operations_list(as_json: bool) -> int:
+    """List the installed operations: the package, where they run, what they do.
+
+    \b
+    Examples:
+      chatbot operations list
+      chatbot operations list --json
+    """
+    from chatbot.commands import operations as commands
+
+    found = commands.listed()
+    if as_json:
+        print_json([commands.as_json(each) for each in found])
+    else:
+        screen().out.print(commands.table(found))
+    return 0

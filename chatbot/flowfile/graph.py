@@ -1,0 +1,201 @@
+"""A flow as a graph: what runs, in which subflow, and what goes from where to where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from chatbot.flowfile.review import Whole, frames
+from chatbot.flowfile.sections import INPUT, MESSAGE, Literal, Source
+from chatbot.flowfile.tracing import Frame, Origin, origins
+from chatbot.flowfile.wiring import Part
+
+OUTPUTS = "outputs"
+REPLIES = "says"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An instance, by its path (`understand/classify`); or what comes in, or what goes out.
+
+    `kind` is `operation`, `subflow`, `message`, `inputs`, `outputs` or `says`; `runs` what an
+    instance runs and `where`; `inside` the path of the subflow around it.
+    """
+
+    path: str
+    kind: str
+    runs: str = ""
+    where: str = ""
+    inside: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return its own name, without the subflows around it."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Something goes from one node to another: what it is there, and what it becomes here.
+
+    A `condition` is no input: the target runs only if it is true.
+    """
+
+    source: str
+    target: str
+    output: str
+    input: str = ""
+    condition: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The nodes of a flow, in the order of its file, with a subflow before what is in it."""
+
+    name: str
+    file: str
+    nodes: dict[str, Node] = field(default_factory=dict)
+    edges: list[Edge] = field(default_factory=list)
+
+    def children(self, inside: str) -> list[Node]:
+        """Return the nodes that lie directly in the subflow `inside`; "" is the flow itself."""
+        return [node for node in self.nodes.values() if node.inside == inside]
+
+    def holds(self, path: str) -> bool:
+        """Whether the node at `path` is a subflow that is unfolded here."""
+        return any(node.inside == path for node in self.nodes.values())
+
+
+def graph_of(
+    whole: Whole, *, folded: bool = False, where: Callable[[Part], str] | None = None
+) -> Graph:
+    """Return the graph of a flow or a subflow; with `folded`, a subflow is one node.
+
+    `where` says where an instance runs.
+    """
+    frame = frames(whole)
+    found = Graph(whole.file.name, str(whole.file.path))
+    edges: dict[Edge, None] = {}
+    _Builder(found, edges, folded, where or placed).add(frame, "")
+    _add_ends(found, edges, frame)
+    found.edges.extend(edges)
+    return found
+
+
+class _Builder:
+    def __init__(
+        self,
+        graph: Graph,
+        edges: dict[Edge, None],
+        folded: bool,
+        where: Callable[[Part], str],
+    ) -> None:
+        self._where = where
+        self._graph = graph
+        self._edges = edges
+        self._folded = folded
+
+    def add(self, frame: Frame, inside: str) -> None:
+        for name, part in frame.parts.items():
+            path = f"{inside}/{name}" if inside else name
+            inner = frame.inner.get(name)
+            self._graph.nodes[path] = self._node(path, part, inner, inside)
+            if inner is None or self._folded:
+                self._wires(frame, path, part)
+            else:
+                self._conditions(frame, path, part)
+                self.add(inner, path)
+
+    def _node(self, path: str, part: Part, inner: Frame | None, inside: str) -> Node:
+        if inner is not None:
+            return Node(path, "subflow", inner.file.path.name, "", inside)
+        return Node(path, "operation", part.section.run, self._where(part), inside)
+
+    def _wires(self, frame: Frame, path: str, part: Part) -> None:
+        for key, wire in part.section.inputs.items():
+            for source in wire.sources:
+                self._edge(frame, path, source, key)
+        self._conditions(frame, path, part)
+
+    def _conditions(self, frame: Frame, path: str, part: Part) -> None:
+        for source in part.section.when:
+            self._edge(frame, path, source, "", condition=True)
+
+    def _edge(
+        self,
+        frame: Frame,
+        path: str,
+        source: Source | Literal,
+        key: str,
+        *,
+        condition: bool = False,
+    ) -> None:
+        for start, output in ends(frame, source, folded=self._folded):
+            self._edges[Edge(start, path, output, key, condition)] = None
+
+
+def ends(frame: Frame, source: Source | Literal, *, folded: bool) -> Iterator[tuple[str, str]]:
+    """Yield the node and the output that each value of `source` comes from."""
+    if isinstance(source, Literal):
+        return
+    if folded and source.origin in frame.parts:
+        yield _path(frame, source.origin), source.key
+        return
+    for origin in origins(frame, source):
+        if isinstance(origin, Origin):
+            at = origin.source.origin
+            outside = at in (MESSAGE, INPUT)
+            yield at if outside else _path(origin.frame, at), origin.source.key
+
+
+def _path(frame: Frame, name: str) -> str:
+    if frame.outer is None:
+        return name
+    return f"{_path(frame.outer, frame.instance)}/{name}"
+
+
+def placed(part: Part) -> str:
+    """Return where the flow, or the operation itself, has it run; `nodes` by default."""
+    if part.section.on is not None:
+        return str(part.section.on)
+    return "primary" if getattr(part.implementation, "cheap", False) else "nodes"
+
+
+def _add_ends(graph: Graph, edges: dict[Edge, None], frame: Frame) -> None:
+    """Add what comes in and what goes out as nodes, where there is any."""
+    for name, source in frame.file.outputs.items():
+        for start, output in ends(frame, source, folded=_is_folded(graph)):
+            edges[Edge(start, OUTPUTS, output, name)] = None
+    if frame.outer is None and frame.file.inputs == {}:
+        for name, part in frame.parts.items():
+            for key in part.decisions:
+                says = ends(frame, Source(name, key, part.section.mark), folded=_is_folded(graph))
+                edges |= {Edge(start, REPLIES, output): None for start, output in says}
+    starts = dict.fromkeys(edge.source for edge in edges if edge.source in (MESSAGE, INPUT))
+    outside = {start: Node(start, "message" if start == MESSAGE else "inputs") for start in starts}
+    rest = dict(graph.nodes)
+    graph.nodes.clear()
+    graph.nodes.update({**outside, **rest})
+    for end in (REPLIES, OUTPUTS):
+        if any(edge.target == end for edge in edges):
+            graph.nodes[end] = Node(end, end)
+
+
+def _is_folded(graph: Graph) -> bool:
+    return all(not node.inside for node in graph.nodes.values())
+
+
+def between(graph: Graph, source: str, target: str) -> Sequence[Edge]:
+    """Return the edges from one node to another."""
+    return [edge for edge in graph.edges if (edge.source, edge.target) == (source, target)]
+
+
+def joined(edges: Sequence[Edge]) -> str:
+    """Return what goes along edges between the same nodes, for a label."""
+    inputs = [
+        e.output if e.output == e.input or not e.input else f"{e.output} → {e.input}"
+        for e in edges
+        if not e.condition
+    ]
+    conditions = [f"if {e.output}" for e in edges if e.condition]
+    return ", ".join([*inputs, *conditions])

@@ -1,0 +1,419 @@
+"""What a flow file may have: every section and key, in one table. Pure.
+
+The reader takes the keys that it allows from here, and so do what describes the format (a JSON
+Schema, completion, the reference). The rule: a key that is not in this table is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NULL, TEXT, NUMBER, WHOLE, TRUTH, LIST, MAP = (
+    *("null", "string", "number", "integer", "boolean", "array", "object"),
+)
+"""JSON Schema's names of types."""
+
+ANY = (NULL, TEXT, NUMBER, TRUTH, LIST, MAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a section.
+
+    Its value has one of the `types` (JSON Schema's). Of a text, `choices` are all that there are,
+    or `suggested` some of them, and `pattern` (of Python's `re`, the whole text) is what it looks
+    like. A map is the section that `section` names, or has such sections under names of the
+    author's choice (`each`); the items of a list are likewise of `each`, or have one of the types
+    `items`, as the values of a map without a section have. `least` and `most` are of a number.
+    """
+
+    doc: str
+    types: tuple[str, ...]
+    default: object = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    suggested: tuple[str, ...] = ()
+    pattern: str = ""
+    section: str = ""
+    each: str = ""
+    items: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A section: what it is for, and its keys; an `open` one takes others, too.
+
+    What is open has keys of its own for each kind: a listener's settings, an operation's
+    configuration.
+    """
+
+    doc: str
+    keys: dict[str, Key]
+    open: bool = False
+
+
+NAME = r"[a-z0-9][a-z0-9_-]*"
+DURATION = r"\d+(\.\d+)? ?(ms|s|min|m|h|d)?"
+SOURCE = r"[^.\s]+\.\S+|\w+|.*\{\{.*"
+PRIMITIVES = {
+    "string": "string",
+    "number": "float",
+    "integer": "int",
+    "boolean": "bool",
+    "list": "array",
+    "map": "map",
+    "any": "generic",
+}
+"""The types that a subflow's inputs may have, and DFFML's words for them."""
+
+_VERSION = Key("The version of the format.", (WHOLE,), required=True, least=1, most=1)
+_SOURCES = (TEXT, LIST, MAP)
+_TIME = {"types": (TEXT, NUMBER), "pattern": DURATION}
+
+_COMMON = {
+    "version": _VERSION,
+    "name": Key("What it is called; the file's name where nothing is said.", (TEXT,), pattern=NAME),
+    "include": Key(
+        "Files that are laid under this one: their sections are as if they stood here.",
+        (TEXT, LIST, MAP),
+        each="include",
+        example="networks.yaml",
+    ),
+    "parameters": Key(
+        "Values that who uses the file may set; ${NAME} stands for one.",
+        (MAP,),
+        each="parameter",
+        example="{threshold: 0.5}",
+    ),
+    "seeds": Key("Values that are there in every context, as seeds.NAME.", (MAP,), each="seed"),
+    "operations": Key(
+        "What is done: one entry an instance, under its name.",
+        (MAP,),
+        each="operation",
+        required=True,
+    ),
+}
+
+_POLICY = {
+    "only": Key(
+        "Whom the bot hears.", (TEXT,), default="everybody", choices=("addressed", "everybody")
+    ),
+    "limits": Key(
+        "How many messages may be answered; off for any number.",
+        (MAP, TEXT, TRUTH),
+        section="limits",
+        example="{person: 10 in 1m, room: 60 in 1m}",
+    ),
+    "quiet": Key(
+        "Hours, by the clock of a time zone, in which only who speaks to the bot is answered.",
+        (TEXT, TRUTH),
+        default="off",
+        example="22:00-07:00 Europe/Berlin",
+    ),
+}
+
+SECTIONS: dict[str, Described] = {
+    "flow": Described(
+        "A flow for a bot: where it listens, what happens to a message, what it answers.",
+        {
+            **_COMMON,
+            "listeners": Key(
+                "Where it listens: one entry a network, under the network's name.",
+                (MAP,),
+                each="listener",
+            ),
+            "roles": Key(
+                "Accounts (network/account) that may do more, by role.",
+                (MAP,),
+                items=(LIST,),
+                example="{moderator: [libera/anna]}",
+            ),
+            "order": Key(
+                "Whether a person's messages are done one after the other.",
+                (TEXT,),
+                default="any",
+                choices=("by person", "any"),
+            ),
+            "commands": Key(
+                "The bot's own commands; off for none.", (MAP, TEXT, TRUTH), section="commands"
+            ),
+            "backlog": Key(
+                "What becomes of messages that are old when their turn comes.",
+                (TEXT,),
+                default="skip older than 10m",
+                suggested=("skip older than 10m", "record older than 10m", "answer"),
+            ),
+            "storage": Key(
+                "For how long, how much and how often is kept.", (MAP,), section="storage"
+            ),
+            "schedules": Key(
+                "What starts at a time, beside messages; one entry a schedule.",
+                (MAP,),
+                each="schedule",
+            ),
+            "state": Key(
+                "What is kept from message to message; one entry a value, read as state.NAME.",
+                (MAP,),
+                each="state",
+            ),
+            "outputs": Key(
+                "What the bot shows of a message: name → source.",
+                (MAP,),
+                items=_SOURCES[:1],
+                example="{label: understand.label}",
+            ),
+        },
+    ),
+    "subflow": Described(
+        "A flow that others use as an operation, or `chatbot run` never: it declares inputs.",
+        {
+            **_COMMON,
+            "inputs": Key("What it is given: name → type.", (MAP,), required=True, items=(TEXT,)),
+            "outputs": Key(
+                "What it gives: name → source.", (MAP,), required=True, items=_SOURCES[:1]
+            ),
+        },
+    ),
+    "include": Described(
+        "A file to lay under this one.",
+        {
+            "file": Key("The file, seen from this one.", (TEXT,), required=True),
+            "with": Key("Its parameters.", (MAP,), items=ANY),
+        },
+    ),
+    "parameter": Described(
+        "A parameter of a file, in full; instead of the map, its default alone.",
+        {
+            "type": Key("What it must be.", (TEXT,), default="any", choices=tuple(PRIMITIVES)),
+            "default": Key("What it is where it is not set; without, it must be.", ANY),
+        },
+    ),
+    "seed": Described(
+        "A value that is there in every context; instead of the map, the value alone.",
+        {
+            "value": Key("The value.", ANY, required=True),
+            "type": Key("What it is.", (TEXT,), default="any", choices=tuple(PRIMITIVES)),
+            "lock": Key("Only one call at a time may use it.", (TRUTH,), default=False),
+        },
+    ),
+    "listener": Described(
+        "A network. Beside these keys it takes the settings of its kind.",
+        {
+            "kind": Key("What kind of network it is; the entry's name by default.", (TEXT,)),
+            "priority": Key(
+                "`bulk`: only who speaks to the bot overtakes what waits.",
+                (TEXT,),
+                default="interactive",
+                choices=("interactive", "bulk"),
+            ),
+            **_POLICY,
+            "allow": Key("Who and where; nobody and nowhere else.", (MAP,), section="whom"),
+            "deny": Key("Who and where not.", (MAP,), section="whom"),
+            "rooms": Key("What is different in some rooms.", (MAP, LIST), each="room"),
+        },
+        open=True,
+    ),
+    "room": Described(
+        "What is different in a room (a name, a pattern with * and ?, or `private`).",
+        {
+            **_POLICY,
+            "allow": Key("Who; nobody else.", (MAP,), section="people"),
+            "deny": Key("Who not.", (MAP,), section="people"),
+            "listen": Key("Whether anything is heard there.", (TRUTH,), default=True),
+            "operations": Key(
+                "Operations that are configured otherwise there.", (MAP,), each="variant"
+            ),
+        },
+    ),
+    "variant": Described(
+        "How an operation of the flow is configured in a room, where it differs.",
+        {
+            "config": Key("The keys that differ.", (MAP,), items=ANY),
+            "operations": Key("Of a subflow: its operations.", (MAP,), each="variant"),
+        },
+    ),
+    "whom": Described(
+        "Rooms and people, as the network has them; * and ? stand for letters.",
+        {
+            "rooms": Key(
+                "Rooms; `private` for conversations with one person.", (LIST,), items=(TEXT,)
+            ),
+            "people": Key("Nicks, ids or accounts.", (LIST,), items=(TEXT,)),
+        },
+    ),
+    "people": Described(
+        "People, as the network has them.",
+        {"people": Key("Nicks, ids or accounts.", (LIST,), items=(TEXT,))},
+    ),
+    "limits": Described(
+        "How many messages may be answered in a time, such as `10 in 1m`.",
+        {
+            "person": Key("Of a person in a room.", (TEXT, TRUTH), example="10 in 1m"),
+            "room": Key("In a room.", (TEXT, TRUTH), example="60 in 1m"),
+        },
+    ),
+    "commands": Described(
+        "The bot's own commands.",
+        {"prefix": Key("What they begin with.", (TEXT,), default="!", pattern=r"[^\w\s]{1,8}")},
+    ),
+    "storage": Described(
+        "For how long, and how much, is kept.",
+        {
+            "keep": Key("What was heard.", **_TIME, default="7d"),
+            "outcomes": Key("What was decided; longer than `keep`.", **_TIME, default="14d"),
+            "dead": Key("What failed.", **_TIME, default="30d"),
+            "size": Key("The most of what was heard, such as 1GB.", (TEXT, WHOLE)),
+            "replicas": Key(
+                "On how many servers of a cluster.", (TEXT, WHOLE), default="auto", least=1, most=5
+            ),
+        },
+    ),
+    "schedule": Described(
+        "What starts at a time: its operations are those that use `schedule.NAME`.",
+        {
+            "every": Key(
+                "When, in words.",
+                (TEXT,),
+                suggested=("15m", "hour", "day at 18:00", "weekday at 9:00", "monday at 9:00"),
+            ),
+            "cron": Key("When, in cron's five fields.", (TEXT,), example="0 18 * * mon-fri"),
+            "zone": Key("The time zone.", (TEXT,), default="UTC", example="Europe/Berlin"),
+            "in": Key(
+                "The rooms it is for, as network/room: it starts once for each.",
+                (TEXT, LIST),
+                required=True,
+                items=(TEXT,),
+                example="libera/#dev",
+            ),
+            "catch up": Key(
+                "What becomes of times at which no bot ran: the last one is made up for, or none.",
+                (TEXT,),
+                default="latest",
+                choices=("latest", "none"),
+            ),
+        },
+    ),
+    "state": Described(
+        "A value that is kept from message to message.",
+        {
+            "per": Key(
+                "Whose it is.",
+                (TEXT,),
+                default="conversation",
+                choices=("conversation", "person", "room", "network", "flow"),
+            ),
+            "type": Key("What it is.", (TEXT,), default="any", choices=tuple(PRIMITIVES)),
+            "start": Key("What it is at first.", ANY),
+            "keep": Key("For how long after it was last set; at most 90d.", **_TIME, default="7d"),
+        },
+    ),
+    "operation": Described(
+        "An instance: an operation (`run`), a subflow (`flow`), a `reply`, or what is `set`.",
+        {
+            "run": Key("Which operation; the entry's name by default.", (TEXT,)),
+            "flow": Key("A subflow: a file, seen from this one.", (TEXT,), example="answer.yaml"),
+            "with": Key("The subflow's parameters.", (MAP,), items=ANY),
+            "forward": Key(
+                "What a subflow that runs is given as it comes: input → source.",
+                (MAP,),
+                items=_SOURCES[:1],
+            ),
+            "reply": Key(
+                "What to say: a template.",
+                (TEXT, MAP),
+                section="reply",
+                example="Hello {{ message.name }}!",
+            ),
+            "set": Key(
+                "What to keep: name of a state → source, template or {value: …}.",
+                (MAP,),
+                each="change",
+            ),
+            "when": Key(
+                "Run it only if this is true; of a list, any.", (TEXT, LIST), items=(TEXT,)
+            ),
+            "inputs": Key("What it is given: input → source.", (MAP,), each="source"),
+            "config": Key("Its configuration.", (MAP,), items=ANY),
+            "on": Key(
+                "Where it runs: primary, nodes, or labels of nodes.",
+                (TEXT, LIST),
+                items=(TEXT,),
+                suggested=("primary", "nodes", "gpu"),
+            ),
+            "retry": Key("Times that a node tries again.", (WHOLE,), default=0, least=0, most=1000),
+            "batch": Key(
+                "Calls that a node runs in one go.", (WHOLE,), default=32, least=1, most=100_000
+            ),
+            "concurrency": Key(
+                "Calls, or batches, that a node runs at once.",
+                (WHOLE,),
+                default=1,
+                least=1,
+                most=1024,
+            ),
+            "timeout": Key("What a call may take.", **_TIME, default="60s"),
+            "expand": Key(
+                "Outputs that are lists, each item of which is a value of its own.",
+                (LIST,),
+                items=(TEXT,),
+            ),
+            "lock": Key("Outputs that only one call at a time may use.", (LIST,), items=(TEXT,)),
+            "stage": Key(
+                "`cleanup`: it runs when all else has ended.",
+                (TEXT,),
+                default="processing",
+                choices=("processing", "cleanup"),
+            ),
+            "validate": Key(
+                "Outputs that an operation checks or mends before anybody has them: output → "
+                "instance.",
+                (MAP,),
+                items=(TEXT,),
+            ),
+            "validator": Key("Whether it is one that `validate` names.", (TRUTH,), default=False),
+        },
+    ),
+    "reply": Described(
+        "A reply, in full.",
+        {
+            "text": Key("What to say: a template.", (TEXT,)),
+            "by": Key("What chooses one of the `texts`: a source.", (TEXT,), pattern=SOURCE),
+            "texts": Key("What to say, by the value of `by`; else `text`.", (MAP,), items=(TEXT,)),
+            "notice": Key("Say it as a notice, where there is one.", (TRUTH,), default=False),
+            "markdown": Key(
+                "It is Markdown: networks that have formatted text show it so.",
+                (TRUTH,),
+                default=False,
+            ),
+        },
+    ),
+    "source": Described(
+        "Where an input comes from, in full; mostly a source alone, or a list of them.",
+        {
+            "value": Key("This value.", ANY),
+            "from": Key("A source, or a list of them.", (TEXT, LIST), items=(TEXT,)),
+            "via": Key(
+                "Sources that it must have come by, the nearest first.", (TEXT, LIST), items=(TEXT,)
+            ),
+            "default": Key("What it is where nothing comes.", ANY),
+        },
+    ),
+    "change": Described(
+        "How a state changes, in full; mostly a source or a template alone.",
+        {
+            "value": Key("It becomes this.", ANY),
+            "add": Key("It grows by this: a number, or a source.", (NUMBER, TEXT)),
+            "append": Key("A source, which becomes the last item of a list.", (TEXT,)),
+            "most": Key("Items that the list keeps.", (WHOLE,), default=100, least=1, most=1000),
+            "forget": Key("It is as at the start.", (TRUTH,)),
+        },
+    ),
+}
+
+
+def names(section: str) -> tuple[str, ...]:
+    """Return the keys that a section may have, in the order in which people are told them."""
+    return tuple(SECTIONS[section].keys)

@@ -1,0 +1,66 @@
+"""Which package has an operation that is not installed, or lacks what it imports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import Distribution
+
+from chatbot.flowfile.catalog import Catalog
+from chatbot.flowfile.problems import nearest
+
+ELSEWHERE = {
+    "dffml-operations-nlp": (
+        *("remove_stopwords", "get_embedding", "pos_tagger", "lemmatizer", "get_similarity"),
+        *("get_noun_chunks", "get_sentences", "count_vectorizer", "tfidf_vectorizer"),
+    ),
+    "dffml-operations-image": (
+        *("flatten", "resize", "convert_color", "calcHist", "HuMoments", "Haralick", "normalize"),
+    ),
+    "dffml-feature-git": (
+        *("clone_git_repo", "cleanup_git_repo", "git_commits", "git_repo_default_branch"),
+        *("git_repo_commit_from_date", "git_repo_release", "git_grep", "count_authors"),
+    ),
+}
+"""DFFML's own packages of operations, and what is in them."""
+
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*).*;.*extra\s*==\s*['\"]([\w-]+)['\"]")
+
+
+def hint_for_unknown(name: str, installed: Iterable[str], *, named: bool) -> str:
+    """Return the hint for an operation that is not `installed`.
+
+    `named`: the file says what to run; else it is the instance's own name that is no operation.
+    """
+    for package, names in ELSEWHERE.items():
+        if name in names:
+            return f"it is in the package {package}: pip install {package}"
+    known = list(installed)
+    near = nearest(name.replace(":", ".").rpartition(".")[2] or name, known)
+    if not named:
+        meant = f"did you mean {near}? " if near else ""
+        return f"{meant}say which it runs: `run: {near or 'OPERATION'}`"
+    return f"did you mean {near}?" if near else "`chatbot operations list` shows what is installed"
+
+
+def hint_for_broken(catalog: Catalog, name: str, error: Exception) -> str:
+    """Return what to install so that the installed operation `name` can be loaded, if known."""
+    cause = error.__cause__
+    distribution = catalog.point(name).dist
+    if not isinstance(cause, ImportError) or not cause.name or distribution is None:
+        return ""
+    module = cause.name.partition(".")[0]
+    extra = _extra(distribution, module)
+    owner = distribution.metadata["Name"]
+    if extra:
+        return f"pip install '{owner}[{extra}]'"
+    return f"it comes with the package {owner}: install that again, or what it needs"
+
+
+def _extra(distribution: Distribution, module: str) -> str:
+    """Return the extra of a distribution that brings `module`."""
+    for requirement in distribution.requires or ():
+        found = _REQUIREMENT.match(requirement)
+        if found and found[1].lower().replace("-", "_") == module.lower():
+            return found[2]
+    return ""

@@ -1,0 +1,65 @@
+"""What people write in a flow file instead of what it takes, and what they mean by it; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from chatbot.flowfile.problems import nearest
+from chatbot.messages import ChatMessage
+
+_MEANT = {
+    **dict.fromkeys(("if", "condition", "conditions", "only_if", "depends", "needs"), "when"),
+    **dict.fromkeys(("operation", "op", "type", "use", "uses", "call"), "run"),
+    **dict.fromkeys(("args", "arguments", "parameters", "params", "with", "in"), "inputs"),
+    **dict.fromkeys(("settings", "options", "configuration", "conf"), "config"),
+    **dict.fromkeys(("node", "nodes", "place", "placement", "where"), "on"),
+    **dict.fromkeys(("include", "subflow", "file"), "flow"),
+    **dict.fromkeys(("steps", "tasks", "pipeline"), "operations"),
+    **dict.fromkeys(("networks", "channels"), "listeners"),
+    **dict.fromkeys(("results", "shows", "show", "out"), "outputs"),
+}
+"""Words that others have for our keys; each counts where that key may be, and is not."""
+
+_TYPES_MEANT = {"str": "string", "text": "string", "int": "integer", "float": "number"} | {
+    "bool": "boolean",
+    "array": "list",
+    "dict": "map",
+    "object": "map",
+    "generic": "any",
+}
+
+_SOURCE = re.compile(r"[\w-]+\.\w+")
+_ODD = re.compile(r"[\s{}“”‘’\"']")
+_BRACES = re.compile(r"[$%{}“”‘’\"'<>]+")
+_COMPARISON = re.compile(r"[=<>!]|\b(and|or|not|is|in)\b")
+
+
+def meant(name: str, names: Iterable[str]) -> str:
+    """Return the key, one of `names`, that was meant by `name`; "" where that is unclear."""
+    found = _MEANT.get(name.lower(), "")
+    return found if found in names else nearest(name, names)
+
+
+def meant_type(name: str, types: Iterable[str]) -> str:
+    """Return the one of `types` that was meant by `name`; "" where that is unclear."""
+    return _TYPES_MEANT.get(name.lower()) or nearest(name, types)
+
+
+def is_odd(text: str) -> bool:
+    """Whether `text`, though it has a dot in it, can be no source."""
+    return _ODD.search(text) is not None
+
+
+def source_hint(text: str, instances: Collection[str], subflow: bool) -> str:
+    """Return how the source that `text` is not may have been meant."""
+    bare = _BRACES.sub("", text).strip()
+    if bare != text and _SOURCE.fullmatch(bare):
+        return f"write {bare}, without braces or quotes"
+    if text in instances:
+        return f"write which of its outputs: {text}.<output>"
+    if not subflow and text in ChatMessage.__struct_fields__:
+        return f"did you mean message.{text}?"
+    if _COMPARISON.search(text):
+        return "a condition is one output that is true or false, such as classify.sure"
+    return "write message.<field> or <operation>.<output>; {value: ...} for a given one"

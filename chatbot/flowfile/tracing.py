@@ -1,0 +1,93 @@
+"""Where a value really comes from, through subflows and out of them; pure.
+
+The rule: what was reported already, and so is not known, is `Unknown`, and nothing is said of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatbot.flowfile.sections import INPUT, MESSAGE, FlowFile, Literal, Source
+from chatbot.flowfile.wiring import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One use of a flow file: its instances, the subflows in it, and who uses it as what.
+
+    `seeds` are the definitions of the message's fields, or of the subflow's inputs.
+    """
+
+    file: FlowFile
+    parts: Mapping[str, Part]
+    seeds: Mapping[str, Any]
+    inner: Mapping[str, Frame] = field(default_factory=dict)
+    outer: Frame | None = None
+    instance: str = ""
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield this and all that is in it."""
+        yield self
+        for frame in self.inner.values():
+            yield from frame.frames()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """An operation's output, a field of the message, or an input of a subflow."""
+
+    frame: Frame
+    source: Source
+    definition: Any
+    part: Part | None = None
+
+    def __str__(self) -> str:
+        if self.part is None:
+            where = "the message" if self.source.origin == MESSAGE else "the subflow's inputs"
+            return f"{where}"
+        inside = f" in {self.frame.file.path.name}" if self.frame.outer is not None else ""
+        return f"{self.source.origin}.{self.source.key}{inside}"
+
+
+class Unknown:
+    """What cannot be known, or was reported."""
+
+
+def origins(
+    frame: Frame, source: Source, *, through_inputs: bool = True
+) -> Iterator[Origin | Literal | Unknown]:
+    """Yield all that `source`, in the file of `frame`, may come from.
+
+    Through a subflow's inputs to what is given to them, unless told not to.
+    """
+    if source.origin in (MESSAGE, INPUT):
+        yield from _seed(frame, source, through_inputs)
+        return
+    part = frame.parts.get(source.origin)
+    inner = frame.inner.get(source.origin)
+    if inner is not None and source.key in inner.file.outputs:
+        deeper = inner.file.outputs[source.key]
+        yield from origins(inner, deeper, through_inputs=through_inputs)
+    elif part is None or part.operation is None or source.key not in part.operation.outputs:
+        yield Unknown()
+    else:
+        yield Origin(frame, source, part.operation.outputs[source.key], part)
+
+
+def _seed(
+    frame: Frame, source: Source, through_inputs: bool
+) -> Iterator[Origin | Literal | Unknown]:
+    definition = frame.seeds.get(source.key)
+    if definition is None:
+        yield Unknown()
+    elif frame.outer is None or not through_inputs:
+        yield Origin(frame, source, definition)
+    else:
+        wire = frame.outer.parts[frame.instance].section.inputs.get(source.key)
+        for each in wire.sources if wire else (Unknown(),):
+            if isinstance(each, Source):
+                yield from origins(frame.outer, each)
+            else:
+                yield each

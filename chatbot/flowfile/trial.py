@@ -1,0 +1,327 @@
+"""A flow's tests as a file: what is said, and what is to come of it; checked, with places.
+
+flow: support.yaml                  # without it: the file beside that has the same name
+defaults: {by: anna, room: "#support"}
+tests:
+  - {said: how do I install this?, label: install, reply: "*README*"}
+  - {said: did you see the game?, silence: true}
+  - name: a conversation
+    conversation: [{said: hi}, {by: otto, said: "helpbot: hi", label: greeting}]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chatbot.errors import FlowError
+from chatbot.flowfile.document import Node, read
+from chatbot.flowfile.problems import Mark, Report, suggest
+from chatbot.flowfile.sections import keys, mapping
+from chatbot.messages import ACTIONS
+
+SUFFIXES = (".test.yaml", ".test.yml", ".test.json")
+
+_TOP = ("flow", "defaults", "tests")
+_CASE = ("name", "conversation", "xfail")
+_FIELDS = {
+    "by": str,
+    "room": str,
+    "network": str,
+    "nick": str,
+    "name": str,
+    "account": str,
+    "kind": str,
+    "reply_to": str,
+    "thread": str,
+    "repository": str,
+    "addressed": bool,
+    "private": bool,
+    "old": bool,
+    "roles": list,
+}
+"""What a step may say of its message, beside what was `said`."""
+
+_EXPECTED = ("reply", "silence", "action", "outputs", "error")
+_ACTION = ("kind", "to", "text", "seconds")
+_WORDS = {str: "a text", bool: "true or false", list: "a list of texts"}
+_BOUND = re.compile(r"(<=|>=|<|>) ?(-?\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is to come of a message; what is `None` is not asked.
+
+    `replies` are patterns, in which `*` stands for any text. `replied`: whether there is a reply
+    at all. `actions` have those fields that they must have.
+    """
+
+    outputs: dict[str, Any] = field(default_factory=dict)
+    replied: bool | None = None
+    replies: tuple[str, ...] | None = None
+    actions: tuple[dict[str, Any], ...] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One message, and what is to come of it. `message` has the fields that are given."""
+
+    mark: Mark
+    said: str
+    message: dict[str, Any]
+    expected: Expected
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One test: messages one after the other. `xfail` says why it is known to fail."""
+
+    name: str
+    mark: Mark
+    steps: tuple[Step, ...]
+    xfail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFile:
+    """The tests of one flow."""
+
+    path: Path
+    flow: Path
+    trials: tuple[Trial, ...]
+
+
+def is_trial(path: Path) -> bool:
+    """Whether a file is one of tests, by its name."""
+    return path.name.endswith(SUFFIXES)
+
+
+def beside(flow: Path) -> Path | None:
+    """Return the file with the tests of `flow`, where there is one."""
+    found = (flow.with_name(flow.stem + suffix) for suffix in SUFFIXES)
+    return next((path for path in found if path.is_file()), None)
+
+
+def read_trials(path: Path, outputs: Collection[str] = ()) -> TrialFile:
+    """Return the tests in the file at `path`; raises `FlowError` with all that is wrong with it.
+
+    `outputs` are those of the flow: a step may ask for them by their names.
+    """
+    report = Report()
+    tree = read(path, report)
+    found = _Reader(report, outputs).file(tree, path) if tree is not None else None
+    if report or found is None:
+        raise FlowError(report.problems())
+    return found
+
+
+def flow_of(path: Path) -> Path:
+    """Return the flow that the tests at `path` are for; raises `FlowError`."""
+    report = Report()
+    tree = read(path, report)
+    given = tree.value.get("flow") if tree is not None and isinstance(tree.value, dict) else None
+    name = path.name
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    found = [path.with_name(f"{name}{suffix}") for suffix in (".yaml", ".yml", ".json", ".toml")]
+    if given is not None and isinstance(given.value, str):
+        found = [path.parent / given.value]
+    for flow in found:
+        if flow.is_file():
+            return flow
+    mark = given.mark if given is not None else Mark(str(path))
+    others = [p.name for p in path.parent.glob("*.y*ml") if not is_trial(p)]
+    hint = suggest(found[0].name, others, what="there are")
+    report.add(mark, f"there is no flow {found[0]}", hint or "name it: `flow: FILE`")
+    raise FlowError(report.problems())
+
+
+class _Reader:
+    def __init__(self, report: Report, outputs: Collection[str]) -> None:
+        self._report = report
+        self._outputs = tuple(outputs)
+
+    def file(self, tree: Node, path: Path) -> TrialFile:
+        what = "a file of tests"
+        hint = "write `tests:`, and below it `- {said: …, label: …}`"
+        if not isinstance(tree.value, dict):
+            self._report.add(tree.mark, f"{what} must be a map, not {tree.kind}", hint)
+            return TrialFile(path, path, ())
+        entries = keys(tree, _TOP, what, self._report)
+        defaults = self._fields(entries.get("defaults"), "`defaults`")
+        tests = entries.get("tests")
+        if tests is None or tests.value in (None, []):
+            self._report.add(tests.mark if tests else tree.mark, "there are no tests", hint)
+            return TrialFile(path, path, ())
+        if not isinstance(tests.value, list):
+            self._report.add(tests.mark, f"`tests` must be a list, not {tests.kind}", hint)
+            return TrialFile(path, path, ())
+        trials = [self._trial(node, defaults, n) for n, node in enumerate(tests.value, 1)]
+        self._check_names(trials)
+        return TrialFile(path, flow_of(path), tuple(trials))
+
+    def _check_names(self, trials: list[Trial]) -> None:
+        first: dict[str, Trial] = {}
+        for trial in trials:
+            other = first.setdefault(trial.name, trial)
+            if other is not trial:
+                hint = f"the first is in line {other.mark.line}; give one a `name`"
+                self._report.add(trial.mark, "two tests have one name", hint)
+
+    def _trial(self, node: Node, defaults: Mapping[str, Any], number: int) -> Trial:
+        if not isinstance(node.value, dict):
+            hint = "write {said: …, label: …}"
+            self._report.add(node.mark, f"a test must be a map, not {node.kind}", hint)
+            return Trial(f"test {number}", node.mark, ())
+        steps: tuple[Step, ...]
+        talk = node.value.get("conversation")
+        if talk is None:
+            known = ("xfail", *self._step_keys())
+            steps = (self._step(node, defaults, known),)
+        else:
+            keys(node, _CASE, "a conversation", self._report)
+            steps = self._conversation(talk, defaults)
+        said = steps[0].said if steps else ""
+        name = self._text(node.value.get("name"), "`name`") if talk is not None else None
+        return Trial(name or said or f"test {number}", node.mark, steps, self._xfail(node))
+
+    def _conversation(self, node: Node, defaults: Mapping[str, Any]) -> tuple[Step, ...]:
+        if not isinstance(node.value, list) or not node.value:
+            hint = "write a list: - {said: …, label: …}"
+            self._report.add(node.mark, "`conversation` must be a list of messages", hint)
+            return ()
+        steps = [self._step(each, defaults, self._step_keys()) for each in node.value]
+        return tuple(steps)
+
+    def _step_keys(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(("said", *_FIELDS, *_EXPECTED, "label", *self._outputs)))
+
+    def _step(self, node: Node, defaults: Mapping[str, Any], known: tuple[str, ...]) -> Step:
+        given = keys(node, known, "a test", self._report)
+        said = given.get("said")
+        if said is None:
+            self._report.add(node.mark, "a test must have something `said`", "{said: …}")
+        text = self._text(said, "`said`") or ""
+        of_message = {name: each for name, each in given.items() if name in _FIELDS}
+        message = {**defaults, **self._each_field(of_message)}
+        return Step(node.mark, text, message, self._expected(given, node))
+
+    def _fields(self, node: Node | None, what: str) -> dict[str, Any]:
+        return {} if node is None else self._each_field(keys(node, _FIELDS, what, self._report))
+
+    def _each_field(self, given: Mapping[str, Node]) -> dict[str, Any]:
+        found = {}
+        for name, node in given.items():
+            wanted, value = _FIELDS[name], node.plain()
+            texts = not isinstance(value, list) or all(isinstance(each, str) for each in value)
+            if type(value) is not wanted or not texts:
+                message = f"`{name}` must be {_WORDS[wanted]}, not {node.kind}"
+                self._report.add(node.mark, message)
+                continue
+            found["sender" if name == "by" else name] = tuple(value) if wanted is list else value
+        return found
+
+    def _text(self, node: Node | None, what: str) -> str | None:
+        if node is None or (isinstance(node.value, str) and node.value):
+            return None if node is None else str(node.value)
+        found = "an empty one" if node.value == "" else node.kind
+        quotes = "put it in quotes" if not isinstance(node.value, str | list | dict) else ""
+        self._report.add(node.mark, f"{what} must be a text, not {found}", quotes)
+        return None
+
+    def _xfail(self, node: Node) -> str | None:
+        given = node.value.get("xfail") if isinstance(node.value, dict) else None
+        if given is not None and not (isinstance(given.value, str) and given.value):
+            hint = "xfail: it takes a bug for a question"
+            self._report.add(given.mark, "`xfail` must say why the test fails", hint)
+        return None if given is None else str(given.value)
+
+    def _expected(self, given: Mapping[str, Node], node: Node) -> Expected:
+        asked = [name for name in given if name not in _FIELDS and name not in ("said", "xfail")]
+        if not asked:
+            hint = 'such as label: bug, reply: "*README*", silence: true'
+            self._report.add(node.mark, "the test expects nothing", hint)
+        outputs = {
+            name: given[name].plain()
+            for name in given
+            if name == "label" or (name in self._outputs and name not in (*_FIELDS, *_EXPECTED))
+        }
+        more = given.get("outputs")
+        for name, each in mapping(more, "`outputs`", self._report).items() if more else ():
+            if self._outputs and name not in self._outputs:
+                hint = suggest(name, self._outputs, what="outputs")
+                self._report.add(each.key, f"the flow has no output `{name}`", hint)
+            outputs[name] = each.plain()
+        if "label" in given and self._outputs and "label" not in self._outputs:
+            hint = suggest("label", self._outputs, what="outputs")
+            self._report.add(given["label"].key, "the flow has no output `label`", hint)
+        replied, replies = self._replies(given)
+        return Expected(
+            outputs=outputs,
+            replied=replied,
+            replies=replies,
+            actions=self._actions(given.get("action")),
+            error=self._text(given.get("error"), "`error`"),
+        )
+
+    def _replies(self, given: Mapping[str, Node]) -> tuple[bool | None, tuple[str, ...] | None]:
+        silence, reply = given.get("silence"), given.get("reply")
+        if silence is not None and not isinstance(silence.value, bool):
+            message = f"`silence` must be true or false, not {silence.kind}"
+            self._report.add(silence.mark, message)
+        replied = None if silence is None else silence.value is False
+        if reply is None:
+            return replied, None
+        if silence is not None and silence.value is True and reply.value is not False:
+            self._report.add(reply.key, "`reply` and `silence` exclude each other", "take one")
+        if isinstance(reply.value, bool):
+            return reply.value, None
+        items = reply.value if isinstance(reply.value, list) else [reply]
+        texts = [self._text(each, "`reply`") for each in items]
+        return replied, tuple(text for text in texts if text is not None)
+
+    def _actions(self, node: Node | None) -> tuple[dict[str, Any], ...] | None:
+        if node is None:
+            return None
+        items = node.value if isinstance(node.value, list) else [node]
+        return tuple(self._action(each) for each in items if each.value is not False)
+
+    def _action(self, node: Node) -> dict[str, Any]:
+        kind: Node | None = node
+        given: dict[str, Node] = {}
+        if isinstance(node.value, dict):
+            given = keys(node, _ACTION, "an action", self._report)
+            kind = given.get("kind")
+        if kind is None or kind.value not in ACTIONS:
+            where = kind or node
+            hint = suggest(str(where.value), ACTIONS) if kind is not None else ""
+            message = f"an action is one of {', '.join(ACTIONS)}"
+            self._report.add(where.mark, message, hint)
+        own = {name: each.plain() for name, each in given.items()}
+        return {"kind": kind.value if kind else "", **own}
+
+
+def fits(wanted: Any, found: Any) -> bool:
+    """Whether a value is as expected: equal, within a bound (`"> 0.5"`), or like a pattern."""
+    if isinstance(wanted, str):
+        bound = _BOUND.fullmatch(wanted)
+        if bound is not None and isinstance(found, int | float):
+            limit = float(bound[2])
+            sign = bound[1]
+            less = found < limit if sign[0] == "<" else found > limit
+            return less or (len(sign) == 2 and found == limit)
+        return isinstance(found, str) and like(wanted, found)
+    if isinstance(wanted, int | float) and isinstance(found, int | float):
+        return float(wanted) == float(found)
+    return bool(wanted == found)
+
+
+def like(pattern: str, text: str) -> bool:
+    """Whether `text` is `pattern`, in which `*` stands for any text, and `\\*` for itself."""
+    parts = re.split(r"(\\\*|\*)", pattern)
+    regex = "".join({"*": ".*", "\\*": r"\*"}.get(part, re.escape(part)) for part in parts)
+    return re.fullmatch(regex, text, re.DOTALL) is not None
