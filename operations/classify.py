@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dffml import Definition, OperationImplementation, OperationImplementationContext, op
 
-from chatbot.inference.classifier import LIKENESS, THRESHOLD
 from chatbot.inference.examples import check_examples
 
 if TYPE_CHECKING:
@@ -23,14 +22,17 @@ T = TypeVar("T")
 class ClassifyConfig:
     """The labelled examples, the model, and when a label is sure.
 
-    `encoder` is a folder or a name on the hub. A label is sure from the probability
-    `threshold` on, if the text has a cosine of `likeness` to an example of the label.
+    `encoder` is a folder or a name on the hub. A label is sure if the text is in scope, which
+    is found from held-back examples. `threshold` is the probability that it must have besides.
+    `likeness` replaces what was found: the cosine that the text must have to an example of the
+    label. With `several` a text may have several labels.
     """
 
     examples: pathlib.Path
     encoder: str = "all-MiniLM-L6-v2"
-    threshold: float = THRESHOLD
-    likeness: float = LIKENESS
+    threshold: float | None = None
+    likeness: float | None = None
+    several: bool = False
 
 
 class ClassifierThread:
@@ -62,13 +64,15 @@ class ClassifierThread:
 
 def _load(config: ClassifyConfig) -> "Classifier":
     from chatbot import settings
-    from chatbot.inference.classifier import Classifier, trained
+    from chatbot.inference.classifier import Classifier
     from chatbot.inference.encoder import Encoder
     from chatbot.inference.examples import read_examples
+    from chatbot.inference.training import trained
 
-    examples = read_examples(pathlib.Path(config.examples))
+    examples = read_examples(pathlib.Path(config.examples), several=config.several)
     encoder = Encoder.load(config.encoder)
-    head = trained(encoder, examples, settings.cache_folder() / "heads")
+    folder = settings.cache_folder() / "heads"
+    head = trained(encoder, examples, folder, several=config.several)
     classifier = Classifier(encoder, head, threshold=config.threshold, likeness=config.likeness)
     classifier.predict(["hello"])  # the first run is slow
     return classifier
@@ -130,9 +134,9 @@ def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str,
     """Yield (path in the configuration, message, hint) for what is wrong; loads no model."""
     for name in ("threshold", "likeness"):
         value = getattr(config, name)
-        if not 0 <= value <= 1:
+        if value is not None and not 0 <= value <= 1:
             yield (name,), f"`{name}` is {value}, not between 0 and 1", ""
-    _, problems = check_examples(pathlib.Path(config.examples))
+    _, problems = check_examples(pathlib.Path(config.examples), several=config.several)
     for problem in problems:
         place = f"{problem.file}:{problem.line}:{problem.column}"
         yield ("examples",), f"{place}: {problem.message}", problem.hint

@@ -1,0 +1,199 @@
+"""What was learned from labelled examples, for one encoder: a record, its bytes, its file.
+
+The rule that it guards: a head comes whole and fitting or not at all, and nothing in its bytes
+is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chatbot.errors import OperationError
+from chatbot.inference.calibration import sigmoid, softmax
+from chatbot.inference.lexicon import Lexicon
+from chatbot.inference.ridge import gaussian
+
+if TYPE_CHECKING:
+    from chatbot.inference.encoder import Vectors
+
+FORMAT = "chatbot head 2"
+
+_ARRAYS = ("examples", "targets", "alphas", "bias", "floors")
+_NUMBERS = ("gamma", "temperature", "accepted")
+_NEAREST = 3
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a head finds of texts, a row each: `probabilities` and `similarities` to its examples
+    (cosines), and `familiarity`, which is higher the more a text is like what it learned from.
+    """
+
+    probabilities: Any
+    similarities: Any
+    familiarity: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What was learned from examples; made for one encoder.
+
+    It is a kernel machine: a text's score for a label is the sum of `alphas` (examples x labels),
+    each weighted by how near its example is, plus `bias` (labels), plus what the `lexicon`'s
+    features weigh in `lexical` (features x labels) where there is one. `examples` (examples x
+    dim) have unit length, `targets` (examples x labels) are 1 where an example has a label.
+    `gamma` is the Gaussian's, `temperature` makes scores probabilities. A text is in scope from
+    the familiarity `accepted` on. With `several`, each label is a question of its own and given
+    from its probability in `floors` on. `revision` changes with the examples, the encoder and
+    the settings of the training.
+    """
+
+    labels: tuple[str, ...]
+    examples: Any
+    targets: Any
+    alphas: Any
+    bias: Any
+    floors: Any
+    gamma: float
+    temperature: float
+    accepted: float
+    several: bool = False
+    lexicon: Lexicon | None = None
+    lexical: Any = None
+    revision: str = ""
+
+    @property
+    def dim(self) -> int:
+        """The length of the vectors that it takes."""
+        return int(self.examples.shape[1])
+
+    def judge(self, vectors: Vectors, texts: Sequence[str]) -> Judgement:
+        """Judge texts by their vectors (texts x dim, unit length) and their letters."""
+        similarities = vectors @ self.examples.T
+        scores = gaussian(vectors, self.examples, self.gamma) @ self.alphas + self.bias
+        if self.lexicon is not None:
+            scores += self.lexicon.features(texts) @ self.lexical
+        likelihood = sigmoid if self.several else softmax
+        familiar = familiarity(similarities, vectors @ self.centroids().T, scores)
+        return Judgement(likelihood(scores, self.temperature), similarities, familiar)
+
+    def centroids(self) -> Any:
+        """Return the mean of each label's examples (labels x dim), of unit length."""
+        return unit(self.targets.T.astype(self.examples.dtype) @ self.examples)
+
+    def dumps(self) -> bytes:
+        """Return the head as bytes that `loads` takes, on any machine."""
+        import numpy as np
+        from safetensors.numpy import save
+
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        if self.lexicon is not None:
+            names = np.frombuffer(self.lexicon.dumps(), dtype=np.uint8)
+            arrays |= {"names": names, "rarity": self.lexicon.rarity, "lexical": self.lexical}
+        about = {name: getattr(self, name) for name in ("labels", "several", "revision", *_NUMBERS)}
+        arrays = {name: np.ascontiguousarray(each) for name, each in arrays.items()}
+        data: bytes = save(arrays, metadata={"format": FORMAT, "about": json.dumps(about)})
+        return data
+
+    @classmethod
+    def loads(cls, data: bytes) -> Head:
+        """Return the head that `dumps` made bytes of; raises `OperationError` for others."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            metadata = _metadata(data)
+            if metadata.get("format") != FORMAT:
+                raise ValueError(f"its format is not {FORMAT!r}")
+            return _checked(_assembled(load(data), json.loads(metadata["about"])))
+        except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise OperationError(f"the head cannot be read: {error}") from error
+
+
+def familiarity(similarities: Any, centrality: Any, scores: Any) -> Any:
+    """Return how much each text (a row) is like what was learned.
+
+    `similarities` are cosines to the examples, `centrality` to the labels' centroids. On
+    banking77 the three together tell sentences outside of it better than each alone, and so
+    they do sentences of labels that were left out.
+    """
+    import numpy as np
+
+    nearest = min(_NEAREST, similarities.shape[1] - 1)
+    top = np.partition(similarities, -nearest, axis=1)[:, -nearest:].mean(axis=1)
+    return centrality.max(axis=1) + top + 0.3 * scores.max(axis=1)
+
+
+def unit(vectors: Any) -> Any:
+    """Return rows at unit length; one of zeros stays so."""
+    import numpy as np
+
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def load_head(path: Path) -> Head | None:
+    """Return the head in the file, `None` if there is none or it cannot be used."""
+    try:
+        return Head.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, OperationError) as error:
+        log.warning("ignore the head in %s: %s", path, error)
+        return None
+
+
+def save_head(head: Head, path: Path) -> None:
+    """Write the head so that a reader sees all of it or nothing; warn where that fails."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            file.write(head.dumps())
+        os.replace(temporary, path)
+    except OSError as error:
+        log.warning("keep no head in %s: %s", path.parent, error)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Return what `save` was given as metadata: its reader of bytes leaves it out."""
+    size = int.from_bytes(data[:8], "little")
+    if not 0 < size <= len(data) - 8:
+        raise ValueError("it has no header")
+    metadata: dict[str, str] = json.loads(data[8 : 8 + size])["__metadata__"]
+    return metadata
+
+
+def _assembled(arrays: dict[str, Any], about: dict[str, Any]) -> Head:
+    if "names" in arrays:
+        names = arrays.pop("names").tobytes()
+        arrays["lexicon"] = Lexicon.named(names, arrays.pop("rarity"))
+    return Head(**arrays, **(about | {"labels": tuple(about["labels"])}))
+
+
+def _checked(head: Head) -> Head:
+    """Return the head; raises `ValueError` if its parts do not fit each other."""
+    count, labels = head.alphas.shape
+    fits = (
+        len(head.labels) == labels >= 2
+        and head.bias.shape == head.floors.shape == (labels,)
+        and head.targets.shape == (count, labels)
+        and head.examples.shape == (count, head.dim)
+        and count >= 2
+        and all(isinstance(getattr(head, name), float) for name in _NUMBERS)
+        and (head.lexicon is None or head.lexical.shape == (len(head.lexicon.rarity), labels))
+    )
+    if not fits:
+        raise ValueError("its parts do not fit each other")
+    return head
