@@ -11,17 +11,38 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chatbot.flowfile import completeness
+from chatbot.flowfile import completeness, validation
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Instance
 from chatbot.flowfile.overrides import Override, apply
 from chatbot.flowfile.problems import Report, suggest
+from chatbot.flowfile.reader import read_sections
+from chatbot.flowfile.remembering import read_types
 from chatbot.flowfile.revision import content_of
-from chatbot.flowfile.sections import INPUT, MESSAGE, FlowFile, Section, read_sections
+from chatbot.flowfile.sections import (
+    INPUT,
+    MESSAGE,
+    SCHEDULE,
+    SEEDS,
+    STATE,
+    FlowFile,
+    Section,
+)
+from chatbot.flowfile.templated import templated
+from chatbot.flowfile.timing import names_of
 from chatbot.flowfile.values import file_at
-from chatbot.flowfile.wiring import Part, Scope, Wired, input_seeds, message_seeds, renamed
+from chatbot.flowfile.wiring import (
+    Part,
+    Scope,
+    Wired,
+    declared_seeds,
+    input_seeds,
+    message_seeds,
+    named_seeds,
+    renamed,
+)
 
 SUBFLOW = "dffml.dataflow.run"
 
@@ -71,7 +92,12 @@ class Assembler:
         if file is None:
             return None
         found = self._parts(file, overrides, (path.resolve(),), collected=True)
-        return self._assembled(file, found, MESSAGE, message_seeds())
+        seeds = {
+            MESSAGE: message_seeds(),
+            STATE: named_seeds(STATE, read_types(file.state)),
+            SCHEDULE: named_seeds(SCHEDULE, dict.fromkeys(names_of(file.schedules), "string")),
+        }
+        return self._assembled(file, found, MESSAGE, seeds)
 
     def _subflow(
         self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
@@ -81,7 +107,8 @@ class Assembler:
             return None
         self._check_distinct(file)
         found = self._parts(file, overrides, (*chain, path.resolve()), collected=False)
-        return self._assembled(file, found, INPUT, input_seeds(section.name, file.inputs))
+        seeds = {INPUT: input_seeds(section.name, file.inputs)}
+        return self._assembled(file, found, INPUT, seeds)
 
     def _file(self, path: Path, overrides: list[Override], *, subflow: bool) -> FlowFile | None:
         tree = read(path, self._report)
@@ -113,15 +140,16 @@ class Assembler:
         found = _Parts()
         for name, section in file.operations.items():
             if section.run:
-                part = self._operation(section, file.path.parent)
-                known = part.operation is not None
-                found.parts[name] = renamed(part, collected=collected) if known else part
+                part = self._operation(section, file, subflow=not collected)
+                if part.operation is not None:
+                    part = renamed(part, self._report, collected=collected)
+                found.parts[name] = part
                 continue
             deeper = [o.inner() for o in overrides if o.instance == name]
             inner = self._inner(section, file.path, deeper, chain)
             if inner is not None:
                 found.inner[name] = inner
-            found.parts[name] = _instance_of(section, inner, collected=collected)
+            found.parts[name] = self._instance_of(section, inner, collected=collected)
         return found
 
     def _check_overrides(self, file: FlowFile, overrides: list[Override]) -> None:
@@ -133,7 +161,7 @@ class Assembler:
             elif name and file.operations[name].run:
                 self._report.add(override.node.key, f"`{name}` is not a subflow")
 
-    def _operation(self, section: Section, folder: Path) -> Part:
+    def _operation(self, section: Section, file: FlowFile, *, subflow: bool) -> Part:
         if section.run not in self._catalog:
             hint = suggest(section.run, self._catalog.names(), what="installed")
             message = f"there is no operation `{section.run}`"
@@ -147,8 +175,17 @@ class Assembler:
         if not self._may_run(section, loaded):
             return Part(section)
         implementation = loaded.implementation
-        configuration = configure(section, implementation, folder, self._report)
-        return Part(section, loaded.operation, implementation, configuration)
+        operation = loaded.operation
+        configuration = configure(section, implementation, file.path.parent, self._report)
+        templates = getattr(implementation, "templates", None)
+        if templates is not None and configuration.value is not None:
+            texts = templates(configuration.value)
+            section, operation = templated(
+                section, operation, texts, file.operations, self._report, subflow=subflow
+            )
+        if section.name in {each.text for each in file.validate.values()}:
+            operation = operation._replace(validator=True)
+        return Part(section, operation, implementation, configuration)
 
     def _may_run(self, section: Section, loaded: Loaded) -> bool:
         from dffml import Stage
@@ -160,7 +197,8 @@ class Assembler:
             message = f"`{section.run}` makes a flow's result; a flow file has `outputs` for that"
             self._report.add(section.run_mark, message)
             return False
-        if loaded.operation.stage is Stage.CLEANUP and _elsewhere(section):
+        cleans_up = loaded.operation.stage is Stage.CLEANUP or section.cleanup
+        if cleans_up and _elsewhere(section):
             message = f"`{section.run}` cleans up after a context: it runs on the primary"
             where = section.on_mark or section.mark
             self._report.add(where, message, "leave out `on`")
@@ -193,10 +231,30 @@ class Assembler:
             return None
         return self._subflow(section, path, overrides, chain)
 
+    def _instance_of(self, section: Section, inner: Assembled | None, *, collected: bool) -> Part:
+        from dffml.df.types import GENERIC
+
+        from chatbot.flowfile import endings
+
+        if inner is None:
+            return Part(section)
+        outputs = {name: d or GENERIC for name, d in inner.outputs.items()}
+        return endings.subflow(
+            section,
+            inner.dataflow,
+            inner.inputs,
+            outputs,
+            inner.decisions,
+            collected=collected,
+            report=self._report,
+        )
+
     def _assembled(
-        self, file: FlowFile, found: _Parts, kind: str, seeds: dict[str, Any]
+        self, file: FlowFile, found: _Parts, kind: str, seeds: dict[str, dict[str, Any]]
     ) -> Assembled:
-        scope = Scope(kind, seeds, found.parts, self._report)
+        seeds = {**seeds, SEEDS: declared_seeds(file.seeds)}
+        checked = validation.take(file, found.parts, seeds[kind], self._report)
+        scope = Scope(kind, seeds, found.parts, self._report, checked)
         wired = self._wired(found, scope)
         completeness.check(found.parts, self._report)
         outputs = {name: scope.definition(source) for name, source in file.outputs.items()}
@@ -209,8 +267,8 @@ class Assembler:
         inner = {name: assembled.content for name, assembled in found.inner.items()}
         return Assembled(
             file=file,
-            dataflow=None if self._report else _ended(kind, wired, seeds, outputs),
-            inputs=seeds,
+            dataflow=None if self._report else _ended(kind, wired, seeds, outputs, file),
+            inputs=seeds[kind],
             outputs=outputs,
             decisions={
                 name: decided[source.origin, source.key]
@@ -233,32 +291,23 @@ class Assembler:
 
 
 def _ended(
-    kind: str, wired: dict[str, Wired], seeds: dict[str, Any], outputs: dict[str, Any]
+    kind: str,
+    wired: dict[str, Wired],
+    seeds: dict[str, dict[str, Any]],
+    outputs: dict[str, Any],
+    file: FlowFile,
 ) -> Any:
     from chatbot.flowfile import endings
 
     if kind == MESSAGE:
         ending = {endings.OUTCOME: endings.outcome(wired, outputs)}
     else:
-        ending = {endings.RESULTS: endings.results(outputs, seeds)}
-    return endings.dataflow({**wired, **ending}, seeds)
+        ending = {endings.RESULTS: endings.results(outputs, seeds[kind])}
+    return endings.dataflow({**wired, **ending}, seeds, file.seeds)
 
 
 def _elsewhere(section: Section) -> bool:
     return section.on is not None and not section.on.primary
-
-
-def _instance_of(section: Section, inner: Assembled | None, *, collected: bool) -> Part:
-    from dffml.df.types import GENERIC
-
-    from chatbot.flowfile import endings
-
-    if inner is None:
-        return Part(section)
-    outputs = {name: d or GENERIC for name, d in inner.outputs.items()}
-    return endings.subflow(
-        section, inner.dataflow, inner.inputs, outputs, inner.decisions, collected=collected
-    )
 
 
 def _instances(found: _Parts) -> dict[str, Instance]:

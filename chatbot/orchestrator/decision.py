@@ -61,7 +61,10 @@ def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
     """
     if not message.name and "name" in fields:
         message = msgspec.structs.replace(message, name=message.sender)
-    return [Value(getattr(message, name), definition) for name, definition in fields.items()]
+    return [
+        Value(getattr(message, name), definition, validated=not definition.validate)
+        for name, definition in fields.items()
+    ]
 
 
 def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
@@ -85,6 +88,7 @@ def _reply(given: dict[str, Any]) -> Reply:
         text=str(given["text"]),
         notice=bool(given.get("notice")),
         markdown=bool(given.get("markdown")),
+        plain=str(given.get("plain") or ""),
     )
 
 
