@@ -43,6 +43,7 @@ async def primary(
             listeners=listeners,
             backlog=flow.backlog,
             rules=flow.rules,
+            state=flow.state,
         ) as intake:
             yield intake
 
