@@ -95,7 +95,7 @@ class Assembler:
         seeds = {
             MESSAGE: message_seeds(),
             STATE: named_seeds(STATE, read_types(file.state)),
-            SCHEDULE: named_seeds(SCHEDULE, dict.fromkeys(names_of(file.schedules), "string")),
+            SCHEDULE: named_seeds(SCHEDULE, dict.fromkeys(names_of(file.schedules), "map")),
         }
         return self._assembled(file, found, MESSAGE, seeds)
 

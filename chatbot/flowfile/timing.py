@@ -70,12 +70,23 @@ def _rooms(
         if not isinstance(each.value, str) or not (network and slash and room):
             hint = "network/room, in quotes where it has a #: libera/#dev"
             report.add(each.mark, "`in` takes rooms", hint)
+        elif _is_terminal(network, listeners):
+            hint = "take a room of a network"
+            report.add(each.mark, f"`{network}` is a terminal: it has no room that stays", hint)
         elif network not in listeners:
             hint = suggest(network, listeners, what="listeners")
             report.add(each.mark, f"there is no listener `{network}`", hint)
         else:
             found.append((network, room))
     return tuple(found)
+
+
+def _is_terminal(network: str, listeners: Mapping[str, Node]) -> bool:
+    if network not in listeners:
+        return False
+    kind = listeners[network].at(("kind",))
+    named = kind.value if isinstance(kind.value, str) else network
+    return named in ("console", "jsonl")
 
 
 def _text(node: Node, key: str, read: Callable[[str], str], report: Report) -> str | None:

@@ -27,6 +27,7 @@ import chatbot
 from chatbot.backlog import ANSWER, TOO_OLD, Backlog
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
+from chatbot.flowfile.sections import SCHEDULE
 from chatbot.kept import Kept
 from chatbot.messages import ChatMessage, OperationRecord, Outcome, PrimaryRecord, is_retry
 from chatbot.nodes.roster import Roster, announce
@@ -46,8 +47,10 @@ from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.order import Order
 from chatbot.orchestrator.outbox import Outbox
 from chatbot.orchestrator.run import NatsOrchestratorContext
+from chatbot.orchestrator.timetable import due_of
 from chatbot.orchestrator.trials import Trials
 from chatbot.orchestrator.turn import Turn
+from chatbot.orchestrator.values import Value
 from chatbot.policy import Rules
 
 log = logging.getLogger(__name__)
@@ -72,6 +75,9 @@ HANDED_BACK = 3.0
 DRAIN = 5.0
 ANSWER_ALL = Backlog(ANSWER)
 NO_RULES = Rules(prefix="")
+
+UNSAID_FIELDS = ("id", "network", "room", "time", "kind", "private")
+"""What a flow is given of a time that is due: nobody said anything."""
 
 UNSAID = frozenset({"reaction", "unreaction"})
 """Kinds of message that are nothing said; a flow sees them if it looks at the kind."""
@@ -108,6 +114,7 @@ class Intake:
         """Seconds, at its end, for what runs."""
 
         self._fields = fields_of(octx.config.dataflow)
+        self._due = fields_of(octx.config.dataflow, f"{SCHEDULE}.")
         self._unsaid = frozenset() if "kind" in self._fields else UNSAID
         self._running: dict[str, Running] = {}
         self._order = Order(broker, self.flow, self._running)
@@ -360,13 +367,20 @@ class Intake:
         running.context = self._octx.start(
             StringInputSetContext(message.id),
             message.id,
-            [*inputs_of(message, self._fields), *recalled]
-            if recalled
-            else inputs_of(message, self._fields),
+            [*self._inputs(message), *recalled] if recalled else self._inputs(message),
             ended,
             lane=running.lane,
             trials=trials,
         )
+
+    def _inputs(self, message: ChatMessage) -> list[Any]:
+        if not message.schedule:
+            return inputs_of(message, self._fields)
+        known = {name: each for name, each in self._fields.items() if name in UNSAID_FIELDS}
+        given = inputs_of(message, known)
+        if message.schedule in self._due:
+            given.append(Value(due_of(message), self._due[message.schedule]))
+        return given
 
     async def _settle(self, running: Running, results: Any, error: BaseException | None) -> None:
         message = running.message

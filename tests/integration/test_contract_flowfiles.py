@@ -215,8 +215,8 @@ async def test_what_is_set_is_decided_with_the_outcome(kind: Kind, tmp_path: Pat
 @OURS  # DFFML's own fails where an alternate definition has no value
 async def test_what_is_due_starts_only_what_uses_it(kind: Kind, tmp_path: Path) -> None:
     flow = (
-        "version: 1\nlisteners: {console: {}}\n"
-        "schedules: {digest: {every: day at 18:00, in: console/console}}\noperations:\n"
+        "version: 1\nlisteners: {venue: {kind: sample_chat}}\n"
+        "schedules: {digest: {every: day at 18:00, in: venue/room}}\noperations:\n"
         "  say: {reply: 'It is {{ schedule.digest }}'}\n"
         "  hear: {reply: 'You said {{ message.text }}'}\n"
     )
