@@ -14,9 +14,9 @@ from typing import Any
 from chatbot.flowfile import completeness, validation
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
-from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Instance
-from chatbot.flowfile.overrides import Override, apply
+from chatbot.flowfile.including import found_beside, read_whole
+from chatbot.flowfile.overrides import Override
 from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.reader import read_sections
 from chatbot.flowfile.remembering import read_types
@@ -32,7 +32,6 @@ from chatbot.flowfile.sections import (
 )
 from chatbot.flowfile.templated import templated
 from chatbot.flowfile.timing import names_of
-from chatbot.flowfile.values import file_at
 from chatbot.flowfile.wiring import (
     Part,
     Scope,
@@ -102,7 +101,7 @@ class Assembler:
     def _subflow(
         self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
     ) -> Assembled | None:
-        file = self._file(path, overrides, subflow=True)
+        file = self._file(path, overrides, section, subflow=True)
         if file is None:
             return None
         self._check_distinct(file)
@@ -110,15 +109,21 @@ class Assembler:
         seeds = {INPUT: input_seeds(section.name, file.inputs)}
         return self._assembled(file, found, INPUT, seeds)
 
-    def _file(self, path: Path, overrides: list[Override], *, subflow: bool) -> FlowFile | None:
-        tree = read(path, self._report)
-        if tree is None:
+    def _file(
+        self,
+        path: Path,
+        overrides: list[Override],
+        user: Section | None = None,
+        *,
+        subflow: bool,
+    ) -> FlowFile | None:
+        given = user.given if user else None
+        mark = user.flow.mark if user and user.flow else None
+        whole = read_whole(path, self._report, overrides, given, mark)
+        if whole is None:
             return None
-        if not isinstance(tree.value, dict):
-            self._report.add(tree.mark, "a flow file must be a map", "begin with `version: 1`")
-            return None
-        tree = apply(tree, overrides, self._report)
-        return read_sections(tree, path, self._report, subflow=subflow)
+        file = read_sections(whole.tree, path, self._report, subflow=subflow)
+        return replace(file, files=whole.files)
 
     def _check_distinct(self, file: FlowFile) -> None:
         names: dict[tuple[str, str], str] = {}
@@ -209,9 +214,8 @@ class Assembler:
     ) -> Assembled | None:
         if section.flow is None:
             return None  # was reported
-        path = file_at(file.parent, str(section.flow.value))
+        path = found_beside(section.flow, file, self._report)
         if path is None:
-            self._report.add(section.flow.mark, "no file can have this name")
             return None
         if path in chain:
             names = " → ".join(p.name for p in (*chain, path))
@@ -219,11 +223,6 @@ class Assembler:
             return None
         if len(chain) > DEEPEST:
             self._report.add(section.flow.mark, f"subflows lie deeper than {DEEPEST} levels")
-            return None
-        if not path.is_file():
-            others = [p.name for p in path.parent.glob("*.yaml") if p.name != file.name]
-            hint = suggest(path.name, others, what="there are")
-            self._report.add(section.flow.mark, f"there is no file {path}", hint)
             return None
         self._subflows += 1
         if self._subflows > MOST_SUBFLOWS:
@@ -323,7 +322,7 @@ def _instances(found: _Parts) -> dict[str, Instance]:
 def _sources(file: FlowFile, found: _Parts) -> frozenset[Path]:
     named = {path for part in found.parts.values() for path in part.configuration.files.values()}
     inner = (each.sources for each in found.inner.values())
-    return frozenset(path.absolute() for path in {file.path, *named}).union(*inner)
+    return frozenset(path.absolute() for path in {*file.files, *named}).union(*inner)
 
 
 def _instance(part: Part) -> Instance:

@@ -128,6 +128,9 @@ class FlowFile:
     validate: dict[str, Name] = field(default_factory=dict)
     """Which instance checks a field of the message, or an input."""
 
+    files: tuple[Path, ...] = ()
+    """Those that it was made of: itself, and what it includes."""
+
 
 def keys(node: Node, allowed: Iterable[str], what: str, report: Report) -> dict[str, Node]:
     """Return the entries of the map `node`, reporting what is not one of `allowed`."""
