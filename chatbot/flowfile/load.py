@@ -21,10 +21,12 @@ from chatbot.flowfile.networks import Networks
 from chatbot.flowfile.overrides import parse_all
 from chatbot.flowfile.policies import read_rules
 from chatbot.flowfile.problems import Problem, Report
+from chatbot.flowfile.remembering import read_state
 from chatbot.flowfile.review import review
 from chatbot.flowfile.revision import revision
 from chatbot.flowfile.sections import FlowFile
 from chatbot.flowfile.shipped import find
+from chatbot.flowfile.timing import read_schedules
 
 
 def load(
@@ -55,6 +57,8 @@ def load(
         kept["backlog"] = read_backlog(assembled.file.backlog, report)
         kept["storage"] = read_storage(assembled.file.storage, report)
         kept["rules"] = read_rules(assembled.file, report)
+        kept["schedules"] = read_schedules(assembled.file, report)
+        kept["state"] = read_state(assembled.file, report)
         listeners = _listeners(assembled.file, environment, report)
     if report or assembled is None:
         raise FlowError(report.problems())
