@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chatbot.flowfile import completeness
+from chatbot.authoring.local import is_local
+from chatbot.flowfile import beside, completeness
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.document import read
@@ -134,6 +135,8 @@ class Assembler:
                 self._report.add(override.node.key, f"`{name}` is not a subflow")
 
     def _operation(self, section: Section, folder: Path) -> Part:
+        if is_local(section.run):
+            return self._part(section, beside.operation(section, folder, self._report), folder)
         if section.run not in self._catalog:
             hint = suggest(section.run, self._catalog.names(), what="installed")
             message = f"there is no operation `{section.run}`"
@@ -144,7 +147,10 @@ class Assembler:
         except NotLoadedError as error:
             self._report.add(section.run_mark, str(error))
             return Part(section)
-        if not self._may_run(section, loaded):
+        return self._part(section, loaded, folder)
+
+    def _part(self, section: Section, loaded: Loaded | None, folder: Path) -> Part:
+        if loaded is None or not self._may_run(section, loaded):
             return Part(section)
         implementation = loaded.implementation
         configuration = configure(section, implementation, folder, self._report)
@@ -218,7 +224,7 @@ class Assembler:
                 if (source.origin, source.key) in decided
             },
             instances=_instances(found),
-            content=content_of(file, configurations, inner),
+            content=content_of(file, configurations, inner, _digests(found)),
             sources=_sources(file, found),
         )
 
@@ -273,8 +279,16 @@ def _instances(found: _Parts) -> dict[str, Instance]:
 
 def _sources(file: FlowFile, found: _Parts) -> frozenset[Path]:
     named = {path for part in found.parts.values() for path in part.configuration.files.values()}
+    local = (beside.file_of(part.implementation) for part in found.parts.values())
+    named |= {each.path for each in local if each is not None}
     inner = (each.sources for each in found.inner.values())
     return frozenset(path.absolute() for path in {file.path, *named}).union(*inner)
+
+
+def _digests(found: _Parts) -> dict[str, str]:
+    """Return what the files beside the flow hold that its instances are from."""
+    local = {name: beside.file_of(part.implementation) for name, part in found.parts.items()}
+    return {name: file.digest for name, file in local.items() if file is not None}
 
 
 def _instance(part: Part) -> Instance:

@@ -281,7 +281,7 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             if told and told.timeout:
                 nctx.limits[name] = told.timeout
             return
-        private = self._alone or not placement.is_installed(operation)
+        private = self._alone or not placement.is_to_be_had(operation, implementation)
         labels = placed.labels if placed else ()
         if labels and private and not self._alone:
             raise OperationError(
