@@ -12,6 +12,7 @@ import click
 
 import chatbot
 from chatbot.cli.dead import dead
+from chatbot.cli.dev import flow_dev
 from chatbot.cli.dffml import dffml
 from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
@@ -34,6 +35,7 @@ Examples:
   chatbot doctor                          what is wrong?
   chatbot replay support LOG              what would it have said?
   chatbot flow check myflow.yaml          is it right?
+  chatbot flow dev myflow.yaml            talk to it while you write it
   chatbot flow apply myflow.yaml          have the bots that run take it up
   chatbot dead list                       what failed?
 
@@ -64,6 +66,7 @@ def cli(context: click.Context, verbose: int) -> None:
 
 for command in (run, node, flow, status, doctor, dead, replay, forget, dffml):
     cli.add_command(command)
+flow.add_command(flow_dev)
 
 
 def main() -> None:
