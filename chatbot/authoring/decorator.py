@@ -292,6 +292,8 @@ class _Caller:
         signature = self._signature
         if signature.record is not None:
             values = self._fields(given)
+        elif type(given) in DECISIONS:
+            values = {DECISIONS[type(given)]: given}
         else:
             values = dict.fromkeys(signature.outputs, given)
         if not signature.plain:

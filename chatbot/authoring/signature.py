@@ -224,8 +224,8 @@ class _Reader:
         hint, _ = without_none(hint)
         if hint is None or hint is types.NoneType:
             return Signature({}, {}, yields=yields)
-        if hint in DECISIONS:
-            return Signature({}, {DECISIONS[hint]: "map"}, record=None, plain=False, yields=yields)
+        if decided := _decisions(hint):
+            return Signature({}, dict.fromkeys(decided, "map"), plain=False, yields=yields)
         try:
             fields = fields_of(hint)
         except UnknownHintError as error:
@@ -244,7 +244,7 @@ class _Reader:
         return Signature({}, outputs, record=hint, plain=is_plain, yields=yields)
 
     def _field(self, record: Any, name: str, hint: Any) -> Kind:
-        if without_none(hint)[0] in DECISIONS:
+        if name in DECISIONS.values() and without_none(hint)[0] in (*DECISIONS, str, dict):
             return Kind("map", plain=False)
         try:
             return kind_of(hint)
@@ -255,6 +255,13 @@ class _Reader:
 
 
 _UNIONS = (typing.Union, types.UnionType)
+
+
+def _decisions(hint: Any) -> list[str]:
+    """Return what the outputs are called of a hint that is nothing but something said or done."""
+    members = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
+    found = [DECISIONS[each] for each in members if each in (Reply, Action)]
+    return found if len(found) == len(members) else []
 
 
 def _evaluated(function: Callable[..., Any], annotation: Any) -> Any:

@@ -17,7 +17,9 @@ from chatbot.cli.dffml import dffml
 from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
+from chatbot.cli.init import init, operations_new
 from chatbot.cli.node import node
+from chatbot.cli.operations import operations
 from chatbot.cli.replay import replay
 from chatbot.cli.run import run
 from chatbot.cli.status import status
@@ -27,6 +29,7 @@ from chatbot.errors import ChatbotError, FlowError
 EXAMPLES = """
 \b
 Examples:
+  chatbot init mybot                      make a bot to go on with
   chatbot run support                     talk to the bot in this terminal
   chatbot run support --set listeners.irc.server=irc.libera.chat \\
       --set 'listeners.irc.channels=["#example"]'
@@ -64,9 +67,10 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, doctor, dead, replay, forget, dffml):
+for command in (init, run, node, flow, operations, status, doctor, dead, replay, forget, dffml):
     cli.add_command(command)
 flow.add_command(flow_dev)
+operations.add_command(operations_new)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,6 +46,7 @@ class RunOptions:
     listeners: bool = True
     watch: bool = False
     only_console: bool = False
+    environment: Callable[[str], str | None] = settings.variable
     contexts: type[Context] = Context
     """Of another class where they are watched (see `chatbot.orchestrator.journey`)."""
 
@@ -56,7 +57,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
     The flow is checked before anything is started or connected to.
     """
     settings.keep_data_in(options.data)  # for listeners, too
-    flow = load(options.flow, overrides=options.overrides)
+    flow = _load(options)
     of_this_machine(options.labels)  # what is wrong with them is told before anything is started
     warn(flow, options.overrides, screen)
     listening = Listening(_sections(flow, options), flow.rules)
@@ -88,6 +89,10 @@ async def run(options: RunOptions, screen: Screen) -> int:
     return 0
 
 
+def _load(options: RunOptions) -> Flow:
+    return load(options.flow, overrides=options.overrides, environment=options.environment)
+
+
 def _sections(flow: Flow, options: RunOptions) -> list[ListenerSection]:
     if not options.listeners:
         return []
@@ -115,7 +120,7 @@ def _revisions(
     return Revisions(
         broker,
         roster,
-        load=lambda: load(options.flow, overrides=options.overrides),
+        load=lambda: _load(options),
         prepare=lambda flow: listening.prepare(_sections(flow, options), flow.rules),
         ready=ready,
         listeners=lambda: listening.names,

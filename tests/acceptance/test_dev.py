@@ -27,7 +27,7 @@ def measure(text: str) -> bool:
 """
 FLOW = """
 version: 1
-listeners: {irc: {server: irc.example.org, channels: ["#a"]}}
+listeners: {irc: {server: irc.example.org, channels: ["#a"], password: "${NOT_SET_HERE}"}}
 operations:
   measure: {run: words.py:measure, inputs: {text: message.text}}
   shout: {run: words.py:shout, inputs: {text: message.text}}

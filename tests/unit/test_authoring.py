@@ -238,6 +238,11 @@ async def test_a_reply_and_an_action_are_what_the_bot_says_and_does() -> None:
     def mute(name: str) -> Both:
         return Both("Quiet!", Action("mute", to=name, seconds=5))
 
+    @operation
+    def warn(name: str) -> Iterator[Reply | Action]:
+        yield Reply(name)
+        yield Action("kick")
+
     own: Any = greet
     assert own.op.outputs["reply"].name == "reply"
     said = {"text": "Hello ann", "notice": True, "markdown": False}
@@ -245,6 +250,8 @@ async def test_a_reply_and_an_action_are_what_the_bot_says_and_does() -> None:
     assert await run(answer, name="ann") == {"reply": {"text": "ann"}}
     done = {"kind": "mute", "to": "ann", "text": "", "seconds": 5}
     assert await run(mute, name="ann") == {"reply": {"text": "Quiet!"}, "action": done}
+    first, second = await run(warn, name="ann")
+    assert (first["reply"]["text"], second["action"]["kind"]) == ("ann", "kick")
 
 
 async def test_what_is_not_as_the_hint_says_is_told() -> None:
