@@ -10,6 +10,7 @@
     │   ├── LockLostError         a lock may have been another's while we had it
     │   └── AlreadyPublished      the stream has this id already: the first one stands
     ├── OperationError            an operation cannot be had or configured         (exit 2)
+    │   └── SignatureError        a function cannot be an operation; all that is wrong with it
     ├── ChildError                a process of ours says that it cannot run        (exit 2)
     ├── EncodingError             a value that cannot cross between processes; `where`, in it
     ├── ListenerError             a network refuses us for good                    (exit 2)
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from chatbot.authoring.place import Fault
     from chatbot.flowfile.problems import Problem
 
 
@@ -89,6 +91,15 @@ class OperationError(ChatbotError):
     """An operation is not installed, cannot be placed, or refuses its configuration."""
 
     exit_code = 2
+
+
+class SignatureError(OperationError):
+    """A function's signature is not an operation's; `faults` has all that is wrong with it."""
+
+    def __init__(self, name: str, faults: Sequence[Fault]) -> None:
+        told = "".join(f"\n  {fault}" for fault in faults)
+        super().__init__(f"{name} cannot be an operation:{told}")
+        self.faults = list(faults)
 
 
 class EncodingError(ChatbotError):

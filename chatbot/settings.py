@@ -24,6 +24,12 @@ def keep_data_in(folder: Path | None) -> None:
         os.environ[DATA] = str(folder)
 
 
+def keep_to_itself(folder: Path) -> None:
+    """Have this process use a server of its own, in `folder`, whatever the environment names."""
+    os.environ.pop(NATS_URL, None)
+    keep_data_in(folder)
+
+
 def data_folder(given: Path | None = None) -> Path:
     """Return the folder for what outlives the process, made readable by its owner alone.
 

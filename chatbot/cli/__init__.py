@@ -12,10 +12,12 @@ import click
 
 import chatbot
 from chatbot.cli.dead import dead
+from chatbot.cli.dev import flow_dev
 from chatbot.cli.dffml import dffml
 from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
+from chatbot.cli.init import init, operations_new
 from chatbot.cli.node import node
 from chatbot.cli.operations import operations
 from chatbot.cli.replay import replay
@@ -27,6 +29,7 @@ from chatbot.errors import ChatbotError, FlowError
 EXAMPLES = """
 \b
 Examples:
+  chatbot init mybot                      make a bot to go on with
   chatbot run support                     talk to the bot in this terminal
   chatbot run support --set listeners.irc.server=irc.libera.chat \\
       --set 'listeners.irc.channels=["#example"]'
@@ -35,6 +38,7 @@ Examples:
   chatbot doctor                          what is wrong?
   chatbot replay support LOG              what would it have said?
   chatbot flow check myflow.yaml          is it right?
+  chatbot flow dev myflow.yaml            talk to it while you write it
   chatbot flow apply myflow.yaml          have the bots that run take it up
   chatbot dead list                       what failed?
 
@@ -63,8 +67,10 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, operations, status, doctor, dead, replay, forget, dffml):
+for command in (init, run, node, flow, operations, status, doctor, dead, replay, forget, dffml):
     cli.add_command(command)
+flow.add_command(flow_dev)
+operations.add_command(operations_new)
 
 
 def main() -> None:

@@ -44,9 +44,16 @@ class _NodeRun(click.Command):
 @click.argument(
     "operations",
     nargs=-1,
-    required=True,
-    metavar="OPERATION...",
+    metavar="[OPERATION]...",
     shell_complete=_complete_operation,
+)
+@click.option(
+    "--operations",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A Python file with operations, as it lies beside the flow. Repeatable.",
 )
 @nats_options
 @click.option(
@@ -59,6 +66,7 @@ class _NodeRun(click.Command):
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
 def node_run(
     operations: tuple[str, ...],
+    files: tuple[Path, ...],
     labels: tuple[str, ...],
     nats: str | None,
     data: Path | None,
@@ -66,19 +74,27 @@ def node_run(
 ) -> int:
     """Run OPERATIONs until stopped.
 
-    It runs them for every flow that needs them, and gets their configuration over NATS; no
-    file is needed here. The node runs nothing but what is named here and installed on this
-    machine. It may be started before the bot and stopped at any time: what it has not done,
-    another does. What a flow places on nodes with labels (`on: gpu`) it takes only if it has
-    them all; host=<this machine's name> it has without being told.
+    It runs them for every flow that needs them, and gets their configuration over NATS. The
+    node runs nothing but what is named here and installed on this machine, or in a FILE here:
+    operations that lie beside a flow as a Python file are never sent. A FILE must be the same
+    as the flow's; one that was changed is loaded anew when the flow wants it.
+
+    The node may be started before the bot and stopped at any time: what it has not done, another
+    does. What a flow places on nodes with labels (`on: gpu`) it takes only if it has them all;
+    host=<this machine's name> it has without being told.
 
     \b
     Examples:
       chatbot node run classify_text
       chatbot node run classify_text clean_text
+      chatbot node run --operations shout.py
       chatbot node run classify_text --label gpu --label size=large
       chatbot node run classify_text --nats nats://TOKEN@192.0.2.7:4222
     """
     from chatbot.commands.node import run as run_node
 
-    return run_service(lambda: run_node(operations, nats, data, screen(quiet), labels), quiet=quiet)
+    if not operations and not files:
+        raise click.UsageError("name an OPERATION, or a FILE of them with --operations")
+    return run_service(
+        lambda: run_node(operations, nats, data, screen(quiet), labels, files), quiet=quiet
+    )

@@ -10,12 +10,13 @@ from chatbot.cli.terminal import print_json, screen
 
 @click.group()
 def operations() -> None:
-    """See which operations flows can use here.
+    """See which operations flows can use here, and write others.
 
     \b
     Examples:
       chatbot operations list
       chatbot flow explain classify_text
+      chatbot operations new is_question
     """
 
 

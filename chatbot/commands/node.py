@@ -12,6 +12,7 @@ from chatbot.commands.screen import Screen
 from chatbot.commands.server import existing
 from chatbot.errors import ConnectError
 from chatbot.labels import of_this_machine
+from chatbot.nodes.local import LocalOperations
 from chatbot.nodes.node import Node, check_names
 from chatbot.nodes.watchdog import watchdog
 
@@ -25,13 +26,18 @@ async def run(
     data: Path | None,
     screen: Screen,
     labels: Sequence[str] = (),
+    files: Sequence[Path] = (),
 ) -> int:
-    """Run operations for the flows that need them, until a signal drains it."""
+    """Run operations for the flows that need them, until a signal drains it.
+
+    They are those called `names`, and those in the Python `files`.
+    """
     check_names(frozenset(names))
+    LocalOperations(files)  # likewise, before we wait for a bot
     of_this_machine(labels)  # what is wrong with them is told before we wait for a bot
     url = await _address(nats, data, screen)
     async with connect(url, name="chatbot-node") as broker:
-        node = Node(broker, names, labels=labels, progress=screen.say)
+        node = Node(broker, names, labels=labels, files=files, progress=screen.say)
         screen.say(f"node {node.id} at {broker.address}")
         async with watchdog(node.limits):
             await service.unless(broker.closed, node.run())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import NoReturn
 
 from chatbot import service, settings
+from chatbot.authoring.local import known_file, plain_name
 from chatbot.commands.screen import Screen
 from chatbot.labels import fits, of_this_machine
 from chatbot.messages import OperationRecord
@@ -27,6 +29,7 @@ class LocalNodes:
         self._roster = roster
         self._labels = labels
         self._names: set[str] = set()
+        self._files: set[Path] = set()
         self._stack = AsyncExitStack()
         self.failure: asyncio.Future[NoReturn] | None = None
         """Fails, with `ChildError`, when the node started last says that it cannot run here."""
@@ -40,12 +43,17 @@ class LocalNodes:
     async def start(self, records: Sequence[OperationRecord]) -> list[OperationRecord]:
         """Start a node for what is lacking here; return those of `records` that run here."""
         here = for_this_machine(records, self._labels)
-        lacking = [record for record in here if record.name not in self._names]
+        lacking = [record for record in here if not self._has(record)]
         if lacking:
-            self._names.update(names_of(lacking))
+            self._names.update(record.name for record in lacking)
+            self._files.update(files_of(lacking))
             node = local_node(self._url, lacking, self._labels)
             self.failure = await self._stack.enter_async_context(node)
         return here
+
+    def _has(self, record: OperationRecord) -> bool:
+        """Whether a node here runs it, or will: one that has its file loads that anew."""
+        return record.name in self._names or known_file(record.name) in self._files
 
     async def make_ready(self, records: Sequence[OperationRecord]) -> None:
         """Wait until nodes, here or elsewhere, offer all of these operations.
@@ -64,7 +72,13 @@ def for_this_machine(
 
 
 def names_of(records: Sequence[OperationRecord]) -> list[str]:
-    return sorted({record.name for record in records})
+    """Return what people call the operations."""
+    return sorted({plain_name(record.name) for record in records})
+
+
+def files_of(records: Sequence[OperationRecord]) -> list[Path]:
+    """Return the Python files that this process has some of the operations from."""
+    return sorted({path for each in records if (path := known_file(each.name)) is not None})
 
 
 @asynccontextmanager
@@ -77,7 +91,9 @@ async def local_node(
     """
     environment = settings.child_environment(**{settings.NATS_URL: url})
     told = [word for label in labels for word in ("--label", label)]
-    arguments = ["node", "run", "--quiet", *told, *names_of(records)]
+    files = [word for path in files_of(records) for word in ("--operations", str(path))]
+    packaged = sorted({each.name for each in records if known_file(each.name) is None})
+    arguments = ["node", "run", "--quiet", *told, *files, *packaged]
     async with service.child(arguments, environment) as failure:
         yield failure
 

@@ -19,6 +19,7 @@ from chatbot.errors import ChatbotError, FlowError, OperationError, UsageError
 from chatbot.flowfile.flow import Flow
 from chatbot.messages import OperationRecord, Reloaded
 from chatbot.nodes.roster import Roster
+from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.deadline import DEADLINE
 from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.primary import primary
@@ -38,7 +39,8 @@ class Revisions:
 
     `load` reads the flow anew and checks it; `prepare` is told of the flow before anything has
     changed and returns what is called once it has (both raise what is wrong with it). `ready`
-    waits for nodes; `listeners` says what the process announces of its own.
+    waits for nodes; `listeners` says what the process announces of its own. `contexts` are of
+    another class where they are watched.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Revisions:
         prepare: Callable[[Flow], Callable[[], None]],
         ready: Ready,
         listeners: Callable[[], list[str]],
+        contexts: type[Context] = Context,
     ) -> None:
         self._broker = broker
         self._roster = roster
@@ -57,6 +60,7 @@ class Revisions:
         self._prepare = prepare
         self._ready = ready
         self._listeners = listeners
+        self._contexts = contexts
         self._current: _Primary
         self._ending: set[_Primary] = set()
         self.calls = _Calls(self._running)
@@ -111,7 +115,14 @@ class Revisions:
     async def _start(self, flow: Flow, ready: Ready | None) -> _Primary:
         own = _Primary(flow)
         await own.start(
-            primary(self._broker, flow, self._roster, ready=ready, listeners=self._listeners)
+            primary(
+                self._broker,
+                flow,
+                self._roster,
+                ready=ready,
+                listeners=self._listeners,
+                contexts=self._contexts,
+            )
         )
         own.intake.calls.on_expired = self.calls.on_expired
         return own

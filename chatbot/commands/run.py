@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +14,7 @@ from chatbot import service, settings
 from chatbot.broker import Broker, EmbeddedServer, connect
 from chatbot.broker.server import Listen
 from chatbot.commands.flow import warn
-from chatbot.commands.listening import Listening, sections_of
+from chatbot.commands.listening import CONSOLE, Listening, sections_of
 from chatbot.commands.nodes import LocalNodes, names_of, say_what_is_missing
 from chatbot.commands.revisions import Revisions
 from chatbot.commands.screen import Screen
@@ -27,6 +27,7 @@ from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import may_run, start_commands
 from chatbot.nodes.watchdog import watchdog
+from chatbot.orchestrator.context import Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,10 @@ class RunOptions:
     jsonl: bool = False
     listeners: bool = True
     watch: bool = False
+    only_console: bool = False
+    environment: Callable[[str], str | None] = settings.variable
+    contexts: type[Context] = Context
+    """Of another class where they are watched (see `chatbot.orchestrator.journey`)."""
 
 
 async def run(options: RunOptions, screen: Screen) -> int:
@@ -52,7 +57,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
     The flow is checked before anything is started or connected to.
     """
     settings.keep_data_in(options.data)  # for listeners, too
-    flow = load(options.flow, overrides=options.overrides)
+    flow = _load(options)
     of_this_machine(options.labels)  # what is wrong with them is told before anything is started
     warn(flow, options.overrides, screen)
     listening = Listening(_sections(flow, options), flow.rules)
@@ -84,9 +89,16 @@ async def run(options: RunOptions, screen: Screen) -> int:
     return 0
 
 
+def _load(options: RunOptions) -> Flow:
+    return load(options.flow, overrides=options.overrides, environment=options.environment)
+
+
 def _sections(flow: Flow, options: RunOptions) -> list[ListenerSection]:
     if not options.listeners:
         return []
+    if options.only_console:
+        listeners = {k: each for k, each in flow.listeners.items() if each.kind == CONSOLE}
+        flow = replace(flow, listeners=listeners)
     return sections_of(flow, console=options.console, jsonl=options.jsonl)
 
 
@@ -108,10 +120,11 @@ def _revisions(
     return Revisions(
         broker,
         roster,
-        load=lambda: load(options.flow, overrides=options.overrides),
+        load=lambda: _load(options),
         prepare=lambda flow: listening.prepare(_sections(flow, options), flow.rules),
         ready=ready,
         listeners=lambda: listening.names,
+        contexts=options.contexts,
     )
 
 

@@ -34,7 +34,7 @@ async def watch(
     """
     seen = stamps(revisions.flow.sources)
     while True:
-        seen = await _changed(revisions.flow.sources, seen)
+        seen = await changed(revisions.flow.sources, seen)
         try:
             before, after = await revisions.reload()
         except FlowError as error:
@@ -64,7 +64,7 @@ def stamps(files: Iterable[Path]) -> Stamps:
     return {path: _stamp(path) for path in files}
 
 
-async def _changed(files: frozenset[Path], seen: Stamps) -> Stamps:
+async def changed(files: frozenset[Path], seen: Stamps) -> Stamps:
     """Wait until the files have changed since they were `seen`, and then stand still."""
     seen = {path: seen.get(path) for path in files}
     now = stamps(files)

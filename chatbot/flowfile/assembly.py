@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chatbot.flowfile import completeness, packages, strays, validation
+from chatbot.authoring.local import is_local
+from chatbot.flowfile import beside, completeness, packages, strays, validation
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.flow import Instance
-from chatbot.flowfile.including import found_beside, read_whole
+from chatbot.flowfile.including import folder_of, found_beside, read_whole
 from chatbot.flowfile.overrides import Override
 from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.reader import read_sections
@@ -176,6 +177,10 @@ class Assembler:
                 self._report.add(override.node.key, f"`{name}` is not a subflow")
 
     def _operation(self, section: Section, file: FlowFile, *, subflow: bool) -> Part:
+        if is_local(section.run):
+            folder = folder_of(section.run_mark, file.path)
+            found = beside.operation(section, folder, self._report)
+            return self._part(section, found, file, subflow=subflow)
         if section.run not in self._catalog:
             named = section.run_mark is not section.mark
             hint = packages.hint_for_unknown(section.run, self._catalog.names(), named=named)
@@ -187,6 +192,13 @@ class Assembler:
         except NotLoadedError as error:
             hint = packages.hint_for_broken(self._catalog, section.run, error)
             self._report.add(section.run_mark, str(error), hint)
+            return Part(section)
+        return self._part(section, loaded, file, subflow=subflow)
+
+    def _part(
+        self, section: Section, loaded: Loaded | None, file: FlowFile, *, subflow: bool
+    ) -> Part:
+        if loaded is None:
             return Part(section)
         strays.report(section, loaded, self._report)
         if not self._may_run(section, loaded):
@@ -287,7 +299,7 @@ class Assembler:
                 if (source.origin, source.key) in decided
             },
             instances=_instances(found),
-            content=content_of(file, configurations, inner),
+            content=content_of(file, configurations, inner, _digests(found)),
             sources=_sources(file, found),
             parts=found.parts,
             inner=found.inner,
@@ -335,8 +347,16 @@ def _instances(found: _Parts) -> dict[str, Instance]:
 
 def _sources(file: FlowFile, found: _Parts) -> frozenset[Path]:
     named = {path for part in found.parts.values() for path in part.configuration.files.values()}
+    local = (beside.file_of(part.implementation) for part in found.parts.values())
+    named |= {each.path for each in local if each is not None}
     inner = (each.sources for each in found.inner.values())
     return frozenset(path.absolute() for path in {*file.files, *named}).union(*inner)
+
+
+def _digests(found: _Parts) -> dict[str, str]:
+    """Return what the files beside the flow hold that its instances are from."""
+    local = {name: beside.file_of(part.implementation) for name, part in found.parts.items()}
+    return {name: file.digest for name, file in local.items() if file is not None}
 
 
 def _instance(part: Part) -> Instance:

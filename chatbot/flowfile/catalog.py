@@ -9,6 +9,8 @@ import inspect
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
+from chatbot.errors import SignatureError
+
 OPERATIONS = "dffml.operation"
 LISTENERS = "chatbot.listener"
 
@@ -47,7 +49,7 @@ class Catalog:
         """Return what `name` stands for; raises `NotLoadedError`."""
         try:
             return self._points[name].load()
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, SignatureError) as error:
             raise NotLoadedError(f"`{name}` cannot be loaded: {error}") from error
 
     def operation(self, name: str) -> Loaded:
@@ -61,6 +63,8 @@ class Catalog:
         implementation = getattr(found, "imp", None) or found
         if operation is None or not inspect.isclass(implementation):
             raise NotLoadedError(f"`{name}` is installed, but is no operation")
+        if hasattr(found, "signature"):  # made by our own decorator, which knows no entry points
+            operation = operation._replace(name=name)
         return Loaded(operation, own(implementation))
 
 

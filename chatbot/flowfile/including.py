@@ -212,8 +212,7 @@ class _Reader:
 
 def found_beside(node: Node, path: Path, report: Report) -> Path | None:
     """Return the file that a node names, seen from where it was written, or from `path`."""
-    folder = path.parent if node.mark.file == COMMAND_LINE else Path(node.mark.file).parent
-    found = file_at(folder, str(node.value))
+    found = file_at(folder_of(node.mark, path), str(node.value))
     if found is None:
         report.add(node.mark, "no file can have this name")
         return None
@@ -221,9 +220,16 @@ def found_beside(node: Node, path: Path, report: Report) -> Path | None:
         suffixes = (".yaml", ".yml", ".json", ".toml")
         there = [p.name for p in _files(found.parent) if p.suffix in suffixes]
         hint = suggest(found.name, [name for name in there if name != path.name], what="there are")
+        if not found.parent.is_dir():
+            hint = f"there is no folder {found.parent}"
         report.add(node.mark, f"there is no file {found}", hint)
         return None
     return found
+
+
+def folder_of(mark: Mark, path: Path) -> Path:
+    """Return the folder of the file where something was written; on the command line, `path`'s."""
+    return path.parent if mark.file == COMMAND_LINE else Path(mark.file).parent
 
 
 def _files(folder: Path) -> list[Path]:

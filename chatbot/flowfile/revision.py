@@ -22,10 +22,17 @@ def revision(content: dict[str, Any]) -> str:
 
 
 def content_of(
-    file: FlowFile, configurations: dict[str, Configuration], inner: dict[str, dict[str, Any]]
+    file: FlowFile,
+    configurations: dict[str, Configuration],
+    inner: dict[str, dict[str, Any]],
+    code: dict[str, str],
 ) -> dict[str, Any]:
-    """Return what the behaviour of `file` depends on, with the contents of its subflows."""
+    """Return what the behaviour of `file` depends on, with the contents of its subflows.
+
+    `code` has the digests of the Python files that instances are from.
+    """
     return {
+        **({"code": code} if code else {}),
         "name": file.name,
         "inputs": file.inputs,
         "outputs": {name: _source(source) for name, source in file.outputs.items()},

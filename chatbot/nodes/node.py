@@ -20,6 +20,7 @@ from typing import Any
 
 import chatbot
 from chatbot import settings
+from chatbot.authoring.local import file_named, plain_name
 from chatbot.broker import Broker, files, streams, subjects
 from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.broker.subjects import Lane
@@ -29,6 +30,7 @@ from chatbot.messages import FlowRecord, NodeRecord, OperationRecord, Stranger, 
 from chatbot.nodes.attempts import Attempts
 from chatbot.nodes.implementations import Implementation, find, installed
 from chatbot.nodes.limits import Limits
+from chatbot.nodes.local import LocalOperations
 from chatbot.nodes.networks import (
     NatsNodeInputNetwork,
     NatsNodeInputNetworkConfig,
@@ -62,7 +64,8 @@ class Node:
     """Runs operations for the flows that need them, until it is cancelled.
 
     `names` are the operations that it may run, beside those that this process has by itself
-    (see `offer`), `labels` what flows may ask of its nodes; its host is one unless given.
+    (see `offer`), `files` Python files with further ones, `labels` what flows may ask of its nodes;
+    its host is one unless given.
     `progress` is told what happens, for people. Raises `OperationError` at once for a name that
     is not installed, `UsageError` for what cannot be a label.
     """
@@ -73,6 +76,7 @@ class Node:
         names: Sequence[str],
         *,
         labels: Sequence[str] = (),
+        files: Sequence[Path] = (),
         progress: Progress = lambda _: None,
     ) -> None:
         self.id = secrets.token_hex(6)
@@ -81,6 +85,7 @@ class Node:
         self._names = frozenset(names)
         self._given: dict[str, Given] = {}
         check_names(self._names)
+        self._local = LocalOperations(files)
         self._strangers = Strangers()
         self._told: set[object] = set()
         self._progress = progress
@@ -103,7 +108,8 @@ class Node:
             bucket.watch(lambda *_: self._look.set()),
             Attempts.open(self._broker, self.id) as self._attempts,
         ):
-            about = f"ready to run {', '.join(sorted(self._names))}"
+            names = [*sorted(self._names), *map(plain_name, self._local.names)]
+            about = f"ready to run {', '.join(names)}"
             self._progress(f"{about} ({shown(self.labels)})")
             try:
                 async with asyncio.TaskGroup() as group:
@@ -125,7 +131,7 @@ class Node:
             pid=os.getpid(),
             version=chatbot.__version__,
             started=self._started,
-            offers=sorted(self._names),
+            offers=[*sorted(self._names), *self._local.names],
             operations={worker.record.key: worker.stats() for worker in self._workers.values()},
             labels=list(self.labels),
             time=datetime.now(UTC),
@@ -175,7 +181,10 @@ class Node:
     def _may_run(self, flow: str, operation: OperationRecord) -> bool:
         if operation.private:
             return operation.key in self._given
-        if operation.name not in self._names:
+        if operation.name not in self._names and not self._local.has(operation.name):
+            if file_named(operation.name):
+                why = self._local.lack(operation.name)
+                self._say((flow, why), f"{plain_name(operation.name)} for {flow}: {why}")
             return False
         if fits(operation.labels, self.labels):
             return True
@@ -212,7 +221,8 @@ class Node:
         flow = key[0]
         failed = False
         try:
-            self._progress(f"starting {record.name} for {flow}")
+            name = plain_name(record.name)
+            self._progress(f"starting {name} for {flow}")
             operation = await self._instantiate(record, nctx)
             worker = Worker(
                 self._broker,
@@ -231,12 +241,12 @@ class Node:
                 await worker.ready.wait()
                 self._announce()
                 log.info("run %s for %s", record.name, flow)
-                self._progress(f"running {record.name} for {flow}")
+                self._progress(f"running {name} for {flow}")
         except* ChatbotError as failure:
             failed = True
             for error in failure.exceptions:
                 log.error("cannot run %s for %s: %s", record.name, flow, error)
-                self._progress(f"cannot run {record.name}: {error}")
+                self._progress(f"cannot run {name}: {error}")
             self._not_before[key] = asyncio.get_running_loop().time() + FAILED_PAUSE
         finally:
             self._workers.pop(key, None)
@@ -257,7 +267,7 @@ class Node:
         given = self._given.get(record.key) if record.private else None
         if given is None:
             given = Given(
-                await asyncio.to_thread(find, record.name),
+                await asyncio.to_thread(self._find, record.name),
                 {**record.config, **await self._fetch(record)} or None,
             )
         own: Any = given.implementation
@@ -268,6 +278,9 @@ class Node:
             except Exception as error:  # whatever a class does with what came over the wire
                 raise OperationError(f"{type(error).__name__}: {error}") from error
         return operation
+
+    def _find(self, name: str) -> Implementation:
+        return self._local.find(name) if file_named(name) else find(name)
 
     async def _fetch(self, record: OperationRecord) -> dict[str, Path]:
         """Bring the files that the configuration names; they lie in the cache, by content."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Iterable
 
 from chatbot import labels
+from chatbot.authoring.local import file_named
 from chatbot.messages import NodeRecord, OperationRecord
 from chatbot.nodes.roster import Roster
 
@@ -76,4 +77,7 @@ def _command(names: Iterable[str], wanted: Iterable[str]) -> str:
             host = f" (on the host {value})"
         else:
             given += f" --label {label}"
-    return f"chatbot node run {' '.join(sorted(names))}{given}{host}"
+    packaged = sorted(name for name in names if not file_named(name))
+    files = sorted({file_named(name) for name in names} - {""})
+    told = [*packaged, *(f"--operations {file}" for file in files)]
+    return f"chatbot node run {' '.join(told)}{given}{host}"

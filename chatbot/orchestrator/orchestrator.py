@@ -44,6 +44,7 @@ from chatbot.nodes.node import Given, Node
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import Shortage
 from chatbot.orchestrator import placement, reachability
+from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.dispatch import Dispatcher
 from chatbot.orchestrator.inputs import NatsMasterInputNetwork
 from chatbot.orchestrator.locks import NatsPrimaryLockNetwork
@@ -107,6 +108,8 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
 
     CONTEXT = NatsOrchestratorContext
     CONFIG = NatsOrchestratorConfig
+    contexts: type[Context] = Context
+    """What runs its dataflows; see `journey`."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -281,7 +284,7 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             if told and told.timeout:
                 nctx.limits[name] = told.timeout
             return
-        private = self._alone or not placement.is_installed(operation)
+        private = self._alone or not placement.is_to_be_had(operation, implementation)
         labels = placed.labels if placed else ()
         if labels and private and not self._alone:
             raise OperationError(

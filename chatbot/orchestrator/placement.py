@@ -153,6 +153,6 @@ def as_plain(config: Any) -> dict[str, Any]:
     return dict(config._asdict()) if hasattr(config, "_asdict") else {}
 
 
-def is_installed(operation: Operation) -> bool:
-    """Whether nodes can find the operation by its name."""
-    return operation.name in installed()
+def is_to_be_had(operation: Operation, implementation: Implementation | None) -> bool:
+    """Whether nodes can have the operation: installed, or from the Python file that has it here."""
+    return operation.name in installed() or hasattr(implementation, "local")

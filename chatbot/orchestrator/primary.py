@@ -10,6 +10,7 @@ from chatbot.broker.subjects import Lane
 from chatbot.flowfile.flow import Flow
 from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
+from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.timetable import keeping_time
@@ -23,15 +24,17 @@ async def primary(
     *,
     ready: Callable[[Sequence[OperationRecord]], Awaitable[None]] | None = None,
     listeners: Callable[[], list[str]] = list,
+    contexts: type[Context] = Context,
 ) -> AsyncIterator[Intake]:
     """Run `flow` for every message that is published to its IN, for the block's duration.
 
     With `ready` it takes messages only when that has returned; it is told what nodes are to run.
+    `contexts` are of another class where they are watched.
     """
     shared = streams.account_streams(flow.name, flow.storage)
     await streams.ensure(broker, shared + streams.flow_streams(flow.name, flow.storage))
     async with (
-        orchestrator(broker, flow, Lane.PEOPLE, roster) as running,
+        orchestrator(broker, flow, Lane.PEOPLE, roster, contexts) as running,
         running(flow.dataflow) as octx,
     ):
         if ready is not None:
@@ -52,9 +55,11 @@ async def primary(
             yield intake
 
 
-def orchestrator(broker: Broker, flow: Flow, lane: Lane, roster: Roster) -> NatsOrchestrator:
+def orchestrator(
+    broker: Broker, flow: Flow, lane: Lane, roster: Roster, contexts: type[Context] = Context
+) -> NatsOrchestrator:
     """Return the orchestrator that runs `flow` as its file says."""
-    return NatsOrchestrator.over(
+    made = NatsOrchestrator.over(
         broker,
         flow.name,
         revision=flow.revision,
@@ -62,3 +67,5 @@ def orchestrator(broker: Broker, flow: Flow, lane: Lane, roster: Roster) -> Nats
         lane=lane,
         roster=roster,
     )
+    made.contexts = contexts
+    return made

@@ -154,7 +154,7 @@ class NatsOrchestratorContext(BaseOrchestratorContext):
         then its inputs are freed, and `ended` is told.
         """
         entry = self.ictx.open(handle, ctx)
-        context = Context(
+        context = self.parent.contexts(
             self.plan,
             ctx,
             entry.inputs,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
+from tests.acceptance import test_docs_operations
 from tests.integration import contract
 from tests.servers.irc import Ngircd, free_port
 from tests.servers.matrix import Person, Synapse
@@ -70,7 +71,14 @@ def arguments(command: str) -> list[str]:
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
     started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
     asked = {APPLY, FORGET, DEAD, *ONCE, *WHILE_IT_RUNS, *DOCTOR}
-    assert commands() == {*started, *asked, *MAKE, *BENCH, *OVERLOAD}
+    assert commands() == {
+        *started,
+        *asked,
+        *MAKE,
+        *BENCH,
+        *OVERLOAD,
+        *test_docs_operations.COMMANDS,
+    }
 
 
 @pytest.mark.parametrize("command", ONCE)

@@ -1,0 +1,150 @@
+"""`chatbot init` and `chatbot operations new`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from chatbot import settings
+from chatbot.cli.terminal import screen
+from chatbot.errors import UsageError
+
+T = TypeVar("T")
+
+
+def _complete_template(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from chatbot.commands.init import TEMPLATES
+
+    return [each.name for each in TEMPLATES if each.name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--template",
+    metavar="NAME",
+    shell_complete=_complete_template,
+    help="What it is to do: support, faq or tutorial.",
+)
+@click.option("--name", metavar="NAME", help="What it is called; its files, too.")
+@click.option(
+    "--listen",
+    metavar="PLACE",
+    help="console, 'irc.libera.chat #example', or '@me:matrix.org #room:matrix.org'.",
+)
+@click.option("--only", metavar="WHOM", help="Whom it answers: everybody, or addressed.")
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing; take what is usual.")
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+def init(
+    folder: Path,
+    template: str | None,
+    name: str | None,
+    listen: str | None,
+    only: str | None,
+    yes: bool,
+    force: bool,
+) -> int:
+    """Make a bot in FOLDER to go on with.
+
+    It asks what the bot is to do, what it is called, where it listens, and whom it answers; what
+    an option says is not asked. It writes a flow that works, with examples, tests and a README,
+    and says what to run next. Files that are there are left alone.
+
+    \b
+    Examples:
+      chatbot init
+      chatbot init mybot --yes
+      chatbot init mybot --template faq --name helpbot --listen 'irc.libera.chat #example'
+    """
+    from chatbot.commands import init as commands
+
+    kinds = [each.name for each in commands.TEMPLATES]
+    about = [f"  {each.name:<10}{each.about}" for each in commands.TEMPLATES]
+    asked = _Asking(yes)
+    kind = asked.answer(
+        template, f"What is it to do?\n{chr(10).join(about)}\n", kinds[0], commands.template_called
+    )
+    called = asked.answer(name, "What is it called?", kind.called, commands.checked_name)
+    place = asked.answer(
+        listen,
+        "Where does it listen? (console, 'irc.libera.chat #example', "
+        "'@me:matrix.org #room:matrix.org')\n",
+        commands.CONSOLE,
+        commands.checked_place,
+    )
+    usual = "everybody"
+    if place == commands.CONSOLE and only is None:
+        whom = usual  # there is nobody else
+    else:
+        whom = asked.answer(
+            only, "Whom does it answer? (everybody, addressed)", usual, commands.checked_only
+        )
+    answers = commands.Answers(kind, called, place, whom)
+    written = commands.init(folder, answers, force=force)
+    _tell(written, commands.next_commands(folder, answers))
+    return 0
+
+
+@click.command("new")
+@click.argument("name")
+@click.option(
+    "--folder",
+    default=".",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to write it: beside the flow [default: here].",
+)
+@click.option("--batch", is_flag=True, help="One that takes many calls in one go, as models do.")
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+def operations_new(name: str, folder: Path, batch: bool, force: bool) -> int:
+    """Write an operation called NAME, with its test.
+
+    It is a Python function in a file of its own, for a flow beside it; put in what it is to do.
+    docs/operations.md says how it goes on.
+
+    \b
+    Examples:
+      chatbot operations new is_question
+      chatbot operations new sentiment --batch --folder bots
+    """
+    from chatbot.commands import new_operation as commands
+
+    written = commands.new(name, folder, batch=batch, force=force)
+    _tell(written, commands.next_commands(name, folder))
+    shown = screen()
+    shown.say("In a flow beside it:")
+    for line in commands.entry(name):
+        shown.say(f"  {line}")
+    return 0
+
+
+class _Asking:
+    def __init__(self, yes: bool) -> None:
+        self._yes = yes
+
+    def answer(self, given: str | None, question: str, usual: str, check: Callable[[str], T]) -> T:
+        """Return what was `given`, the `usual`, or what a person answers; again, if that is bad."""
+        if given is not None or self._yes:
+            return check(usual if given is None else given)
+        while True:
+            try:
+                return check(click.prompt(question, default=usual, err=True))
+            except click.Abort:
+                if settings.stdin_is_terminal():
+                    raise
+                hint = "--yes takes what is usual; --help has an option for each question"
+                raise UsageError("nobody answers", hint=hint) from None
+            except UsageError as error:
+                click.echo(f"{error.message} ({error.hint})", err=True)
+
+
+def _tell(written: list[Path], following: list[tuple[str, str]]) -> None:
+    shown = screen()
+    for path in written:
+        shown.say(f"wrote {path}")
+    shown.say("Next:")
+    width = max(len(command) for command, _ in following)
+    for command, about in following:
+        shown.say(f"  {command:<{width}}  # {about}")

@@ -1,0 +1,57 @@
+"""Operations in Python files beside a flow file: `run: ./shout.py:shout`.
+
+What is wrong with such a file is told with its own lines, beside what is wrong with the flow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from chatbot.authoring.local import LocalError, LocalFile, load_file, operation_in, parted
+from chatbot.flowfile.catalog import Loaded, own
+from chatbot.flowfile.problems import Mark, Report, suggest
+from chatbot.flowfile.sections import Section
+from chatbot.flowfile.values import file_at
+
+
+def operation(section: Section, folder: Path, report: Report) -> Loaded | None:
+    """Return the operation of a file seen from `folder`; `None` for what was reported."""
+    name, wanted = parted(section.run)
+    path = file_at(folder, name)
+    if path is None or not path.is_file():
+        hint = _beside(path) if path is not None else ""
+        report.add(section.run_mark, f"there is no file {path or name}", hint)
+        return None
+    try:
+        file = load_file(path)
+    except LocalError as error:
+        report.add(section.run_mark, f"{path.name} cannot be used: why stands there")
+        _report(error, report)
+        return None
+    try:
+        implementation = own(operation_in(file, wanted))
+    except LocalError as error:
+        fault = error.faults[0]
+        hint = suggest(wanted, file.operations, what="there are") if wanted else fault.hint
+        report.add(section.run_mark, f"{path.name} {fault.message}", hint or fault.hint)
+        return None
+    return Loaded(implementation.op, implementation)
+
+
+def file_of(implementation: Any) -> LocalFile | None:
+    """Return the file that an implementation is from, where that is no package."""
+    found: LocalFile | None = getattr(implementation, "local", None)
+    return found
+
+
+def _report(error: LocalError, report: Report) -> None:
+    for fault in error.faults:
+        report.add(Mark(fault.file, fault.line, fault.column), fault.message, fault.hint)
+
+
+def _beside(path: Path) -> str:
+    try:
+        return suggest(path.name, (p.name for p in path.parent.glob("*.py")), what="there are")
+    except OSError:
+        return ""

@@ -1,0 +1,93 @@
+"""`chatbot flow dev`: what happens to each message, and saving the files while it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatbot.settings import NATS_URL
+from tests.servers.processes import Process, Program
+
+WORDS = """
+import asyncio
+from chatbot import Reply, operation
+
+@operation
+async def shout(text: str) -> Reply | None:
+    if text == "wait":
+        await asyncio.sleep(3)
+    if text == "break":
+        raise LookupError("no such word")
+    return Reply(text.upper()) if text != "hush" else None
+
+@operation(cheap=True, output="is_long")
+def measure(text: str) -> bool:
+    return len(text) > 8
+"""
+FLOW = """
+version: 1
+listeners: {irc: {server: irc.example.org, channels: ["#a"], password: "${NOT_SET_HERE}"}}
+operations:
+  measure: {run: words.py:measure, inputs: {text: message.text}}
+  shout: {run: words.py:shout, inputs: {text: message.text}}
+  again: {run: words.py:shout, when: measure.is_long, inputs: {text: message.text}}
+"""
+
+
+def written(folder: Path, words: str = WORDS) -> Path:
+    (folder / "words.py").write_text(words)
+    (folder / "loud.yaml").write_text(FLOW)
+    return folder / "loud.yaml"
+
+
+async def say(bot: Process, text: str) -> None:
+    assert bot.process.stdin is not None
+    bot.process.stdin.write(text.encode() + b"\n")
+    await bot.process.stdin.drain()
+
+
+async def test_each_messages_journey_is_shown(program: Program, tmp_path: Path) -> None:
+    # Whatever server the environment names is left alone.
+    given = {NATS_URL: "nats://127.0.0.1:1", "CHATBOT_DATA": str(tmp_path / "untouched")}
+    said = "hello\nhush\nbreak\nlong enough\n"
+    code, out, err = await program.run("flow", "dev", str(written(tmp_path)), stdin=said, **given)
+    assert code == 0, err
+    assert not (tmp_path / "untouched").exists()
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert any(
+        line.startswith("#1 ✓ shout text='hello' → reply={'text': 'HELLO'") for line in lines
+    )
+    assert any(line.endswith("ms, on a node") for line in lines if line.startswith("#1 ✓ shout"))
+    assert any(line.startswith("#1 ✓ measure text='hello' → is_long=False") for line in lines)
+    assert "#1 · again not run: its `when` is not true" in lines
+    assert any(line.startswith("#2 ✓ shout text='hush' → nothing") for line in lines)
+    [failed] = [line for line in lines if line.startswith("#3 ✗ shout text='break'")]
+    assert f"→ LookupError: no such word ({tmp_path}/words.py:10)" in failed
+    assert any(line.startswith("#4 ✓ again text='long enough'") for line in lines)
+    assert "[?] bot: LONG ENOUGH / LONG ENOUGH" in lines
+    assert "irc.example.org" not in out + err
+
+
+@pytest.mark.crash
+async def test_what_is_saved_is_taken_up_and_what_takes_long_is_shown(
+    program: Program, tmp_path: Path
+) -> None:
+    flow = written(tmp_path, WORDS.replace("text: str) -> Reply", "text) -> Reply"))
+    async with program.start("flow", "dev", str(flow)) as bot:
+        await bot.wait_for("`text` has no type hint")
+        await bot.wait_for("mend it, and it starts")
+        written(tmp_path)
+        await bot.wait_for("loud listens: console")
+        await say(bot, "wait")
+        await bot.wait_for("waits for a node, or runs there since 2")
+        await bot.wait_for("bot: WAIT")
+        written(tmp_path, WORDS.replace("text.upper()", "text.title()"))
+        await bot.wait_for("from now on")
+        await say(bot, "hello")
+        await bot.wait_for("bot: Hello")
+
+
+async def test_what_is_no_flow_is_refused(program: Program) -> None:
+    code, _, err = await program.run("flow", "dev", "nowhere")
+    assert (code, "no flow of that name comes with the program" in err) == (2, True)
