@@ -144,6 +144,9 @@ class Outcome(Record, frozen=True):
     shows of the message, by name (`label`, `score`), and `revision` the flow's; `error` says in
     general terms what failed, `skipped` why nothing is said where the flow wants it so ("too
     old"). `thread` and `private` are the message's.
+
+    Where the flow learns from corrections, `text` is what the operation that learns was given,
+    and behind the flow's revision stands that of what it had learned: `<flow>+<learned>`.
     """
 
     id: str
@@ -158,6 +161,7 @@ class Outcome(Record, frozen=True):
     thread: str = ""
     private: bool = False
     revision: str = ""
+    text: str = ""
 
 
 class Call(Record, frozen=True, array_like=True):
@@ -269,6 +273,18 @@ class DeadLetter(Record, frozen=True):
     nodes: list[str] = []
 
 
+class LearnerRecord(Record, frozen=True):
+    """An operation that learns from corrections: under which name, and how.
+
+    With `shadow` what is newly learned runs beside the old one until it is promoted, or until it
+    has seen `after` messages (0: it waits).
+    """
+
+    name: Address
+    shadow: bool = False
+    after: Count = 0
+
+
 class OperationRecord(Record, frozen=True):
     """An operation as nodes need it: its name, its configuration and the files it names.
 
@@ -293,6 +309,8 @@ class OperationRecord(Record, frozen=True):
 
     timeout: float = 0.0
     """Seconds that a call may take, or a batch that runs in one go; 0 for as long as it likes."""
+
+    learning: LearnerRecord | None = None
 
 
 class FlowRecord(Record, frozen=True, omit_defaults=False):

@@ -16,6 +16,7 @@ from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Instance
+from chatbot.flowfile.learning import Trace, shown, traced, traces
 from chatbot.flowfile.overrides import Override, apply
 from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.revision import content_of
@@ -49,6 +50,7 @@ class Assembled:
     instances: dict[str, Instance]
     content: dict[str, Any]
     sources: frozenset[Path]
+    traces: dict[str, Trace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,14 @@ class Assembler:
         self._catalog = catalog
         self._report = report
         self._subflows = 0
+        self._learns = False
 
     def flow(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the flow for a bot at `path`; `None` where its file cannot be read at all."""
         file = self._file(path, overrides, subflow=False)
         if file is None:
             return None
+        self._learns = file.learning is not None
         found = self._parts(file, overrides, (path.resolve(),), collected=True)
         return self._assembled(file, found, MESSAGE, message_seeds())
 
@@ -199,7 +203,8 @@ class Assembler:
         scope = Scope(kind, seeds, found.parts, self._report)
         wired = self._wired(found, scope)
         completeness.check(found.parts, self._report)
-        outputs = {name: scope.definition(source) for name, source in file.outputs.items()}
+        followed, learned = self._learned(file, found, kind)
+        outputs = {name: scope.definition(source) for name, source in followed.outputs.items()}
         decided = {
             (name, key): kind
             for name, part in found.parts.items()
@@ -218,9 +223,21 @@ class Assembler:
                 if (source.origin, source.key) in decided
             },
             instances=_instances(found),
-            content=content_of(file, configurations, inner),
+            content=content_of(followed, configurations, inner),
             sources=_sources(file, found),
+            traces=learned,
         )
+
+    def _learned(
+        self, file: FlowFile, found: _Parts, kind: str
+    ) -> tuple[FlowFile, dict[str, Trace]]:
+        """Return the file with the outputs that corrections need, where the flow learns."""
+        if not self._learns:
+            return file, {}
+        if kind != MESSAGE:
+            return traced(file, found.parts, found.inner)
+        learned = traces(found.parts, found.inner)
+        return shown(file, learned), learned
 
     def _wired(self, found: _Parts, scope: Scope) -> dict[str, Wired]:
         wired = {}

@@ -10,6 +10,7 @@ from typing import Any
 from chatbot.backlog import Backlog
 from chatbot.flowfile.problems import Problem
 from chatbot.labels import Placement
+from chatbot.messages import LearnerRecord
 from chatbot.policy import Policy, Rules
 from chatbot.storage import Storage
 
@@ -53,6 +54,9 @@ class Instance:
     concurrency: int = 1
     timeout: float = 0.0
     """Seconds that a call may take; 0 for as long as it likes."""
+
+    learning: LearnerRecord | None = None
+    """Under which name it learns from corrections, where it does."""
 
 
 @dataclass(frozen=True, slots=True)

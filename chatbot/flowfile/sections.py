@@ -39,7 +39,7 @@ PRIMITIVES = {
 
 _FLOW_KEYS = (
     *("version", "name", "listeners", "roles", "order", "commands", "backlog", "storage"),
-    *("operations", "outputs"),
+    *("learning", "operations", "outputs"),
 )
 _SUBFLOW_KEYS = ("version", "name", "inputs", "operations", "outputs")
 _OPERATION_KEYS = (
@@ -113,6 +113,7 @@ class FlowFile:
     roles: Node | None = None
     order: Node | None = None
     commands: Node | None = None
+    learning: Node | None = None
 
 
 def read_sections(tree: Node, path: Path, report: Report, *, subflow: bool) -> FlowFile:
@@ -170,6 +171,7 @@ class _Sections:
             roles=entries.get("roles"),
             order=entries.get("order"),
             commands=entries.get("commands"),
+            learning=entries.get("learning"),
         )
 
     def _check_kind(self, tree: Node) -> None:

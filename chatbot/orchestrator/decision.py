@@ -11,6 +11,7 @@ from dffml.df.types import DataFlow, Definition
 
 from chatbot.errors import RemoteError
 from chatbot.flowfile.outcome import OutcomeConfig
+from chatbot.learning import SHOWN_REVISION, SHOWN_TEXT
 from chatbot.messages import ACTIONS, Action, ChatMessage, Outcome, Reply
 from chatbot.orchestrator.values import Value
 
@@ -66,17 +67,20 @@ def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
 
 def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
     """Return what a flow's results decide for `message`."""
+    understood = results.get("understood", {})
+    learned, text = understood.pop(SHOWN_REVISION, ""), understood.pop(SHOWN_TEXT, "")
     return Outcome(
         id=message.id,
         network=message.network,
         room=message.room,
         sender=message.sender,
         replies=tuple(_reply(reply) for reply in results.get("replies", ())),
-        understood=results.get("understood", {}),
+        understood=understood,
         actions=tuple(_action(action) for action in results.get("actions", ())),
         thread=message.thread,
         private=message.private,
-        revision=revision,
+        revision=f"{revision}+{learned}" if learned else revision,
+        text=text,
     )
 
 
