@@ -9,6 +9,7 @@
 | `chatbot-attempts` | hash of a call → the nodes that died at it | 1 h, as work |
 | `chatbot-positions` | hashes of flow and network → how far a listener has heard | 90 d |
 | `chatbot-state` | what people asked of the bot: see `chatbot.broker.state` | 7 d |
+| `chatbot-learned` | what people corrected: see `chatbot.broker.corrections` | until forgotten |
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ LOCK_KEPT = 5.0
 ATTEMPTS_KEPT = 3600.0
 POSITION_KEPT = 90 * 86400.0
 STATE_KEPT = 7 * 86400.0
+FOR_EVER = 0.0
 LONGEST_WINDOW = 3600.0
 
 _TTL = {
@@ -54,6 +56,7 @@ _TTL = {
     subjects.ATTEMPTS: ATTEMPTS_KEPT,
     subjects.POSITIONS: POSITION_KEPT,
     subjects.STATE: STATE_KEPT,
+    subjects.LEARNED: FOR_EVER,
 }
 
 _ANOTHER_REVISION = {10071, 10164}
@@ -183,7 +186,7 @@ def stream(name: str) -> StreamConfig:
         max_msgs_per_subject=1,
         discard=DiscardPolicy.NEW,
         storage=StorageType.FILE,
-        duplicate_window=min(_TTL[name], LONGEST_WINDOW),
+        duplicate_window=min(_TTL[name] or LONGEST_WINDOW, LONGEST_WINDOW),
         allow_rollup_hdrs=True,
         allow_msg_ttl=True,
         deny_delete=True,

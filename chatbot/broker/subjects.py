@@ -48,6 +48,8 @@ VALUES = "chatbot-values"
 ATTEMPTS = "chatbot-attempts"
 POSITIONS = "chatbot-positions"
 STATE = "chatbot-state"
+LEARNED = "chatbot-learned"
+HEADS = "chatbot-heads"
 
 
 class Lane(StrEnum):
