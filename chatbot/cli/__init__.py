@@ -16,6 +16,7 @@ from chatbot.cli.dffml import dffml
 from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
+from chatbot.cli.labels import labels
 from chatbot.cli.node import node
 from chatbot.cli.replay import replay
 from chatbot.cli.run import run
@@ -36,6 +37,7 @@ Examples:
   chatbot flow check myflow.yaml          is it right?
   chatbot flow apply myflow.yaml          have the bots that run take it up
   chatbot dead list                       what failed?
+  chatbot labels list                     what did people teach it?
 
 \b
 Completion in bash (zsh, fish):
@@ -62,7 +64,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, doctor, dead, replay, forget, dffml):
+for command in (run, node, flow, status, doctor, dead, replay, forget, labels, dffml):
     cli.add_command(command)
 
 
