@@ -1,6 +1,7 @@
 """Texts to labels. Importing this imports no model: that happens when it is entered."""
 
 import asyncio
+import functools
 import pathlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dffml import Definition, OperationImplementation, OperationImplementationContext, op
 
-from chatbot.inference.classifier import LIKENESS, THRESHOLD
 from chatbot.inference.examples import check_examples, read_examples
 from chatbot.learning import Lesson
 
@@ -26,14 +26,17 @@ T = TypeVar("T")
 class ClassifyConfig:
     """The labelled examples, the model, and when a label is sure.
 
-    `encoder` is a folder or a name on the hub. A label is sure from the probability
-    `threshold` on, if the text has a cosine of `likeness` to an example of the label.
+    `encoder` is a folder or a name on the hub. A label is sure if the text is in scope, which
+    is found from held-back examples. `threshold` is the probability that it must have besides.
+    `likeness` replaces what was found: the cosine that the text must have to an example of the
+    label. With `several` a text may have several labels.
     """
 
     examples: pathlib.Path
     encoder: str = "all-MiniLM-L6-v2"
-    threshold: float = THRESHOLD
-    likeness: float = LIKENESS
+    threshold: float | None = None
+    likeness: float | None = None
+    several: bool = False
 
 
 class ClassifierThread:
@@ -124,13 +127,14 @@ class ClassifierThread:
         if self._studying is None:
             self._studying = Remembering(given.encoder.encoder)
         config = self._config
-        return study(self._studying, _examples(config), lessons, _trained)
+        train = functools.partial(_trained, config)
+        return study(self._studying, _examples(config), lessons, train)
 
     def _compare(self, found: "list[Prediction]", beside: "list[Prediction]") -> None:
         """Count what would be acted on; what is not sure is not."""
         self._seen += len(found)
         for runs, shadow in zip(found, beside, strict=True):
-            pair = (runs.label if runs.sure else "", shadow.label if shadow.sure else "")
+            pair = (", ".join(runs.labels), ", ".join(shadow.labels))
             if pair[0] != pair[1]:
                 self._pairs[pair] = self._pairs.get(pair, 0) + 1
 
@@ -142,7 +146,7 @@ def _load(config: ClassifyConfig) -> "Classifiers":
 
     examples = _examples(config)
     encoder = Encoder.load(config.encoder)
-    head = _trained(encoder, examples, settings.cache_folder() / "heads")
+    head = _trained(config, encoder, examples, settings.cache_folder() / "heads")
     once = Remembering(encoder)
     classifier = _made(config, once, head)
     classifier.predict(["hello"])  # the first run is slow
@@ -156,13 +160,18 @@ def _taken(config: ClassifyConfig, encoder: "Remembering", data: bytes) -> "Clas
 
 
 def _examples(config: ClassifyConfig) -> dict[str, list[str]]:
-    return read_examples(pathlib.Path(config.examples))
+    return read_examples(pathlib.Path(config.examples), several=config.several)
 
 
-def _trained(encoder: Any, examples: Mapping[str, Sequence[str]], folder: pathlib.Path) -> "Head":
+def _trained(
+    config: ClassifyConfig,
+    encoder: Any,
+    examples: Mapping[str, Sequence[str]],
+    folder: pathlib.Path,
+) -> "Head":
     from chatbot.inference.training import trained
 
-    return trained(encoder, examples, folder)
+    return trained(encoder, examples, folder, several=config.several)
 
 
 def _made(config: ClassifyConfig, encoder: Any, head: "Head") -> "Classifier":
@@ -239,9 +248,9 @@ def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str,
     """Yield (path in the configuration, message, hint) for what is wrong; loads no model."""
     for name in ("threshold", "likeness"):
         value = getattr(config, name)
-        if not 0 <= value <= 1:
+        if value is not None and not 0 <= value <= 1:
             yield (name,), f"`{name}` is {value}, not between 0 and 1", ""
-    _, problems = check_examples(pathlib.Path(config.examples))
+    _, problems = check_examples(pathlib.Path(config.examples), several=config.several)
     for problem in problems:
         place = f"{problem.file}:{problem.line}:{problem.column}"
         yield ("examples",), f"{place}: {problem.message}", problem.hint

@@ -15,19 +15,21 @@ from chatbot.flowfile.problems import Problem, Report
 HINT = "write `label:` and below it sentences, one a line, each after `- `"
 
 
-def read_examples(path: Path) -> dict[str, list[str]]:
+def read_examples(path: Path, *, several: bool = False) -> dict[str, list[str]]:
     """Return the sentences of each label, both in the order of the file, none twice.
 
     Raises `FlowError` with every problem: fewer than two labels, a label without a sentence,
-    what is no text, a sentence that two labels have.
+    what is no text, a sentence that two labels have (unless a text may have `several`).
     """
-    examples, problems = check_examples(path)
+    examples, problems = check_examples(path, several=several)
     if problems:
         raise FlowError(problems)
     return examples
 
 
-def check_examples(path: Path) -> tuple[dict[str, list[str]], list[Problem]]:
+def check_examples(
+    path: Path, *, several: bool = False
+) -> tuple[dict[str, list[str]], list[Problem]]:
     """Return what can be read of the file, and its problems in the order of the file."""
     report = Report()
     tree = read(path, report)
@@ -36,17 +38,20 @@ def check_examples(path: Path) -> tuple[dict[str, list[str]], list[Problem]]:
             replace(problem, hint=HINT) if problem.message == "is empty" else problem
             for problem in report.problems()
         ]
-    return _examples(tree, report), report.problems()
+    return _examples(tree, report, several), report.problems()
 
 
-def _examples(tree: Node, report: Report) -> dict[str, list[str]]:
+def _examples(tree: Node, report: Report, several: bool) -> dict[str, list[str]]:
     if not isinstance(tree.value, dict):
         report.add(tree.mark, f"is {tree.kind}, not a map of labels", HINT)
         return {}
     if len(tree.value) < 2:
         report.add(tree.mark, "has fewer than two labels", "nothing can be told from one")
     seen: dict[str, str] = {}
-    return {label: _sentences(label, node, seen, report) for label, node in tree.value.items()}
+    return {
+        label: _sentences(label, node, {} if several else seen, report)
+        for label, node in tree.value.items()
+    }
 
 
 def _sentences(label: str, node: Node, seen: dict[str, str], report: Report) -> list[str]:

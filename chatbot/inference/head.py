@@ -10,53 +10,98 @@ import json
 import logging
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.errors import OperationError
+from chatbot.inference.calibration import sigmoid, softmax
+from chatbot.inference.lexicon import Lexicon
+from chatbot.inference.ridge import gaussian
 
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Vectors
 
 FORMAT = "chatbot head 2"
 
-_ARRAYS = ("weights", "bias", "examples", "owners")
+_ARRAYS = ("examples", "targets", "alphas", "bias", "floors")
+_NUMBERS = ("gamma", "temperature", "accepted")
+_NEAREST = 3
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a head finds of texts, a row each: `probabilities` and `similarities` to its examples
+    (cosines), and `familiarity`, which is higher the more a text is like what it learned from.
+    """
+
+    probabilities: Any
+    similarities: Any
+    familiarity: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """What was learned from examples; made for one encoder.
 
-    `weights` (labels x dim) and `bias` (labels) are the regression; `examples` (examples x
-    dim, unit length) and `owners` (examples: the number of the label) are what it learned from.
-    `revision` changes with the examples, the encoder and the settings of the training.
+    It is a kernel machine: a text's score for a label is the sum of `alphas` (examples x labels),
+    each weighted by how near its example is, plus `bias` (labels), plus what the `lexicon`'s
+    features weigh in `lexical` (features x labels) where there is one. `examples` (examples x
+    dim) have unit length, `targets` (examples x labels) are 1 where an example has a label.
+    `gamma` is the Gaussian's, `temperature` makes scores probabilities. A text is in scope from
+    the familiarity `accepted` on. With `several`, each label is a question of its own and given
+    from its probability in `floors` on. `revision` changes with the examples, the encoder and
+    the settings of the training.
     """
 
     labels: tuple[str, ...]
-    weights: Any
-    bias: Any
     examples: Any
-    owners: Any
+    targets: Any
+    alphas: Any
+    bias: Any
+    floors: Any
+    gamma: float
+    temperature: float
+    accepted: float
+    several: bool = False
+    lexicon: Lexicon | None = None
+    lexical: Any = None
     revision: str = ""
 
-    def probabilities(self, vectors: Vectors) -> Any:
-        """Return an array of shape (len(vectors), labels); each row adds up to 1."""
-        import numpy as np
+    @property
+    def dim(self) -> int:
+        """The length of the vectors that it takes."""
+        return int(self.examples.shape[1])
 
-        logits = vectors @ self.weights.T + self.bias
-        logits -= logits.max(axis=1, keepdims=True)
-        odds = np.exp(logits)
-        return odds / odds.sum(axis=1, keepdims=True)
+    def judge(self, vectors: Vectors, texts: Sequence[str]) -> Judgement:
+        """Judge texts by their vectors (texts x dim, unit length) and their letters."""
+        similarities = vectors @ self.examples.T
+        scores = gaussian(vectors, self.examples, self.gamma) @ self.alphas + self.bias
+        if self.lexicon is not None:
+            scores += self.lexicon.features(texts) @ self.lexical
+        likelihood = sigmoid if self.several else softmax
+        familiar = familiarity(similarities, vectors @ self.centroids().T, scores)
+        return Judgement(likelihood(scores, self.temperature), similarities, familiar)
+
+    def centroids(self) -> Any:
+        """Return the mean of each label's examples (labels x dim), of unit length."""
+        return unit(self.targets.T.astype(self.examples.dtype) @ self.examples)
 
     def dumps(self) -> bytes:
         """Return the head as bytes that `loads` takes, on any machine."""
+        import numpy as np
         from safetensors.numpy import save
 
-        metadata = {"format": FORMAT, "labels": json.dumps(self.labels), "revision": self.revision}
-        data: bytes = save({name: getattr(self, name) for name in _ARRAYS}, metadata=metadata)
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        if self.lexicon is not None:
+            names = np.frombuffer(self.lexicon.dumps(), dtype=np.uint8)
+            arrays |= {"names": names, "rarity": self.lexicon.rarity, "lexical": self.lexical}
+        about = {name: getattr(self, name) for name in ("labels", "several", "revision", *_NUMBERS)}
+        arrays = {name: np.ascontiguousarray(each) for name, each in arrays.items()}
+        data: bytes = save(arrays, metadata={"format": FORMAT, "about": json.dumps(about)})
         return data
 
     @classmethod
@@ -69,10 +114,30 @@ class Head:
             metadata = _metadata(data)
             if metadata.get("format") != FORMAT:
                 raise ValueError(f"its format is not {FORMAT!r}")
-            labels = tuple(json.loads(metadata["labels"]))
-            return _checked(cls(labels, **load(data), revision=metadata["revision"]))
+            return _checked(_assembled(load(data), json.loads(metadata["about"])))
         except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
             raise OperationError(f"the head cannot be read: {error}") from error
+
+
+def familiarity(similarities: Any, centrality: Any, scores: Any) -> Any:
+    """Return how much each text (a row) is like what was learned.
+
+    `similarities` are cosines to the examples, `centrality` to the labels' centroids. On
+    banking77 the three together tell sentences outside of it better than each alone, and so
+    they do sentences of labels that were left out.
+    """
+    import numpy as np
+
+    nearest = min(_NEAREST, similarities.shape[1] - 1)
+    top = np.partition(similarities, -nearest, axis=1)[:, -nearest:].mean(axis=1)
+    return centrality.max(axis=1) + top + 0.3 * scores.max(axis=1)
+
+
+def unit(vectors: Any) -> Any:
+    """Return rows at unit length; one of zeros stays so."""
+    import numpy as np
+
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 def load_head(path: Path) -> Head | None:
@@ -110,15 +175,24 @@ def _metadata(data: bytes) -> dict[str, str]:
     return metadata
 
 
+def _assembled(arrays: dict[str, Any], about: dict[str, Any]) -> Head:
+    if "names" in arrays:
+        names = arrays.pop("names").tobytes()
+        arrays["lexicon"] = Lexicon.named(names, arrays.pop("rarity"))
+    return Head(**arrays, **(about | {"labels": tuple(about["labels"])}))
+
+
 def _checked(head: Head) -> Head:
     """Return the head; raises `ValueError` if its parts do not fit each other."""
-    labels, dim = head.weights.shape
+    count, labels = head.alphas.shape
     fits = (
         len(head.labels) == labels >= 2
-        and head.bias.shape == (labels,)
-        and head.examples.shape[1:] == (dim,)
-        and head.owners.shape == head.examples.shape[:1]
-        and len(head.owners) >= labels
+        and head.bias.shape == head.floors.shape == (labels,)
+        and head.targets.shape == (count, labels)
+        and head.examples.shape == (count, head.dim)
+        and count >= 2
+        and all(isinstance(getattr(head, name), float) for name in _NUMBERS)
+        and (head.lexicon is None or head.lexical.shape == (len(head.lexicon.rarity), labels))
     )
     if not fits:
         raise ValueError("its parts do not fit each other")

@@ -137,7 +137,8 @@ def study(
 ) -> tuple[str, bytes]:
     """Return the revision and the bytes of what is learned from examples and from lessons.
 
-    `train` keeps heads in the folder that it is given, which is gone in the end. Takes seconds at the first time, later mostly the time to fit: vectors are remembered.
+    `train` keeps heads in the folder that it is given, which is gone in the end. It takes seconds
+    at the first time, later mostly the time to fit: vectors are remembered.
     """
     with (
         tempfile.TemporaryDirectory(prefix="chatbot-learning-") as folder,

@@ -212,7 +212,8 @@ def test_two_labels_have_probabilities_that_add_up(encoder: Encoder) -> None:
 
     two = {label: EXAMPLES[label] for label in ("greeting", "install")}
     head = train(encoder, two)
-    scores = head.probabilities(encoder.encode([*two["greeting"], *two["install"]]))
+    texts = [*two["greeting"], *two["install"]]
+    scores = head.judge(encoder.encode(texts), texts).probabilities
     assert np.allclose(scores.sum(axis=1), 1)
     assert scores.argmax(axis=1).tolist() == [0, 0, 0, 1, 1]
 
@@ -352,7 +353,8 @@ def support(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     """What the shipped flow understands with the shipped model."""
     encoder = Encoder.load()
     examples = read_examples(FLOWS / "support-labels.yaml")
-    return Classifier(encoder, trained(encoder, examples, tmp_path_factory.mktemp("heads")))
+    head = trained(encoder, examples, tmp_path_factory.mktemp("heads"))
+    return Classifier(encoder, head, threshold=0.5, likeness=0.65)  # as in understand.yaml
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""From scores to probabilities and thresholds, on examples that were held back. Pure arithmetic.
+
+The rule that it guards: nothing here is found on what the scores were learned from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.floating[Any]]
+    Numbers = NDArray[np.integer[Any]]
+
+LOST = 0.005
+"""The share of what is right that a threshold may cost, found on held-back examples."""
+
+BINS = 10
+_TEMPERATURES = tuple(0.02 * 1.25**step for step in range(24))
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Predictions of like confidence: how many, their mean confidence, the share that is right."""
+
+    count: int
+    confidence: float
+    right: float
+
+
+def softmax(scores: Matrix, temperature: float) -> Any:
+    """Return probabilities in the shape of `scores`; each row adds up to 1."""
+    import numpy as np
+
+    odds = scores / temperature
+    odds -= odds.max(axis=1, keepdims=True)
+    np.exp(odds, out=odds)
+    odds /= odds.sum(axis=1, keepdims=True)
+    return odds
+
+
+def sigmoid(scores: Matrix, temperature: float) -> Any:
+    """Return each score's own probability; 0.5 at zero."""
+    import numpy as np
+
+    return 1.0 / (1.0 + np.exp(-np.clip(2.0 * scores / temperature, -60.0, 60.0)))
+
+
+def losses(probabilities: Matrix, owners: Numbers) -> Any:
+    """Return each example's negative log-likelihood of its own label."""
+    import numpy as np
+
+    own = probabilities[np.arange(len(owners)), owners]
+    return -np.log(np.maximum(own, 1e-9))
+
+
+def temperature_of(scores: Matrix, owners: Numbers) -> float:
+    """Return the temperature at which held-back scores are likeliest.
+
+    Guo and others, "On Calibration of Modern Neural Networks" (2017), by search on a grid.
+    """
+    return min(_TEMPERATURES, key=lambda each: float(losses(softmax(scores, each), owners).mean()))
+
+
+def temperature_of_each(scores: Matrix, targets: Matrix) -> float:
+    """Likewise, where each label is a question of its own; `targets` are -1 or 1."""
+    import numpy as np
+
+    def loss(temperature: float) -> float:
+        return float(-np.log(np.maximum(sigmoid(scores * targets, temperature), 1e-9)).mean())
+
+    return min(_TEMPERATURES, key=loss)
+
+
+def lowest(acceptances: Matrix, lost: float = LOST) -> float:
+    """Return the threshold below which at most the share `lost` of `acceptances` lie."""
+    if not len(acceptances):
+        return 0.0
+    ordered = sorted(float(each) for each in acceptances)
+    return ordered[int(lost * len(ordered))]
+
+
+def reliability(confidences: Matrix, right: Any) -> list[Bin]:
+    """Return ten equally wide bins of confidence, without the empty ones."""
+    import numpy as np
+
+    places = np.minimum((np.asarray(confidences) * BINS).astype(int), BINS - 1)
+    bins = []
+    for place in range(BINS):
+        inside = places == place
+        if inside.any():
+            count = int(inside.sum())
+            bins.append(Bin(count, float(confidences[inside].mean()), float(right[inside].mean())))
+    return bins
+
+
+def expected_error(bins: list[Bin]) -> float:
+    """Return the expected calibration error: the bins' mean distance, weighted by their size."""
+    total = sum(each.count for each in bins)
+    return sum(each.count * abs(each.confidence - each.right) for each in bins) / max(total, 1)

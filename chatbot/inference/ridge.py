@@ -1,0 +1,64 @@
+"""Kernel ridge regression with its exact leave-one-out predictions. Pure arithmetic.
+
+The rule that it guards: what a choice is made by (a kernel, a penalty, a threshold) was
+predicted for each example by a model that had not seen it. For this model that costs one
+matrix inversion in all instead of one training an example.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A fit: `alphas` (examples x labels), `bias` (labels), and `held_back` (examples x labels),
+    what each example gets from all others.
+    """
+
+    alphas: Any
+    bias: Any
+    held_back: Any
+
+
+def gaussian(left: Matrix, right: Matrix, gamma: float) -> Any:
+    """Return exp(-gamma |l - r|²) for rows of unit length, of shape (len(left), len(right))."""
+    import numpy as np
+
+    kernel = left @ right.T
+    kernel -= 1.0
+    kernel *= 2.0 * gamma
+    return np.exp(kernel, out=kernel)
+
+
+def solve(kernel: Matrix, targets: Matrix, weights: Matrix, penalty: float) -> Solution:
+    """Fit `targets` (examples x labels) with a bias that costs nothing.
+
+    `weights` (examples) says how much each example counts. The held-back predictions follow
+    Cawley and Talbot, "Fast exact leave-one-out cross-validation of sparse least-squares support
+    vector machines" (2004): t - alpha / diagonal of the inverse of the bordered matrix.
+    """
+    import numpy as np
+    from scipy.linalg import lapack
+
+    size = len(kernel)
+    system = np.array(kernel, dtype=np.float64, order="F")
+    system[np.arange(size), np.arange(size)] += penalty / weights
+    factor, failed = lapack.dpotrf(system, lower=1, overwrite_a=1)
+    if failed:
+        raise np.linalg.LinAlgError("the kernel is not positive definite")
+    inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    ones = inverse.sum(axis=1)
+    solved = inverse @ targets
+    bias = solved.sum(axis=0) / ones.sum()
+    alphas = solved - ones[:, None] * bias
+    diagonal = np.diagonal(inverse) - ones**2 / ones.sum()
+    return Solution(alphas, bias, targets - alphas / diagonal[:, None])
