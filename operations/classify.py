@@ -124,11 +124,12 @@ class ClassifierThread:
     def _learned(self, given: "Classifiers", lessons: Sequence[Lesson]) -> tuple[str, bytes]:
         from chatbot.inference.learned import Remembering, study
 
+        config = self._config
+        examples, train = _examples(config), functools.partial(_trained, config)
         if self._studying is None:
             self._studying = Remembering(given.encoder.encoder)
-        config = self._config
-        train = functools.partial(_trained, config)
-        return study(self._studying, _examples(config), lessons, train)
+            self._studying.know(examples, given.everywhere.head)
+        return study(self._studying, examples, lessons, train)
 
     def _compare(self, found: "list[Prediction]", beside: "list[Prediction]") -> None:
         """Count what would be acted on; what is not sure is not."""

@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from chatbot.broker import stored, subjects
+from chatbot.broker import heads, stored, subjects
 from chatbot.broker.buckets import Bucket, find_bucket, open_bucket
 from chatbot.broker.connection import Broker
 from chatbot.errors import BrokerError, UsageError
@@ -135,6 +135,7 @@ class Corrections:
     async def forget(self, is_meant: Callable[[str, str], bool]) -> int:
         """Erase what those who are meant said, and that they corrected; return of how many texts.
 
+        What was learned is erased, too: it is learned anew without.
         `is_meant` is asked with a network and a sender.
         """
         touched = 0
@@ -151,6 +152,8 @@ class Corrections:
             else:
                 key = self._key(example.key)
                 await self._broker.insist(functools.partial(self._bucket.delete, key))
+        if touched:
+            await heads.drop(self._broker, self._bucket, self.learner)
         return touched
 
     @asynccontextmanager

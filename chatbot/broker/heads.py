@@ -11,7 +11,7 @@ import base64
 import functools
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -29,6 +29,8 @@ from chatbot.messages import Record, digest
 
 PATIENCE = 20.0
 """Seconds that fetching a head may take, before it is begun again."""
+
+STALE = timedelta(days=7)
 
 STREAM = f"OBJ_{subjects.HEADS}"
 HEAD, NEXT, SEEN = "head", "next", "seen"
@@ -110,6 +112,7 @@ class Heads:
             await self.drop_next()
         if former is not None and former.stored != record.stored:
             await self._free(former.stored)
+        await self._drop_stale(record.at)
         return True
 
     async def promote(self, shadow: HeadRecord) -> bool:
@@ -155,6 +158,15 @@ class Heads:
         async with self._bucket.watch(tell, f"{self._learner}.*.{own}"):
             yield
 
+    async def _drop_stale(self, now: datetime) -> None:
+        """Erase what was learned for configurations that nobody seems to run any more.
+
+        Should one be run all the same, its head is learned anew.
+        """
+        for key, record in (await all_heads(self._broker, self._bucket, self._learner)).items():
+            if key != self._operation and now - record.at > STALE:
+                await drop(self._broker, self._bucket, self._learner, key)
+
     async def _entry(self, kind: str) -> Entry | None:
         return await self._broker.insist(lambda: self._bucket.get(self._key(kind)))
 
@@ -180,6 +192,19 @@ class Heads:
 
     def _name(self, content: bytes) -> str:
         return f"{self._learner}.{self._operation}.{digest(content, length=40)}"
+
+
+async def drop(broker: Broker, bucket: Bucket, learner: str, operation: str = "*") -> None:
+    """Erase what was learned, for one configuration of an operation or for all of them.
+
+    Who runs it learns it anew.
+    """
+    for kind in (HEAD, NEXT):
+        for key, record in (await all_heads(broker, bucket, learner, kind)).items():
+            if operation in ("*", key):
+                name = f"{learner}.{kind}.{key}"
+                await broker.insist(functools.partial(bucket.delete, name))
+                await broker.insist(functools.partial(_delete, broker, record.stored))
 
 
 async def all_heads(

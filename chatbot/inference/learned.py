@@ -33,6 +33,9 @@ Train = Callable[[Any, Mapping[str, Sequence[str]], Path], Head]
 
 EVERYWHERE = ""
 
+SAME = 0.99
+"""The least cosine of two vectors of one text, by back ends that round differently."""
+
 
 class Remembering:
     """An encoder that does not encode twice what it remembers; else as the one that it is given.
@@ -58,6 +61,20 @@ class Remembering:
             own.known.update(zip(unknown, self.encoder.encode(unknown), strict=True))
         own.used.update(texts)
         return np.stack([own.known[text] for text in texts])
+
+    def know(self, examples: Mapping[str, Sequence[str]], head: Head) -> None:
+        """Remember the vectors that a head has of the examples that it was made of.
+
+        Two of them are looked at, should the head have them in another order, or not all.
+        """
+        texts = list(dict.fromkeys(text for each in examples.values() for text in each))
+        if len(texts) != len(head.examples):
+            return
+        ends = self.encoder.encode([texts[0], texts[-1]])
+        if all(
+            a @ b > SAME for a, b in zip(ends, (head.examples[0], head.examples[-1]), strict=True)
+        ):
+            self._own.kept = dict(zip(texts, head.examples, strict=True))
 
     @contextmanager
     def remembering(self, *, keep: bool = False) -> Iterator[None]:

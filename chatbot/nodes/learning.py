@@ -178,6 +178,9 @@ class Learner:
             await self._pupil.take(await self._heads.load(current))
             self._runs = current.stored
             log.info("run revision %s with %d corrections", current.revision[:8], current.count)
+        elif current is None and self._runs and not lessons(await self._corrections.all()):
+            await self._pupil.take(None)  # all was forgotten: nobody will learn anything anew
+            self._runs = ""
         shadow = await self._heads.next() if self._told.shadow else None
         if (shadow and shadow.stored) != (self._shadow and self._shadow.stored):
             await self._pupil.shadow(await self._heads.load(shadow) if shadow else None)
