@@ -166,6 +166,9 @@ class Outcome(Record, frozen=True):
     general terms what failed, `skipped` why nothing is said where the flow wants it so ("too
     old"). `thread` and `private` are the message's. `changes` are those of the flow's state: they
     are made once it is stored, and once.
+
+    Where the flow learns from corrections, `text` is what the operation that learns was given,
+    and behind the flow's revision stands that of what it had learned: `<flow>+<learned>`.
     """
 
     id: str
@@ -181,6 +184,7 @@ class Outcome(Record, frozen=True):
     private: bool = False
     revision: str = ""
     changes: tuple[Change, ...] = ()
+    text: str = ""
 
 
 class Call(Record, frozen=True, array_like=True):
@@ -292,6 +296,18 @@ class DeadLetter(Record, frozen=True):
     nodes: list[str] = []
 
 
+class LearnerRecord(Record, frozen=True):
+    """An operation that learns from corrections: under which name, and how.
+
+    With `shadow` what is newly learned runs beside the old one until it is promoted, or until it
+    has seen `after` messages (0: it waits).
+    """
+
+    name: Address
+    shadow: bool = False
+    after: Count = 0
+
+
 class OperationRecord(Record, frozen=True):
     """An operation as nodes need it: its name, its configuration and the files it names.
 
@@ -316,6 +332,8 @@ class OperationRecord(Record, frozen=True):
 
     timeout: float = 0.0
     """Seconds that a call may take, or a batch that runs in one go; 0 for as long as it likes."""
+
+    learning: LearnerRecord | None = None
 
 
 class FlowRecord(Record, frozen=True, omit_defaults=False):

@@ -14,6 +14,7 @@ from datetime import datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chatbot.errors import UsageError
+from chatbot.learning import Learning
 from chatbot.messages import ChatMessage
 from chatbot.units import duration, shown_duration
 
@@ -156,12 +157,14 @@ class Rules:
 
     `roles` maps a role to accounts as `network/account`, spelled as the network spells them.
     With `in_order`, a person's messages in one room are done one after the other. A command
-    begins with `prefix`; where that is empty, there are none.
+    begins with `prefix`; where that is empty, there are none. `learning` says who may correct what
+    the bot understood, and how.
     """
 
     roles: tuple[tuple[str, tuple[str, ...]], ...] = ()
     in_order: bool = False
     prefix: str = PREFIX
+    learning: Learning | None = None
 
     def roles_of(self, network: str, account: str) -> tuple[str, ...]:
         """Return the roles of an authenticated account; none for the empty one."""

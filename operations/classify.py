@@ -1,19 +1,23 @@
 """Texts to labels. Importing this imports no model: that happens when it is entered."""
 
 import asyncio
+import functools
 import pathlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dffml import Definition, OperationImplementation, OperationImplementationContext, op
 
-from chatbot.inference.examples import check_examples
+from chatbot.inference.examples import check_examples, read_examples
+from chatbot.learning import Lesson
 
 if TYPE_CHECKING:
     from chatbot.inference.classifier import Classifier, Prediction
+    from chatbot.inference.head import Head
+    from chatbot.inference.learned import Classifiers, Remembering
 
 T = TypeVar("T")
 
@@ -36,46 +40,145 @@ class ClassifyConfig:
 
 
 class ClassifierThread:
-    """A classifier and the one thread that may use it, so that the event loop stays free."""
+    """A classifier and the one thread that may use it, so that the event loop stays free.
+
+    It is the pupil of `operations.learning`, too: it learns in another thread, and what it runs
+    with is replaced between batches. A batch that waits ends with what ran when it came.
+    """
 
     def __init__(self, config: ClassifyConfig) -> None:
         self._config = config
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="classifier")
-        self._classifier: Classifier | None = None
+        self._study = ThreadPoolExecutor(max_workers=1, thread_name_prefix="learning")
+        self._given: Classifiers | None = None
+        self._runs: Classifiers | None = None
+        self._shadow: Classifiers | None = None
+        self._studying: Remembering | None = None
+        self._seen = 0
+        self._pairs: dict[tuple[str, str], int] = {}
 
     async def load(self) -> None:
         """Import the model's libraries, load it, train or fetch the head. Takes seconds."""
-        self._classifier = await self._run(lambda: _load(self._config))
+        self._given = self._runs = await self._run(lambda: _load(self._config))
 
-    async def predict(self, texts: list[str]) -> "list[Prediction]":
-        """Return a prediction for each text, from one model batch."""
-        classifier = self._classifier
-        if classifier is None:
-            raise RuntimeError("the classifier was not loaded")
-        return await self._run(lambda: classifier.predict(texts))
+    async def predict(self, texts: list[str], rooms: list[str] | None = None) -> "list[Prediction]":
+        """Return a prediction for each text, from one model batch; `rooms`: where it was said."""
+        runs, shadow = self._loaded, self._shadow
+        where = rooms or [""] * len(texts)
+        if shadow is None:
+            return await self._run(lambda: runs.predict(texts, where))
+        found, beside = await self._run(lambda: runs.beside(shadow, texts, where))
+        if shadow is self._shadow:
+            self._compare(found, beside)
+        return found
 
-    async def _run(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+    @property
+    def revision(self) -> str:
+        """The revision of what it runs with."""
+        return self._loaded.revision
+
+    async def study(self, lessons: Sequence[Lesson]) -> tuple[str, bytes]:
+        """Learn these beside the examples; return the revision, and what `take` takes."""
+        given = self._given_ones
+        return await self._run(lambda: self._learned(given, lessons), self._study)
+
+    async def take(self, head: bytes | None) -> None:
+        """Run with what `study` gave, or with the examples alone, from the next batch on."""
+        self._runs = await self._read(head) or self._given_ones
+
+    async def shadow(self, head: bytes | None) -> None:
+        """Run this beside, and count where it differs, from the next batch on."""
+        self._shadow = await self._read(head)
+        self._seen, self._pairs = 0, {}
+
+    def compared(self) -> tuple[int, dict[tuple[str, str], int]]:
+        """Return how many texts the shadow has seen, and where the two differed."""
+        return self._seen, dict(self._pairs)
 
     def close(self) -> None:
         """Drop what waits; the batch that runs ends by itself."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for thread in (self._thread, self._study):
+            thread.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def _loaded(self) -> "Classifiers":
+        if self._runs is None:
+            raise RuntimeError("the classifier was not loaded")
+        return self._runs
+
+    @property
+    def _given_ones(self) -> "Classifiers":
+        if self._given is None:
+            raise RuntimeError("the classifier was not loaded")
+        return self._given
+
+    async def _run(self, job: Callable[[], T], thread: ThreadPoolExecutor | None = None) -> T:
+        return await asyncio.get_running_loop().run_in_executor(thread or self._thread, job)
+
+    async def _read(self, head: bytes | None) -> "Classifiers | None":
+        if head is None:
+            return None
+        encoder = self._given_ones.encoder
+        return await self._run(lambda: _taken(self._config, encoder, head), self._study)
+
+    def _learned(self, given: "Classifiers", lessons: Sequence[Lesson]) -> tuple[str, bytes]:
+        from chatbot.inference.learned import Remembering, study
+
+        config = self._config
+        examples, train = _examples(config), functools.partial(_trained, config)
+        if self._studying is None:
+            self._studying = Remembering(given.encoder.encoder)
+            self._studying.know(examples, given.everywhere.head)
+        return study(self._studying, examples, lessons, train)
+
+    def _compare(self, found: "list[Prediction]", beside: "list[Prediction]") -> None:
+        """Count what would be acted on; what is not sure is not."""
+        self._seen += len(found)
+        for runs, shadow in zip(found, beside, strict=True):
+            pair = (", ".join(runs.labels), ", ".join(shadow.labels))
+            if pair[0] != pair[1]:
+                self._pairs[pair] = self._pairs.get(pair, 0) + 1
 
 
-def _load(config: ClassifyConfig) -> "Classifier":
+def _load(config: ClassifyConfig) -> "Classifiers":
     from chatbot import settings
-    from chatbot.inference.classifier import Classifier
     from chatbot.inference.encoder import Encoder
-    from chatbot.inference.examples import read_examples
+    from chatbot.inference.learned import Classifiers, Remembering
+
+    examples = _examples(config)
+    encoder = Encoder.load(config.encoder)
+    head = _trained(config, encoder, examples, settings.cache_folder() / "heads")
+    once = Remembering(encoder)
+    classifier = _made(config, once, head)
+    classifier.predict(["hello"])  # the first run is slow
+    return Classifiers(classifier, once, revision=head.revision)
+
+
+def _taken(config: ClassifyConfig, encoder: "Remembering", data: bytes) -> "Classifiers":
+    from chatbot.inference.learned import taken
+
+    return taken(data, encoder, lambda encoder, head: _made(config, encoder, head))
+
+
+def _examples(config: ClassifyConfig) -> dict[str, list[str]]:
+    return read_examples(pathlib.Path(config.examples), several=config.several)
+
+
+def _trained(
+    config: ClassifyConfig,
+    encoder: Any,
+    examples: Mapping[str, Sequence[str]],
+    folder: pathlib.Path,
+) -> "Head":
     from chatbot.inference.training import trained
 
-    examples = read_examples(pathlib.Path(config.examples), several=config.several)
-    encoder = Encoder.load(config.encoder)
-    folder = settings.cache_folder() / "heads"
-    head = trained(encoder, examples, folder, several=config.several)
-    classifier = Classifier(encoder, head, threshold=config.threshold, likeness=config.likeness)
-    classifier.predict(["hello"])  # the first run is slow
-    return classifier
+    return trained(encoder, examples, folder, several=config.several)
+
+
+def _made(config: ClassifyConfig, encoder: Any, head: "Head") -> "Classifier":
+    from chatbot.inference.classifier import Classifier
+
+    return Classifier(encoder, head, threshold=config.threshold, likeness=config.likeness)
 
 
 @asynccontextmanager
@@ -91,30 +194,36 @@ async def _classifier(self: OperationImplementation) -> AsyncIterator[Classifier
 @op(
     name="classify_text",
     config_cls=ClassifyConfig,
-    imp_enter={"classifier": _classifier},
-    inputs={"text": Definition(name="classify_text.text", primitive="string")},
+    imp_enter={"pupil": _classifier},
+    inputs={
+        "text": Definition(name="classify_text.text", primitive="string"),
+        "room": Definition(name="classify_text.room", primitive="string", default=""),
+    },
     outputs={
         "label": Definition(name="classify_text.label", primitive="string"),
         "score": Definition(name="classify_text.score", primitive="float"),
         "sure": Definition(name="classify_text.sure", primitive="bool"),
+        "revision": Definition(name="classify_text.revision", primitive="string"),
     },
 )
 class ClassifyText(OperationImplementationContext):
     """Give `text` the likeliest label of the examples.
 
     `score` is its probability (0 to 1), `sure` whether to act on it. An empty text has the
-    label "", the score 0.0 and is not sure.
+    label "", the score 0.0 and is not sure. `revision` says what it was learned from: the
+    examples and people's corrections, of which some count only in one `room`.
     """
 
     async def run(self, inputs: dict[str, str]) -> dict[str, object]:
         """Classify one text."""
-        [outputs] = await self._classify([inputs["text"]])
+        [outputs] = await self._classify([inputs])
         return outputs
 
     async def run_batch(self, batch: list[dict[str, str]]) -> list[dict[str, object] | Exception]:
         """Classify all in one model batch; one result, or what was wrong, for each input set."""
         texts = [inputs.get("text") for inputs in batch]
-        answers = iter(await self._classify([text for text in texts if isinstance(text, str)]))
+        whole = [each for each, text in zip(batch, texts, strict=True) if isinstance(text, str)]
+        answers = iter(await self._classify(whole))
         return [
             next(answers)
             if isinstance(text, str)
@@ -122,10 +231,16 @@ class ClassifyText(OperationImplementationContext):
             for text in texts
         ]
 
-    async def _classify(self, texts: list[str]) -> list[dict[str, object]]:
-        predictions = await self.parent.classifier.predict(texts)
+    async def _classify(self, batch: list[dict[str, str]]) -> list[dict[str, object]]:
+        texts, rooms = ([str(each.get(key, "")) for each in batch] for key in ("text", "room"))
+        predictions = await self.parent.pupil.predict(texts, rooms)
         return [
-            {"label": found.label, "score": found.score, "sure": found.sure}
+            {
+                "label": found.label,
+                "score": found.score,
+                "sure": found.sure,
+                "revision": found.revision or self.parent.pupil.revision,
+            }
             for found in predictions
         ]
 
@@ -142,6 +257,11 @@ def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str,
         yield ("examples",), f"{place}: {problem.message}", problem.hint
 
 
+def labels_of(config: ClassifyConfig) -> list[str]:
+    """Return the labels of the examples; loads no model."""
+    return list(check_examples(pathlib.Path(config.examples))[0])
+
+
 ClassifyText.imp.check_config = staticmethod(check_config)
 
 
@@ -152,3 +272,4 @@ def values_of(config: ClassifyConfig) -> dict[str, list[str]]:
 
 
 ClassifyText.imp.values_of = staticmethod(values_of)
+ClassifyText.imp.labels_of = staticmethod(labels_of)

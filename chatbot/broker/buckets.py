@@ -10,6 +10,7 @@
 | `chatbot-positions` | hashes of flow and network → how far a listener has heard | 90 d |
 | `chatbot-state` | what people asked of the bot: see `chatbot.broker.state` | 7 d |
 | `chatbot-memory` | what flows keep: see `chatbot.broker.memory` | 90 d |
+| `chatbot-learned` | what people corrected: see `chatbot.broker.corrections` | until forgotten |
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ ATTEMPTS_KEPT = 3600.0
 POSITION_KEPT = 90 * 86400.0
 STATE_KEPT = 7 * 86400.0
 MEMORY_KEPT = 90 * 86400.0
+FOR_EVER = 0.0
 LONGEST_WINDOW = 3600.0
 
 _TTL = {
@@ -57,6 +59,7 @@ _TTL = {
     subjects.POSITIONS: POSITION_KEPT,
     subjects.STATE: STATE_KEPT,
     subjects.MEMORY: MEMORY_KEPT,
+    subjects.LEARNED: FOR_EVER,
 }
 
 _ANOTHER_REVISION = {10071, 10164}
@@ -186,7 +189,7 @@ def stream(name: str) -> StreamConfig:
         max_msgs_per_subject=1,
         discard=DiscardPolicy.NEW,
         storage=StorageType.FILE,
-        duplicate_window=min(_TTL[name], LONGEST_WINDOW),
+        duplicate_window=min(_TTL[name] or LONGEST_WINDOW, LONGEST_WINDOW),
         allow_rollup_hdrs=True,
         allow_msg_ttl=True,
         deny_delete=True,

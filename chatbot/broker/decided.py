@@ -12,7 +12,7 @@ from nats.js.errors import NotFoundError
 from chatbot.broker import subjects
 from chatbot.broker.connection import Broker
 from chatbot.broker.subjects import Lane
-from chatbot.messages import Outcome
+from chatbot.messages import ChatMessage, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,19 @@ async def was_heard(broker: Broker, flow: str, network: str, message_id: str) ->
         if await _last(broker, stream, subject) is not None:
             return True
     return False
+
+
+async def heard(broker: Broker, flow: str, network: str, message_id: str) -> ChatMessage | None:
+    """Return what IN has of a message, `None` for nothing. Waits for a server that is away."""
+    stream = subjects.in_stream(flow)
+    for lane in Lane:
+        found = await _last(broker, stream, subjects.in_subject(flow, lane, network, message_id))
+        if found is not None:
+            try:
+                return ChatMessage.decode(found.data or b"")
+            except msgspec.MsgspecError:
+                return None
+    return None
 
 
 async def _stored(broker: Broker, flow: str, network: str, message_id: str) -> RawStreamMsg | None:

@@ -56,17 +56,19 @@ async def hold(
     owner: str,
     body: Callable[[], Awaitable[None]],
     fence: Fence | None = None,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Run `body` while this process holds the lease `key`; return when `body` has returned.
 
     Waits while another holds it; `owner` says to people who does. A body that lost it is
     cancelled, and run again when the lease is had again. It is renewed until the body has ended.
-    `fence` says to the body whether it is ours.
+    `fence` says to the body whether it is ours. With `quiet`, to wait for it is nothing to warn of.
     """
     bucket = await open_bucket(broker, subjects.LEASES)
     while True:
         lease = _Lease(bucket, key, owner)
-        await lease.acquire()
+        await lease.acquire(told=quiet)
         if fence is not None:
             fence._guard(lease)
         async with lease.kept() as lost:
@@ -96,9 +98,8 @@ class _Lease:
     def is_safe(self) -> bool:
         return _now() < self._safe_until
 
-    async def acquire(self) -> None:
-        """Wait until it is ours."""
-        told = False
+    async def acquire(self, *, told: bool = False) -> None:
+        """Wait until it is ours; warn once that another has it, unless that is `told` already."""
         while True:
             try:
                 if await self._claim():

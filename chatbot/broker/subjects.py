@@ -49,6 +49,8 @@ ATTEMPTS = "chatbot-attempts"
 POSITIONS = "chatbot-positions"
 STATE = "chatbot-state"
 MEMORY = "chatbot-memory"
+LEARNED = "chatbot-learned"
+HEADS = "chatbot-heads"
 
 
 class Lane(StrEnum):

@@ -18,6 +18,7 @@ from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
 from chatbot.cli.init import init, operations_new
+from chatbot.cli.labels import labels
 from chatbot.cli.node import node
 from chatbot.cli.operations import operations
 from chatbot.cli.replay import replay
@@ -41,6 +42,7 @@ Examples:
   chatbot flow dev myflow.yaml            talk to it while you write it
   chatbot flow apply myflow.yaml          have the bots that run take it up
   chatbot dead list                       what failed?
+  chatbot labels list                     what did people teach it?
 
 \b
 Completion in bash (zsh, fish):
@@ -67,7 +69,9 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (init, run, node, flow, operations, status, doctor, dead, replay, forget, dffml):
+for command in (
+    *(init, run, node, flow, operations, status, doctor, dead, replay, forget, labels, dffml),
+):
     cli.add_command(command)
 flow.add_command(flow_dev)
 operations.add_command(operations_new)

@@ -17,6 +17,7 @@ from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.flow import Instance
 from chatbot.flowfile.including import folder_of, found_beside, read_whole
+from chatbot.flowfile.learning import Trace, shown, traced, traces
 from chatbot.flowfile.overrides import Override
 from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.reader import read_sections
@@ -73,6 +74,7 @@ class Assembled:
     sources: frozenset[Path]
     parts: dict[str, Part] = field(default_factory=dict)
     inner: dict[str, Assembled] = field(default_factory=dict)
+    traces: dict[str, Trace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,14 @@ class Assembler:
         self._catalog = catalog
         self._report = report
         self._subflows = 0
+        self._learns = False
 
     def flow(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the flow for a bot at `path`; `None` where its file cannot be read at all."""
         file = self._file(path, overrides, subflow=False)
         if file is None:
             return None
+        self._learns = file.learning is not None
         found = self._parts(file, overrides, (path.resolve(),), collected=True)
         seeds = {
             MESSAGE: message_seeds(),
@@ -280,7 +284,8 @@ class Assembler:
         scope = Scope(kind, seeds, found.parts, self._report, checked)
         wired = self._wired(found, scope)
         completeness.check(found.parts, self._report)
-        outputs = {name: scope.definition(source) for name, source in file.outputs.items()}
+        followed, learned = self._learned(file, found, kind)
+        outputs = {name: scope.definition(source) for name, source in followed.outputs.items()}
         decided = {
             (name, key): kind
             for name, part in found.parts.items()
@@ -299,11 +304,23 @@ class Assembler:
                 if (source.origin, source.key) in decided
             },
             instances=_instances(found),
-            content=content_of(file, configurations, inner, _digests(found)),
+            content=content_of(followed, configurations, inner, _digests(found)),
             sources=_sources(file, found),
             parts=found.parts,
             inner=found.inner,
+            traces=learned,
         )
+
+    def _learned(
+        self, file: FlowFile, found: _Parts, kind: str
+    ) -> tuple[FlowFile, dict[str, Trace]]:
+        """Return the file with the outputs that corrections need, where the flow learns."""
+        if not self._learns:
+            return file, {}
+        if kind != MESSAGE:
+            return traced(file, found.parts, found.inner)
+        learned = traces(found.parts, found.inner)
+        return shown(file, learned), learned
 
     def _wired(self, found: _Parts, scope: Scope) -> dict[str, Wired]:
         wired = {}

@@ -11,6 +11,7 @@ from chatbot.backlog import Backlog
 from chatbot.flowfile.problems import Problem
 from chatbot.kept import Kept
 from chatbot.labels import Placement
+from chatbot.messages import LearnerRecord
 from chatbot.policy import Policy, Rules
 from chatbot.schedule import Schedule
 from chatbot.storage import Storage
@@ -55,6 +56,9 @@ class Instance:
     concurrency: int = 1
     timeout: float = 0.0
     """Seconds that a call may take; 0 for as long as it likes."""
+
+    learning: LearnerRecord | None = None
+    """Under which name it learns from corrections, where it does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ SECTIONS: dict[str, Described] = {
             "commands": Key(
                 "The bot's own commands; off for none.", (MAP, TEXT, TRUTH), section="commands"
             ),
+            "learning": Key("What people may teach it in the channel.", (MAP,), section="learning"),
             "backlog": Key(
                 "What becomes of messages that are old when their turn comes.",
                 (TEXT,),
@@ -269,6 +270,30 @@ SECTIONS: dict[str, Described] = {
     "commands": Described(
         "The bot's own commands.",
         {"prefix": Key("What they begin with.", (TEXT,), default="!", pattern=r"[^\w\s]{1,8}")},
+    ),
+    "learning": Described(
+        "Corrections in the channel: `!label`, `!undo`, reactions.",
+        {
+            "operation": Key("Which operation learns; needed where several can.", (TEXT,)),
+            "who": Key("The role of those who may teach it.", (TEXT,), default="teacher"),
+            "reactions": Key("What reactions stand for: sign → label.", (MAP,), items=(TEXT,)),
+            "rooms": Key(
+                "Whether what is learned in a room counts there only.",
+                (TEXT,),
+                default="shared",
+                choices=("shared", "own"),
+            ),
+            "shadow": Key(
+                "Whether a new revision first runs beside the old one.",
+                (TRUTH, WHOLE, MAP),
+                default=False,
+                section="shadow",
+            ),
+        },
+    ),
+    "shadow": Described(
+        "How long a new revision runs beside the old one.",
+        {"after": Key("Messages until it takes over.", (WHOLE,), least=1, most=1_000_000)},
     ),
     "storage": Described(
         "For how long, and how much, is kept.",

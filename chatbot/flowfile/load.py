@@ -15,8 +15,9 @@ from chatbot.errors import FlowError
 from chatbot.flowfile.assembly import Assembled, Assembler
 from chatbot.flowfile.catalog import LISTENERS, OPERATIONS, Catalog
 from chatbot.flowfile.document import read
-from chatbot.flowfile.flow import Flow, ListenerSection
+from chatbot.flowfile.flow import Flow, Instance, ListenerSection
 from chatbot.flowfile.keeping import read_backlog, read_storage
+from chatbot.flowfile.learning import read_learning
 from chatbot.flowfile.networks import Networks
 from chatbot.flowfile.overrides import parse_all
 from chatbot.flowfile.policies import read_rules
@@ -27,6 +28,9 @@ from chatbot.flowfile.revision import revision
 from chatbot.flowfile.sections import FlowFile
 from chatbot.flowfile.shipped import find
 from chatbot.flowfile.timing import read_schedules
+from chatbot.learning import Learning, learner_of
+from chatbot.messages import LearnerRecord
+from chatbot.policy import Rules
 
 
 def load(
@@ -56,7 +60,10 @@ def load(
         review(assembled, report)
         kept["backlog"] = read_backlog(assembled.file.backlog, report)
         kept["storage"] = read_storage(assembled.file.storage, report)
-        kept["rules"] = read_rules(assembled.file, report)
+        rules = read_rules(assembled.file, report)
+        learning = _learning(assembled, rules, report)
+        kept["rules"] = dataclasses.replace(rules, learning=learning)
+        kept["instances"] = _learning_instances(assembled, learning)
         kept["schedules"] = read_schedules(assembled.file, report)
         kept["state"] = read_state(assembled.file, report)
         listeners = _listeners(assembled.file, environment, report)
@@ -115,6 +122,25 @@ def _listeners(
     networks = Networks(Catalog(LISTENERS), environment, file.path.parent, report)
     found = {name: networks.section(name, node) for name, node in file.listeners.items()}
     return {name: section for name, section in found.items() if section is not None}
+
+
+def _learning(assembled: Assembled, rules: Rules, report: Report) -> Learning | None:
+    file, catalog = assembled.file, Catalog(OPERATIONS)
+    if file.learning is not None and not rules.prefix:
+        hint = "people correct with commands: leave out `commands: off`"
+        report.add(file.learning.key, "`learning` needs commands", hint)
+    return read_learning(file, assembled.instances, assembled.traces, catalog, report)
+
+
+def _learning_instances(assembled: Assembled, learning: Learning | None) -> dict[str, Instance]:
+    """Return the instances; the one that learns knows how."""
+    if learning is None or learning.operation not in assembled.instances:
+        return assembled.instances
+    path = learning.operation
+    told = LearnerRecord(learner_of(assembled.file.name, path), learning.shadow, learning.after)
+    return assembled.instances | {
+        path: dataclasses.replace(assembled.instances[path], learning=told)
+    }
 
 
 def _flow(assembled: Assembled, listeners: dict[str, ListenerSection]) -> Flow:

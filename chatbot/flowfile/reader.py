@@ -65,6 +65,7 @@ class _Sections:
             commands=entries.get("commands"),
             schedules=entries.get("schedules"),
             state=entries.get("state"),
+            learning=entries.get("learning"),
             seeds=self._seeds(entries.get("seeds")),
             validate=self._validate(entries.get("validate")),
         )

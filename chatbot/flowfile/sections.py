@@ -130,6 +130,7 @@ class FlowFile:
     commands: Node | None = None
     schedules: Node | None = None
     state: Node | None = None
+    learning: Node | None = None
     seeds: dict[str, Seed] = field(default_factory=dict)
     validate: dict[str, Name] = field(default_factory=dict)
     """Which instance checks a field of the message, or an input."""

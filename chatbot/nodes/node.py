@@ -29,6 +29,7 @@ from chatbot.labels import fits, of_this_machine, shown
 from chatbot.messages import FlowRecord, NodeRecord, OperationRecord, Stranger, announced
 from chatbot.nodes.attempts import Attempts
 from chatbot.nodes.implementations import Implementation, find, installed
+from chatbot.nodes.learning import Learner
 from chatbot.nodes.limits import Limits
 from chatbot.nodes.local import LocalOperations
 from chatbot.nodes.networks import (
@@ -40,6 +41,7 @@ from chatbot.nodes.networks import (
 from chatbot.nodes.roster import announce
 from chatbot.nodes.strangers import Strangers, remedy
 from chatbot.nodes.worker import Worker
+from operations.learning import pupil_of
 
 log = logging.getLogger(__name__)
 
@@ -224,6 +226,7 @@ class Node:
             name = plain_name(record.name)
             self._progress(f"starting {name} for {flow}")
             operation = await self._instantiate(record, nctx)
+            learner = await self._learner(record, operation, nctx)
             worker = Worker(
                 self._broker,
                 self.id,
@@ -238,6 +241,8 @@ class Node:
             self._workers[key] = worker
             async with asyncio.TaskGroup() as group:
                 group.create_task(worker.run())
+                if learner is not None:
+                    group.create_task(learner.run())
                 await worker.ready.wait()
                 self._announce()
                 log.info("run %s for %s", record.name, flow)
@@ -262,6 +267,18 @@ class Node:
                     await streams.drop_queue(self._broker, flow, lane, record.key)
         except self._broker.errors as error:
             log.debug("cannot withdraw the queues of %s: %r", record.name, error)
+
+    async def _learner(self, record: OperationRecord, operation: Any, nctx: Any) -> Learner | None:
+        """Return what keeps an operation up to date with what it is taught, if it learns.
+
+        It knows by then what the others know.
+        """
+        pupil = pupil_of(nctx.operations[operation.instance_name])
+        if record.learning is None or pupil is None:
+            return None
+        learner = await Learner.open(self._broker, record.learning, record.key, pupil, self.id)
+        await learner.catch_up()
+        return learner
 
     async def _instantiate(self, record: OperationRecord, nctx: Any) -> Any:
         given = self._given.get(record.key) if record.private else None

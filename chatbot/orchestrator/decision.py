@@ -11,6 +11,7 @@ from dffml.df.types import DataFlow, Definition
 
 from chatbot.errors import RemoteError
 from chatbot.flowfile.outcome import OutcomeConfig
+from chatbot.learning import SHOWN_REVISION, SHOWN_TEXT
 from chatbot.messages import ACTIONS, Action, Change, ChatMessage, Outcome, Reply
 from chatbot.orchestrator.values import Value
 
@@ -69,19 +70,22 @@ def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
 
 def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
     """Return what a flow's results decide for `message`."""
-    replies, actions = results.get("replies"), results.get("actions")
+    replies, actions, changes = map(results.get, ("replies", "actions", "changes"))
+    understood = results.get("understood", {})
+    learned, text = understood.pop(SHOWN_REVISION, ""), understood.pop(SHOWN_TEXT, "")
     return Outcome(
         id=message.id,
         network=message.network,
         room=message.room,
         sender=message.sender,
         replies=tuple(map(_reply, replies)) if replies else (),
-        understood=results.get("understood", {}),
+        understood=understood,
         actions=tuple(map(_action, actions)) if actions else (),
         thread=message.thread,
         private=message.private,
-        revision=revision,
-        changes=tuple(Change(**each) for each in results.get("changes", ())),
+        revision=f"{revision}+{learned}" if learned else revision,
+        changes=tuple(Change(**each) for each in changes) if changes else (),
+        text=text,
     )
 
 

@@ -38,7 +38,7 @@ from chatbot.broker.locks import SharedLocks
 from chatbot.broker.subjects import Lane
 from chatbot.errors import BrokerError, OperationError
 from chatbot.labels import Placement, shown
-from chatbot.messages import FlowRecord, OperationRecord, digest
+from chatbot.messages import FlowRecord, LearnerRecord, OperationRecord, digest
 from chatbot.nodes.implementations import ContextMaker, Implementation, find, installed
 from chatbot.nodes.node import Given, Node
 from chatbot.nodes.roster import Roster
@@ -69,6 +69,8 @@ class InstanceSettings(Protocol):
     def concurrency(self) -> int: ...
     @property
     def timeout(self) -> float: ...
+    @property
+    def learning(self) -> LearnerRecord | None: ...
 
 
 @config
@@ -301,6 +303,7 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             labels=labels,
             timeout=told.timeout if told else 0.0,
             contents=contents,
+            learning=told.learning if told else None,
         )
         nctx.remote[name] = self._records[record.key] = record
         if private:

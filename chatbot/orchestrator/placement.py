@@ -18,7 +18,7 @@ from dffml.df.types import Operation, Stage
 
 from chatbot.errors import OperationError, UsageError
 from chatbot.labels import Placement, placement
-from chatbot.messages import PROTOCOL, OperationRecord, digest
+from chatbot.messages import PROTOCOL, LearnerRecord, OperationRecord, digest
 from chatbot.nodes.implementations import Implementation, installed
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ def record(
     labels: tuple[str, ...] = (),
     timeout: float = 0.0,
     contents: dict[str, tuple[str, str]] | None = None,
+    learning: LearnerRecord | None = None,
 ) -> OperationRecord:
     """Return what nodes are told of `operation`; `contents` maps file keys to (name, hash).
 
@@ -111,6 +112,7 @@ def record(
             concurrency=concurrency,
             private=True,
             timeout=timeout,
+            learning=learning,
         )
     plain = {
         key: value
@@ -127,6 +129,8 @@ def record(
     about = (str(PROTOCOL), operation.name, encoded, str(operation.retry), *labels)
     if timeout:
         about = (*about, f"{timeout:g} s")  # with its space it is no label
+    if learning is not None:  # what one flow learns is none of another's business
+        about = (*about, learning.encode().hex())
     identity = digest(*about, length=16)
     return OperationRecord(
         key=f"{readable}-{identity}",
@@ -139,6 +143,7 @@ def record(
         concurrency=concurrency,
         labels=labels,
         timeout=timeout,
+        learning=learning,
     )
 
 

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from chatbot.broker import Broker, streams
+from chatbot.broker.corrections import Corrections
 from chatbot.broker.subjects import Lane
 from chatbot.flowfile.flow import Flow
+from chatbot.learning import About, Learning
 from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.context import Context
@@ -37,6 +39,8 @@ async def primary(
         orchestrator(broker, flow, Lane.PEOPLE, roster, contexts) as running,
         running(flow.dataflow) as octx,
     ):
+        if flow.rules.learning is not None:
+            await _introduce(broker, flow.name, flow.rules.learning)
         if ready is not None:
             await ready(running.records)
         async with (
@@ -53,6 +57,12 @@ async def primary(
             keeping_time(broker, flow.name, flow.schedules),
         ):
             yield intake
+
+
+async def _introduce(broker: Broker, flow: str, learning: Learning) -> None:
+    """Say which operation learns, for `chatbot labels`."""
+    corrections = await Corrections.open(broker, flow, learning.operation)
+    await corrections.introduce(About(flow, learning.operation, learning.labels))
 
 
 def orchestrator(

@@ -295,7 +295,7 @@ async def test_a_batch_is_answered_in_order_and_what_is_wrong_alone_fails(
     assert greeting["score"] == pytest.approx(alone["score"], abs=1e-4)
     assert greeting["sure"] is True
     assert isinstance(wrong, TypeError)
-    assert empty == {"label": "", "score": 0.0, "sure": False}
+    assert empty == {"label": "", "score": 0.0, "sure": False, "revision": alone["revision"]}
     assert thanks["label"] == "thanks"
 
 

@@ -24,6 +24,7 @@ from chatbot.listeners.gate.lasts import Lasts
 from chatbot.listeners.gate.limits import Limits
 from chatbot.listeners.gate.loops import LoopBreaker
 from chatbot.listeners.gate.recent import Recent
+from chatbot.listeners.gate.teaching import Spoken, command_of
 from chatbot.messages import ChatMessage, Outcome
 from chatbot.policy import Policy, Rules, Terms, room_of
 
@@ -70,6 +71,7 @@ class Gate:
         self._complaints = Complaints(name, clock)
         self._charged: Recent[str, list[Hashable]] = Recent(MOST)
         self._former: Recent[tuple[str, str], tuple[str, float]] = Recent(MOST)
+        self._spoken = Spoken()
 
     @classmethod
     @asynccontextmanager
@@ -98,10 +100,11 @@ class Gate:
         message = self._introduced(message)
         dropped = self._objection(message) if self._closed else ""
         if message.command:
-            about = message.reply_to or await self._lasts.before(message)
-            message = msgspec.structs.replace(message, about=about)
+            message = msgspec.structs.replace(message, about=await self._about(message))
         elif message.kind in TALK and self._conduct.rules.prefix:
             self._lasts.note(message, dropped)
+            if self._conduct.rules.learning is not None:
+                self._spoken.note(message)
         if dropped:
             log.debug("drop %s: %s", message.id, dropped)
             return
@@ -130,7 +133,19 @@ class Gate:
         called = command_in(message, rules.prefix) if message.kind == "message" else None
         if called is not None:
             changes["command"], changes["arguments"] = called
+        elif rules.learning is not None and message.kind not in TALK:
+            roles = rules.roles_of(self._name, message.account)
+            changes["command"] = command_of(message, rules.learning, roles)
+            changes["arguments"] = rules.learning.reaction(message.text)
         return msgspec.structs.replace(message, **changes) if changes else message
+
+    async def _about(self, message: ChatMessage) -> str:
+        """Return the id of the message that a command is about, empty where none is known."""
+        if message.reply_to:
+            return message.reply_to
+        learning = self._conduct.rules.learning
+        named = self._spoken.about(message, learning) if learning is not None else None
+        return await self._lasts.before(message) if named is None else named
 
     def _ignored(self, message: ChatMessage) -> str:
         """Return why nothing at all is to be known of `message`, empty where it is heard."""

@@ -17,9 +17,10 @@ import msgspec
 from chatbot.broker import Broker
 from chatbot.errors import UsageError
 from chatbot.flowfile.problems import suggest
+from chatbot.learning import Learning
 from chatbot.messages import ChatMessage
 from chatbot.nodes.roster import Roster
-from chatbot.orchestrator.commands import help, mute, status, why
+from chatbot.orchestrator.commands import help, label, mute, status, why
 from chatbot.orchestrator.commands.command import Answer, Asked, Command
 from chatbot.orchestrator.mutes import Mutes
 from chatbot.policy import Rules
@@ -40,8 +41,10 @@ _LONGEST_NAME = 64
 class Known(Mapping[str, Command]):
     """All commands by their names: the program's own, and plug-ins', each loaded when asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, learning: Learning | None = None) -> None:
         self._commands: dict[str, Command] = dict(OURS)
+        if learning is not None:
+            self._commands |= label.commands(learning)
         self._points = {each.name: each for each in entry_points(group=GROUP)}
 
     def __iter__(self) -> Iterator[str]:
@@ -82,7 +85,7 @@ class Commands:
         flow: str,
         revision: str,
     ) -> None:
-        self._known = Known()
+        self._known = Known(rules.learning)
         self._asked = functools.partial(
             Asked,
             flow=flow,

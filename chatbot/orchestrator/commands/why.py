@@ -28,7 +28,7 @@ async def _why(asked: Asked) -> Answer:
     message = asked.message
     if not message.about:
         return Answer("there was no message here yet that I could explain")
-    found = await _decided(asked)
+    found = await decided_soon(asked)
     if found is None:
         return Answer(await _undecided(asked))
     if found.outcome.room != message.room:
@@ -40,8 +40,13 @@ def explained(outcome: Outcome, at: datetime | None) -> str:
     """Return in words what an outcome says, and when it was decided."""
     shown = ", ".join(f"{name} {_value(value)}" for name, value in outcome.understood.items())
     when = f" at {_instant(at)}" if at is not None else ""
-    by = f" by revision {outcome.revision[:_REVISION]}" if outcome.revision else ""
+    by = f" by revision {_shown(outcome.revision)}" if outcome.revision else ""
     return f"{shown or 'nothing to show'}; {_fate(outcome)}{when}{by}"
+
+
+def _shown(revision: str) -> str:
+    """Return a revision, and that of what was learned, each as short as people compare them."""
+    return "+".join(each[:_REVISION] for each in revision.split("+"))
 
 
 def _fate(outcome: Outcome) -> str:
@@ -54,7 +59,7 @@ def _fate(outcome: Outcome) -> str:
     return "acted on" if outcome.actions else "no answer was wanted"
 
 
-async def _decided(asked: Asked) -> Decided | None:
+async def decided_soon(asked: Asked) -> Decided | None:
     """Return the outcome; where the message is still worked on, wait a moment for it."""
     where = asked.broker, asked.flow, asked.message.network, asked.message.about
     try:

@@ -1,0 +1,209 @@
+"""What an operation on a node learns: taught by one node, taken over by all.
+
+    a correction ──► every node is told ──► one has the lease, teaches, publishes the head
+                                              └──► every node is told, fetches it, takes it over
+
+The rule that it guards: nothing of it keeps work waiting, and nothing that goes wrong with it ends
+the operation: it runs on with what it knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from chatbot.broker import Broker
+from chatbot.broker.corrections import Corrections
+from chatbot.broker.heads import Compared, HeadRecord, Heads
+from chatbot.broker.lease import hold
+from chatbot.errors import ChatbotError
+from chatbot.learning import Example, identity, lessons
+from chatbot.messages import LearnerRecord
+from operations.learning import Pupil
+
+log = logging.getLogger(__name__)
+
+LOOK = 10.0
+"""Seconds between looks, beside being told of changes."""
+
+COMPARE = 1.0
+"""Seconds between reports of how a shadow does."""
+
+AGAIN = 5.0
+"""Seconds until what failed is tried again."""
+
+
+class Learner:
+    """Teaches one operation on one node. Made by `open`."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        told: LearnerRecord,
+        pupil: Pupil,
+        corrections: Corrections,
+        heads: Heads,
+        node: str,
+        lease: str,
+    ) -> None:
+        self._broker = broker
+        self._told = told
+        self._pupil = pupil
+        self._corrections = corrections
+        self._heads = heads
+        self._node = node
+        self._lease = lease
+        self._runs = ""
+        self._shadow: HeadRecord | None = None
+        self._corrected = asyncio.Event()
+        self._published = asyncio.Event()
+        self._changed = {self._corrected, self._published}
+
+    @classmethod
+    async def open(
+        cls, broker: Broker, told: LearnerRecord, key: str, pupil: Pupil, node: str
+    ) -> Learner:
+        """Teach `pupil`, the operation with this key, on the node with this id."""
+        corrections = await Corrections.of(broker, told.name)
+        heads = await Heads.open(broker, told.name, key)
+        return cls(broker, told, pupil, corrections, heads, node, f"learn.{told.name}.{key}")
+
+    async def catch_up(self) -> None:
+        """Take over what the others run with; where that cannot be had, it is taught anew."""
+        await self._trying("take over what was learned", self._take)
+
+    async def run(self) -> None:
+        """Learn until cancelled."""
+        async with self._watching(), asyncio.TaskGroup() as group:
+            group.create_task(self._each(self._corrected, "learn", self._learn))
+            taking = self._each(self._published, "take over what was learned", self._take)
+            group.create_task(taking)
+            if self._told.shadow:
+                group.create_task(self._report())
+
+    @asynccontextmanager
+    async def _watching(self) -> AsyncIterator[None]:
+        def look() -> None:
+            for event in self._changed:
+                event.set()
+
+        async with (
+            self._corrections.watch(self._corrected.set),
+            self._heads.watch(self._published.set),
+        ):
+            self._broker.on_reconnect.add(look)
+            look()
+            try:
+                yield
+            finally:
+                self._broker.on_reconnect.discard(look)
+
+    async def _each(
+        self, event: asyncio.Event, what: str, do: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Do it whenever the event is set, and now and then."""
+        while True:
+            try:
+                async with asyncio.timeout(LOOK):
+                    await event.wait()
+            except TimeoutError:
+                pass
+            event.clear()
+            if not await self._trying(what, do):
+                await asyncio.sleep(AGAIN)
+
+    async def _trying(self, what: str, do: Callable[[], Awaitable[None]]) -> bool:
+        """Do it; whether it went well. What went wrong has no word of what people wrote in it."""
+        try:
+            await do()
+        except ChatbotError as error:
+            log.error("cannot %s: %s", what, error)
+            return False
+        except self._broker.errors as error:
+            log.warning("cannot %s: %r", what, error)
+            return False
+        except Exception as error:  # whatever an operation's own code raises
+            log.error("cannot %s: %s", what, type(error).__name__)
+            log.debug("cannot %s", what, exc_info=error)
+            return False
+        return True
+
+    async def _learn(self) -> None:
+        """Teach what is not learned yet, unless another node does at this moment."""
+        if await self._lacks(await self._corrections.all()):
+            owner = f"node {self._node} ({socket.gethostname()}:{os.getpid()})"
+            await hold(self._broker, self._lease, owner, self._teach, quiet=True)
+
+    async def _lacks(self, examples: list[Example]) -> bool:
+        """Whether what runs, or what will in its place, was taught other lessons."""
+        current, coming = await self._heads.current(), await self._heads.next()
+        wanted = identity(lessons(examples))
+        if wanted == (current.lessons if current else ""):
+            if coming is not None:
+                await self._heads.drop_next()  # what it had more was taken back
+            return False
+        return coming is None or coming.lessons != wanted
+
+    async def _teach(self) -> None:
+        number = await self._corrections.count()  # before: what comes later makes us look again
+        examples = await self._corrections.all()
+        if not await self._lacks(examples):
+            return
+        taught = lessons(examples)
+        log.info("learn %d corrections", len(taught))
+        revision, content = await self._pupil.study(taught)
+        record = HeadRecord(
+            revision=revision,
+            stored="",
+            lessons=identity(taught),
+            number=number,
+            count=len(taught),
+            at=datetime.now(UTC),
+            contested=sum(each.is_contested for each in examples),
+            by=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        await self._heads.publish(record, content, shadow=self._told.shadow)
+        self._published.set()
+
+    async def _take(self) -> None:
+        """Run with the head that is published, if it is another, and have its shadow beside."""
+        current = await self._heads.current()
+        if current is not None and current.stored != self._runs:
+            await self._pupil.take(await self._heads.load(current))
+            self._runs = current.stored
+            log.info("run revision %s with %d corrections", current.revision[:8], current.count)
+        elif current is None and self._runs and not lessons(await self._corrections.all()):
+            await self._pupil.take(None)  # all was forgotten: nobody will learn anything anew
+            self._runs = ""
+        shadow = await self._heads.next() if self._told.shadow else None
+        if (shadow and shadow.stored) != (self._shadow and self._shadow.stored):
+            await self._pupil.shadow(await self._heads.load(shadow) if shadow else None)
+            self._shadow = shadow
+
+    async def _report(self) -> None:
+        """Say how the shadow does; promote it where it has seen enough."""
+        said: Compared | None = None
+        while True:
+            await asyncio.sleep(COMPARE)
+            shadow = self._shadow
+            if shadow is None:
+                continue
+            seen, pairs = self._pupil.compared()
+            counted = tuple((*pair, count) for pair, count in sorted(pairs.items()))
+            compared = Compared(shadow.stored, seen, sum(pairs.values()), counted)
+            say = functools.partial(self._say, shadow, compared)
+            if compared != said and await self._trying("say how the shadow does", say):
+                said = compared
+
+    async def _say(self, shadow: HeadRecord, compared: Compared) -> None:
+        await self._heads.note(self._node, compared)
+        after = self._told.after
+        is_due = after and (await self._heads.compared(shadow)).seen >= after
+        if is_due and await self._heads.promote(shadow):
+            log.info("promote revision %s", shadow.revision[:8])

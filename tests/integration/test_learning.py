@@ -1,0 +1,246 @@
+"""Learning in the channel: corrections, taken over by nodes, and taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from chatbot.broker import Broker
+from chatbot.broker.corrections import Corrections, forget
+from chatbot.broker.heads import Heads
+from tests.servers.lessons import ANNA, BEN, CARL, becomes, bot, flow_file, label
+
+SAID = "flux warp flux"
+TAUGHT = "install"
+
+
+async def test_a_correction_is_learned_and_undone(broker: Broker, tmp_path: Path) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
+        said = await room.hear(SAID)
+        first = await room.outcome(said)
+        before = first.understood["label"]
+        assert before != TAUGHT
+        assert first.text == SAID
+        told = await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        assert told == f"ben: noted: what anna said is {TAUGHT}; !undo takes it back"
+        await becomes(room, SAID, TAUGHT)
+        after = await room.outcome(await room.hear(SAID.upper().lower()))
+        flow, _, learned = after.revision.partition("+")
+        assert flow == first.revision.partition("+")[0]
+        assert learned
+        assert after.revision != first.revision
+        why = await room.ask("!why", reply_to=after.id)
+        assert why.endswith(f" by revision {flow[:8]}+{learned[:8]}")
+        told = await room.ask("!undo", **BEN)
+        assert told == f"ben: taken back: what anna said is not {TAUGHT}"
+        await becomes(room, SAID, before)
+        again = await room.outcome(await room.hear(SAID))
+        assert again.revision == first.revision, "it is as it was"
+        assert "nothing of yours" in await room.ask("!undo", **BEN)
+
+
+async def test_only_who_is_trusted_may_correct_and_only_to_a_label_that_there_is(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
+        said = await room.hear(SAID)
+        refused = await room.ask("!label bug", reply_to=said, **ANNA)
+        assert refused == "anna: sorry, !label is for who has the role teacher here"
+        told = await room.ask("!label instal", reply_to=said, **BEN)
+        assert told == "ben: there is no label instal (did you mean install?)"
+        assert "which label? (labels: bug, " in await room.ask("!label", reply_to=said, **BEN)
+        assert "I know nothing of that" in await room.ask("!label bug", reply_to="no", **BEN)
+        corrections = await Corrections.open(broker, "test", "classify")
+        assert await corrections.all() == []
+
+
+async def test_without_a_reply_it_is_the_last_message_or_that_of_who_is_named(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
+        await room.hear("of anna", **ANNA)
+        await room.hear("of dora", sender="dora", name="Dora D")
+        assert "what dora said is bug" in await room.ask("!label bug", **BEN)
+        assert "what anna said is thanks" in await room.ask("!label thanks @anna:", **BEN)
+        assert "I know no message of eve here" in await room.ask("!label thanks eve", **BEN)
+        corrections = await Corrections.open(broker, "test", "classify")
+        known = {each.text: each.labels for each in await corrections.all()}
+        assert known == {"of anna": ("thanks",), "of dora": ("bug",)}
+
+
+async def test_a_reaction_corrects_and_its_removal_takes_that_back(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
+        said = await room.hear(SAID)
+        before = (await room.outcome(said)).understood["label"]
+        reaction = {"kind": "reaction", "reply_to": said}
+        for nobody in (ANNA, {"sender": "ben"}):
+            silent = await room.outcome(await room.hear("?", **reaction, **nobody))
+            assert not silent.replies
+        other = await room.outcome(await room.hear("nice", **reaction, **BEN))
+        assert not other.replies
+        assert await label(room, SAID) == before
+        silent = await room.outcome(await room.hear("?", **reaction, **BEN))
+        assert not silent.replies
+        await becomes(room, SAID, TAUGHT)
+        removed = {"kind": "unreaction", "reply_to": said}
+        await room.outcome(await room.hear("?", **removed, **CARL))
+        assert await label(room, SAID) == TAUGHT, "that was not his"
+        await room.outcome(await room.hear("?", **removed, **BEN))
+        await becomes(room, SAID, before)
+
+
+async def test_who_disagree_are_told_and_nothing_is_learned_of_it(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
+        said = await room.hear(SAID)
+        before = (await room.outcome(said)).understood["label"]
+        await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        await becomes(room, SAID, TAUGHT)
+        told = await room.ask("!label thanks", reply_to=said, **CARL)
+        assert told == f"carl: noted, but ben says {TAUGHT}: I learn neither until you agree"
+        await becomes(room, SAID, before)
+        corrections = await Corrections.open(broker, "test", "classify")
+        assert [each.labels for each in await corrections.all()] == [(TAUGHT, "thanks")]
+        assert "noted: what anna" in await room.ask("!label thanks", reply_to=said, **BEN)
+        await becomes(room, SAID, "thanks")
+        told = await room.ask("!undo", reply_to=said, **CARL)
+        assert told.endswith("is not thanks; it is thanks now, as others said")
+
+
+async def test_a_room_may_have_lessons_of_its_own(broker: Broker, tmp_path: Path) -> None:
+    path = flow_file(tmp_path, learning=", rooms: own", inputs=", room: message.room")
+    async with bot(broker, path) as (room, _, _):
+        said = await room.hear(SAID)
+        before = (await room.outcome(said)).understood["label"]
+        told = await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        assert told.startswith("ben: noted in this room: ")
+        await becomes(room, SAID, TAUGHT)
+        assert await label(room, SAID, room="#other") == before
+        both = await asyncio.gather(
+            *(label(room, SAID, room=where) for where in ("#room", "#other") * 8)
+        )
+        assert both == [TAUGHT, before] * 8
+        await room.ask(f"!label {TAUGHT} everywhere", reply_to=said, **BEN)
+        await becomes(room, SAID, TAUGHT, room="#other")
+
+
+async def test_a_room_is_refused_where_the_operation_is_not_told_of_it(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
+        said = await room.hear(SAID)
+        told = await room.ask("!label bug here", reply_to=said, **BEN)
+        assert "what I learn counts in all rooms (in the flow file, give classify" in told
+
+
+async def test_a_node_that_comes_late_knows_what_the_others_do(
+    broker: Broker, tmp_path: Path
+) -> None:
+    path = flow_file(tmp_path)
+    async with bot(broker, path) as (room, intake, _):
+        said = await room.hear(SAID)
+        await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        await becomes(room, SAID, TAUGHT)
+        [record] = intake.records
+        assert record.learning is not None
+        heads = await Heads.open(broker, record.learning.name, record.key)
+        first = await heads.current()
+    async with bot(broker, path) as (room, _, _):
+        assert await label(room, SAID, id="late") == TAUGHT, "from the first message on"
+        assert await heads.current() == first, "it was not taught again"
+
+
+async def test_the_forgotten_are_in_no_example_and_in_no_head(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, intake, _):
+        said = await room.hear(SAID)
+        await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        other = await room.hear("zoom zoom", sender="dora")
+        await room.ask("!label bug", reply_to=other, **BEN)
+        await becomes(room, SAID, TAUGHT)
+        await becomes(room, "zoom zoom", "bug")
+        both = await room.outcome(await room.hear(SAID))
+        assert await forget(broker, lambda _, sender: sender in ("anna", "ben"), "another") == 0
+        assert await forget(broker, lambda _, sender: sender in ("anna", "ben")) == 2
+        async with asyncio.timeout(5):
+            while (await room.outcome(await room.hear(SAID))).revision == both.revision:
+                await asyncio.sleep(0.02)
+        corrections = await Corrections.open(broker, "test", "classify")
+        [left] = await corrections.all()
+        assert (left.text, left.votes[0].by, left.votes[0].sender) == ("zoom zoom", "", "dora")
+        objects = await broker.js.object_store("chatbot-heads")
+        async with asyncio.timeout(5):
+            while len(await objects.list()) != 1:  # the former ones are erased
+                await asyncio.sleep(0.02)
+        assert intake.missing == []
+
+
+async def test_a_shadow_is_compared_and_takes_over_after_so_many_messages(
+    broker: Broker, tmp_path: Path
+) -> None:
+    path = flow_file(tmp_path, learning=", shadow: {after: 20}")
+    async with bot(broker, path, nodes=2) as (room, intake, _):
+        said = await room.hear(SAID)
+        before = (await room.outcome(said)).understood["label"]
+        await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        [record] = intake.records
+        assert record.learning is not None
+        heads = await Heads.open(broker, record.learning.name, record.key)
+        async with asyncio.timeout(5):
+            while (shadow := await heads.next()) is None:
+                await asyncio.sleep(0.02)
+        assert await label(room, SAID) == before, "it does not run yet"
+        async with asyncio.timeout(20):
+            while await label(room, SAID) == before:
+                compared = await heads.compared(shadow)
+                assert compared.seen <= 60
+                await asyncio.sleep(0.05)
+        compared = await heads.compared(shadow)
+        assert compared.seen >= 20
+        assert all(pair[1] == TAUGHT for pair in compared.pairs)
+        assert sum(pair[2] for pair in compared.pairs) == compared.differing > 0
+        assert await heads.next() is None
+        assert (await heads.current()) == shadow
+
+
+async def test_the_same_command_run_again_changes_nothing(broker: Broker, tmp_path: Path) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, intake, _):
+        said = await room.hear(SAID)
+        await room.ask("!label bug", reply_to=said, id="one", **BEN)
+        await room.ask("!label thanks", reply_to=said, id="two", **BEN)
+        await room.ask("!undo", id="three", **BEN)
+        corrections = await Corrections.open(broker, "test", "classify")
+        before = await corrections.all()
+        commands = intake._commands
+        assert commands is not None
+        for text, name in (("bug", "label"), ("thanks", "label"), ("", "undo")):
+            number = {"bug": "one", "thanks": "two", "": "three"}[text]
+            await room.outcome(number)
+            again = _command(name, text, number, said)
+            await commands.run(again)
+        assert await corrections.all() == before
+
+
+def _command(name: str, arguments: str, message_id: str, about: str):  # type: ignore[no-untyped-def]
+    from datetime import UTC, datetime
+
+    from chatbot.messages import ChatMessage
+
+    return ChatMessage(
+        id=message_id,
+        network="net",
+        room="#room",
+        sender="ben",
+        account="ben",
+        roles=("teacher",),
+        text="",
+        time=datetime.now(UTC),
+        command=name,
+        arguments=arguments,
+        about=about,
+        reply_to=about if arguments else "",
+    )
