@@ -1,6 +1,7 @@
 """Texts to labels. Importing this imports no model: that happens when it is entered."""
 
 import asyncio
+import contextvars
 import pathlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dffml import Definition, OperationImplementation, OperationImplementationContext, op
 
+from chatbot.inference import backends
 from chatbot.inference.classifier import LIKENESS, THRESHOLD
 from chatbot.inference.examples import check_examples
 
@@ -25,20 +27,25 @@ class ClassifyConfig:
 
     `encoder` is a folder or a name on the hub. A label is sure from the probability
     `threshold` on, if the text has a cosine of `likeness` to an example of the label.
+    `backend` is what the model is run with, one of `chatbot.inference.backends`.
     """
 
     examples: pathlib.Path
     encoder: str = "all-MiniLM-L6-v2"
     threshold: float = THRESHOLD
     likeness: float = LIKENESS
+    backend: str = backends.AUTO
 
 
 class ClassifierThread:
-    """A classifier and the one thread that may use it, so that the event loop stays free."""
+    """A classifier and the threads that use it, so that the event loop stays free.
+
+    Several: the encoder merges what they ask for, and one tokenises while another runs.
+    """
 
     def __init__(self, config: ClassifyConfig) -> None:
         self._config = config
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="classifier")
+        self._thread = ThreadPoolExecutor(max_workers=4, thread_name_prefix="classifier")
         self._classifier: Classifier | None = None
 
     async def load(self) -> None:
@@ -53,7 +60,8 @@ class ClassifierThread:
         return await self._run(lambda: classifier.predict(texts))
 
     async def _run(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+        context = contextvars.copy_context()  # whether it is urgent, and who wants to be told
+        return await asyncio.get_running_loop().run_in_executor(self._thread, context.run, job)
 
     def close(self) -> None:
         """Drop what waits; the batch that runs ends by itself."""
@@ -62,13 +70,16 @@ class ClassifierThread:
 
 def _load(config: ClassifyConfig) -> "Classifier":
     from chatbot import settings
+    from chatbot.inference import loss
     from chatbot.inference.classifier import Classifier
     from chatbot.inference.encoder import Encoder
     from chatbot.inference.examples import read_examples
     from chatbot.inference.training import trained
 
     examples = read_examples(pathlib.Path(config.examples))
-    encoder = Encoder.load(config.encoder)
+    encoder = Encoder.load(config.encoder, backend=config.backend)
+    if not backends.is_exact(encoder.backend):
+        loss.check(encoder, config.encoder, examples, settings.cache_folder() / "losses")
     head = trained(encoder, examples, settings.cache_folder() / "heads")
     classifier = Classifier(encoder, head, threshold=config.threshold, likeness=config.likeness)
     classifier.predict(["hello"])  # the first run is slow
@@ -103,6 +114,8 @@ class ClassifyText(OperationImplementationContext):
     label "", the score 0.0 and is not sure.
     """
 
+    merges = True
+
     async def run(self, inputs: dict[str, str]) -> dict[str, object]:
         """Classify one text."""
         [outputs] = await self._classify([inputs["text"]])
@@ -133,6 +146,8 @@ def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str,
         value = getattr(config, name)
         if not 0 <= value <= 1:
             yield (name,), f"`{name}` is {value}, not between 0 and 1", ""
+    for message, hint in backends.check_name(config.backend):
+        yield ("backend",), message, hint
     _, problems = check_examples(pathlib.Path(config.examples))
     for problem in problems:
         place = f"{problem.file}:{problem.line}:{problem.column}"

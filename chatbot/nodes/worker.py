@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from dffml.df.types import Operation
 
-from chatbot import eager
+from chatbot import eager, urgency
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.encoding import Place
@@ -40,6 +40,18 @@ AHEAD = 0.05
 
 BATCHES_AHEAD = 2.0
 """The same for an operation that runs many calls in one go, whose next batch should be full."""
+
+MERGED = 256
+"""Calls at most that are handed at once to an operation that merges them by itself."""
+
+MERGED_SECONDS = 1.0
+"""The longest that one such batch of bulk work is to take: it keeps nobody waiting."""
+
+MERGED_AT_ONCE = 2
+"""Such batches of a lane at once: one is prepared while the other runs."""
+
+MERGED_AHEAD = 1024
+"""Messages of a lane that are held for such an operation at most."""
 
 MOST_AHEAD = 64
 
@@ -104,6 +116,8 @@ class Worker:
         self.ready = asyncio.Event()
         self._seconds = 0.0
         self._streamed = False
+        self._merges = nctx.merges(operation)
+        self._ended = 0.0
         self._calls_a_message = 1.0
         self._done = 0
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
@@ -124,9 +138,7 @@ class Worker:
                     )
                 )
             self.ready.set()
-            serving = [
-                asyncio.ensure_future(self._serve()) for _ in range(max(1, self.record.concurrency))
-            ]
+            serving = [asyncio.ensure_future(self._serve(*lanes)) for lanes in self._shifts()]
             try:
                 await asyncio.wait(serving, return_when=asyncio.FIRST_EXCEPTION)
             finally:
@@ -158,20 +170,31 @@ class Worker:
         queue.append(Held(taken, work))
         self._arrived.set()
 
-    async def _serve(self) -> None:
+    def _shifts(self) -> list[Sequence[Lane]]:
+        """Return the lanes that each of the tasks serves which run batches side by side.
+
+        An operation that merges its batches by itself has some of either lane at hand, and
+        chooses. Any other gets one after the other, people's first.
+        """
+        if self._merges:
+            return [[lane] for lane in Lane for _ in range(MERGED_AT_ONCE)]
+        return [list(Lane)] * max(1, self.record.concurrency)
+
+    async def _serve(self, *lanes: Lane) -> None:
         """Run batch after batch, each call of which may take as long as the record says."""
         task = asyncio.current_task()
         assert task is not None
+        urgency.set_bulk(lanes == (Lane.BULK,))
         with self._limits.watch(Limit(self.record.name, self.record.timeout, task)) as limit:
             self._own_limits[task] = limit
-            await self._run_batches()
+            await self._run_batches(lanes)
 
-    async def _run_batches(self) -> None:
+    async def _run_batches(self, lanes: Sequence[Lane]) -> None:
         """Run batch after batch. The next one runs while the results of the last are stored."""
         sending: asyncio.Task[None] | None = None
         try:
             while not self._draining:
-                rest = await self._work(await self._next_batch())
+                rest = await self._work(await self._next_batch(lanes))
                 if sending is not None:
                     await sending
                     sending = None
@@ -203,15 +226,16 @@ class Worker:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
 
-    async def _next_batch(self) -> list[Held]:
-        """Take what is there of one lane, people's first, up to a batch; wait if nothing is.
+    async def _next_batch(self, lanes: Sequence[Lane]) -> list[Held]:
+        """Take what is there of one of the lanes, the first first, up to a batch; wait if
+        nothing is.
 
         The lanes are not mixed: people's results would wait for those of bulk work.
         """
         while not self._draining:
             if self._failure is not None:
                 raise self._failure
-            for lane in Lane:
+            for lane in lanes:
                 if queue := self._queues[lane]:
                     return self._batch_of(queue, self._most(lane))
             self._arrived.clear()
@@ -222,6 +246,8 @@ class Worker:
         """Return how many calls may be in a batch: where they do not run together, or in bulk,
         only as many as are quick, as a batch that has begun is not handed back."""
         together = self._nctx.batches(self._operation)
+        if self._merges:
+            return self._most_merged(lane)
         if together and lane is Lane.PEOPLE:
             return self._within_limit(self.record.batch)
         if not self._seconds:
@@ -229,6 +255,13 @@ class Worker:
         several = AT_ONCE if self.record.concurrency > 1 else AHEAD
         seconds = BULK_SECONDS if together else several
         return max(1, min(self.record.batch, int(seconds / self._seconds)))
+
+    def _most_merged(self, lane: Lane) -> int:
+        """Return how many calls may be handed over at once to an operation that merges them."""
+        most = max(self.record.batch, MERGED)
+        if lane is Lane.BULK:
+            most = min(most, int(MERGED_SECONDS / self._seconds)) if self._seconds else 1
+        return max(1, self._within_limit(MERGED_AT_ONCE * most) // MERGED_AT_ONCE)
 
     def _within_limit(self, most: int) -> int:
         """Return how many calls fit into the time limit of a batch, with room; at most `most`."""
@@ -288,7 +321,7 @@ class Worker:
         packed = any(each.work.packed for each in held)
         run = self._results_of_packed if packed else self._results
         results = await run(calls, functools.partial(primary_at, [each.work for each in held]))
-        self._measure(time.monotonic() - started, calls, held)
+        self._measure(self._since(started), calls, held)
         return eager.begin(self._deliver(held, results))
 
     async def _deliver(self, held: list[Held], results: list[Result]) -> None:
@@ -362,6 +395,13 @@ class Worker:
                 return [result for results in singly for result in results]
         return [result_of(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
 
+    def _since(self, started: float) -> float:
+        """Return what a batch took that ends now; of batches that overlap, what it took more."""
+        now = time.monotonic()
+        if self._merges:
+            started, self._ended = max(started, self._ended), now
+        return now - started
+
     def _measure(self, seconds: float, calls: list[Call], held: list[Held]) -> None:
         each = seconds / len(calls)
         self._seconds += (each - self._seconds) * (SMOOTHING if self._seconds else 1.0)
@@ -373,6 +413,9 @@ class Worker:
     def _limit(self) -> int:
         """Return how many messages of a lane to hold: what runs, and a little ahead in time."""
         batches = self._nctx.batches(self._operation)
+        if self._merges and self._seconds:
+            ahead = int(BATCHES_AHEAD / (self._seconds * self._calls_a_message))
+            return min(max(2, ahead), MERGED_AHEAD)
         running = max(1, round(self.record.batch / self._calls_a_message)) if batches else 1
         running *= self.record.concurrency
         if not self._seconds:
