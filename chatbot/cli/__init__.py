@@ -11,6 +11,7 @@ import sys
 import click
 
 import chatbot
+from chatbot.cli.bench import bench
 from chatbot.cli.dead import dead
 from chatbot.cli.dffml import dffml
 from chatbot.cli.doctor import doctor
@@ -62,7 +63,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, doctor, dead, replay, forget, dffml):
+for command in (run, node, flow, status, doctor, dead, replay, forget, bench, dffml):
     cli.add_command(command)
 
 

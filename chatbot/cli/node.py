@@ -56,12 +56,18 @@ class _NodeRun(click.Command):
     metavar="NAME[=VALUE]",
     help="What flows may ask of a node, such as gpu or size=large. Repeatable.",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Cores that models use [default: all, shared with other nodes on this machine].",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
 def node_run(
     operations: tuple[str, ...],
     labels: tuple[str, ...],
     nats: str | None,
     data: Path | None,
+    threads: int | None,
     quiet: bool,
 ) -> int:
     """Run OPERATIONs until stopped.
@@ -77,8 +83,11 @@ def node_run(
       chatbot node run classify_text
       chatbot node run classify_text clean_text
       chatbot node run classify_text --label gpu --label size=large
+      chatbot node run classify_text --threads 4
       chatbot node run classify_text --nats nats://TOKEN@192.0.2.7:4222
     """
     from chatbot.commands.node import run as run_node
 
-    return run_service(lambda: run_node(operations, nats, data, screen(quiet), labels), quiet=quiet)
+    return run_service(
+        lambda: run_node(operations, nats, data, screen(quiet), labels, threads), quiet=quiet
+    )

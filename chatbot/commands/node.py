@@ -11,6 +11,7 @@ from chatbot.broker import connect
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import existing
 from chatbot.errors import ConnectError
+from chatbot.inference import threads
 from chatbot.labels import of_this_machine
 from chatbot.nodes.node import Node, check_names
 from chatbot.nodes.watchdog import watchdog
@@ -25,8 +26,14 @@ async def run(
     data: Path | None,
     screen: Screen,
     labels: Sequence[str] = (),
+    cores: int | None = None,
 ) -> int:
-    """Run operations for the flows that need them, until a signal drains it."""
+    """Run operations for the flows that need them, until a signal drains it.
+
+    Models use so many `cores`; without, those that other nodes of this machine leave.
+    """
+    if cores:
+        threads.own.tell(cores)
     check_names(frozenset(names))
     of_this_machine(labels)  # what is wrong with them is told before we wait for a bot
     url = await _address(nats, data, screen)

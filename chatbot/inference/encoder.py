@@ -113,9 +113,8 @@ _loading = threading.Lock()
 @functools.lru_cache(maxsize=4)
 def _load(files: ModelFiles, backend: str, _seen: str) -> Encoder:
     tell(f"loading the model {_shown(files.folder)} ({backend})")
-    encoder = Encoder(files, Tokens.load(files), backends.load(backend, files, threads.own.threads))
-    threads.own.begin()
-    return encoder
+    threads.own.join()
+    return Encoder(files, Tokens.load(files), backends.load(backend, files, threads.own.threads))
 
 
 def _shown(folder: Path) -> str:
