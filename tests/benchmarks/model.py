@@ -46,8 +46,8 @@ LOG = ROOT / "flows" / "logs" / "ubuntu-2012-02-03.txt"
 BACKENDS = {"onnx": 3.5, "onnx-int8": 8.0}
 """The exact one and the fast one, and how many times faster than PyTorch one by one it is to be."""
 
-COUNT, ONE_BY_ONE, WARM = 1024, 192, 256
-LONE, EVERY = 100, 0.05
+COUNT, ONE_BY_ONE, WARM = 512, 96, 256
+LONE, EVERY = 60, 0.05
 ROUND = 4096
 """Texts from one round's first to the next one's."""
 
