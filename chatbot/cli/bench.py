@@ -62,7 +62,7 @@ def model(flow: str, backends: tuple[str, ...], overrides: tuple[str, ...], as_j
       chatbot bench model support
       chatbot bench model support --backend onnx-int8 --json
     """
-    from chatbot.commands.bench import bench_model
+    from chatbot.commands.bench_model import bench_model
 
     async def run() -> int:
         found = await bench_model(flow, overrides, backends, as_json, screen(data=as_json))

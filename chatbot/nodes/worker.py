@@ -32,42 +32,15 @@ from chatbot.nodes.networks import (
 )
 from chatbot.nodes.parts import PartSender
 from chatbot.nodes.results import SENT, by_primary, primary_at, result_of
+from chatbot.nodes.sizes import MERGED_AT_ONCE, Sizes
 
 log = logging.getLogger(__name__)
-
-AHEAD = 0.05
-"""Seconds of work that a worker holds beyond what runs: a fast node takes more."""
-
-BATCHES_AHEAD = 2.0
-"""The same for an operation that runs many calls in one go, whose next batch should be full."""
-
-MERGED = 256
-"""Calls at most that are handed at once to an operation that merges them by itself."""
-
-MERGED_SECONDS = 1.0
-"""The longest that one such batch of bulk work is to take: it keeps nobody waiting."""
-
-MERGED_AT_ONCE = 2
-"""Such batches of a lane at once: one is prepared while the other runs."""
-
-MERGED_AHEAD = 1024
-"""Messages of a lane that are held for such an operation at most."""
-
-MOST_AHEAD = 64
-
-AT_ONCE = 0.01
-"""Seconds of calls that one of several takes in one go, where an operation runs several at once."""
-
-BULK_SECONDS = 0.2
-"""The longest that one batch of bulk work is to take: people's work waits for its end."""
 
 DRAIN = 5.0
 """Seconds that what runs has to end when the worker is cancelled; then it is handed back."""
 
 STALE = 60.0
 """Age in seconds from which on it is asked before whether anybody waits for work."""
-
-SMOOTHING = 0.2
 
 PrimaryOf = Callable[[int], str]
 """Whose the call at a position of a batch is."""
@@ -114,11 +87,8 @@ class Worker:
         self._failure: BaseException | None = None
         self._pulls: list[Pull] = []
         self.ready = asyncio.Event()
-        self._seconds = 0.0
         self._streamed = False
-        self._merges = nctx.merges(operation)
-        self._ended = 0.0
-        self._calls_a_message = 1.0
+        self._sizes = Sizes(record, nctx.batches(operation), nctx.merges(operation))
         self._done = 0
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
 
@@ -133,7 +103,7 @@ class Worker:
                             subjects.WORK,
                             streams.work_consumer(self.flow, lane, self.record.key),
                             functools.partial(self._receive, self._queues[lane]),
-                            limit=self._limit(),
+                            limit=self._sizes.held,
                         )
                     )
                 )
@@ -156,7 +126,7 @@ class Worker:
             name=self.record.name,
             flow=self.flow,
             done=self._done,
-            seconds=round(self._seconds, 6),
+            seconds=round(self._sizes.seconds, 6),
             rate=round(rate, 1),
         )
 
@@ -176,7 +146,7 @@ class Worker:
         An operation that merges its batches by itself has some of either lane at hand, and
         chooses. Any other gets one after the other, people's first.
         """
-        if self._merges:
+        if self._sizes.merges:
             return [[lane] for lane in Lane for _ in range(MERGED_AT_ONCE)]
         return [list(Lane)] * max(1, self.record.concurrency)
 
@@ -237,37 +207,10 @@ class Worker:
                 raise self._failure
             for lane in lanes:
                 if queue := self._queues[lane]:
-                    return self._batch_of(queue, self._most(lane))
+                    return self._batch_of(queue, self._sizes.most(lane))
             self._arrived.clear()
             await self._arrived.wait()
         return []
-
-    def _most(self, lane: Lane) -> int:
-        """Return how many calls may be in a batch: where they do not run together, or in bulk,
-        only as many as are quick, as a batch that has begun is not handed back."""
-        together = self._nctx.batches(self._operation)
-        if self._merges:
-            return self._most_merged(lane)
-        if together and lane is Lane.PEOPLE:
-            return self._within_limit(self.record.batch)
-        if not self._seconds:
-            return 1  # nobody knows yet how long it takes
-        several = AT_ONCE if self.record.concurrency > 1 else AHEAD
-        seconds = BULK_SECONDS if together else several
-        return max(1, min(self.record.batch, int(seconds / self._seconds)))
-
-    def _most_merged(self, lane: Lane) -> int:
-        """Return how many calls may be handed over at once to an operation that merges them."""
-        most = max(self.record.batch, MERGED)
-        if lane is Lane.BULK:
-            most = min(most, int(MERGED_SECONDS / self._seconds)) if self._seconds else 1
-        return max(1, self._within_limit(MERGED_AT_ONCE * most) // MERGED_AT_ONCE)
-
-    def _within_limit(self, most: int) -> int:
-        """Return how many calls fit into the time limit of a batch, with room; at most `most`."""
-        if not self.record.timeout or self._seconds * most * 2 <= self.record.timeout:
-            return most
-        return max(1, int(self.record.timeout / self._seconds / 2))
 
     @staticmethod
     def _batch_of(queue: deque[Held], most: int) -> list[Held]:
@@ -321,7 +264,10 @@ class Worker:
         packed = any(each.work.packed for each in held)
         run = self._results_of_packed if packed else self._results
         results = await run(calls, functools.partial(primary_at, [each.work for each in held]))
-        self._measure(self._since(started), calls, held)
+        self._sizes.measure(started, len(calls), len(held))
+        self._done += len(calls)
+        for pull in self._pulls:
+            pull.resize(self._sizes.held)
         return eager.begin(self._deliver(held, results))
 
     async def _deliver(self, held: list[Held], results: list[Result]) -> None:
@@ -342,7 +288,7 @@ class Worker:
         await self._ictx.add(
             primary,
             self._operation.name,
-            Results(self._node, self.record.key, self._seconds, results),
+            Results(self._node, self.record.key, self._sizes.seconds, results),
         )
 
     async def _stream(
@@ -356,7 +302,7 @@ class Worker:
             Place("output", self._operation.name),
             calls[position],
             lambda parts, packed: Results(
-                self._node, self.record.key, self._seconds, [], packed, parts
+                self._node, self.record.key, self._sizes.seconds, [], packed, parts
             ),
         )
         await sender.send(yields)
@@ -394,32 +340,3 @@ class Worker:
                 ]
                 return [result for results in singly for result in results]
         return [result_of(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
-
-    def _since(self, started: float) -> float:
-        """Return what a batch took that ends now; of batches that overlap, what it took more."""
-        now = time.monotonic()
-        if self._merges:
-            started, self._ended = max(started, self._ended), now
-        return now - started
-
-    def _measure(self, seconds: float, calls: list[Call], held: list[Held]) -> None:
-        each = seconds / len(calls)
-        self._seconds += (each - self._seconds) * (SMOOTHING if self._seconds else 1.0)
-        self._calls_a_message += (len(calls) / len(held) - self._calls_a_message) * SMOOTHING
-        self._done += len(calls)
-        for pull in self._pulls:
-            pull.resize(self._limit())
-
-    def _limit(self) -> int:
-        """Return how many messages of a lane to hold: what runs, and a little ahead in time."""
-        batches = self._nctx.batches(self._operation)
-        if self._merges and self._seconds:
-            ahead = int(BATCHES_AHEAD / (self._seconds * self._calls_a_message))
-            return min(max(2, ahead), MERGED_AHEAD)
-        running = max(1, round(self.record.batch / self._calls_a_message)) if batches else 1
-        running *= self.record.concurrency
-        if not self._seconds:
-            return 2 * running  # the duration is unknown: a batch, or one and the next
-        seconds = self._seconds * self._calls_a_message / self.record.concurrency
-        ahead = int((BATCHES_AHEAD if batches else AHEAD) / max(seconds, 1e-6))
-        return running + max(1, min(ahead, running if batches else MOST_AHEAD))

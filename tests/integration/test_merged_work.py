@@ -12,7 +12,7 @@ from dffml import DataFlow, GetSingle, Input
 
 from chatbot.broker import Broker
 from chatbot.broker.subjects import Lane
-from chatbot.nodes.worker import MERGED_AT_ONCE
+from chatbot.nodes.sizes import MERGED_AT_ONCE
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
 from tests.integration.test_nodes import serving, texts, waiting
