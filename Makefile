@@ -48,7 +48,7 @@ overload: $(VENV)/.test ## see what a burst of 100,000 messages does (ARGS='--co
 	@$(BIN)/python -m tests.benchmarks.overload $(ARGS)
 
 fuzz: $(VENV)/.test ## search for input that breaks a decoder (MINUTES=10 ARGS='--only flow_file')
-	@$(PIP_INSTALL) -e '.[nlp,test,fuzz]' || echo "atheris cannot be installed here" >&2
+	@$(PIP_INSTALL) -e '.[nlp,onnx,test,fuzz]' || echo "atheris cannot be installed here" >&2
 	@nice -n 15 $(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(ARGS)
 
 soak: $(VENV)/.test ## kill, freeze and restart everything (MINUTES=2 SEED=… RATE=30)
@@ -70,15 +70,15 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: pyproject.toml deploy/constraints.txt | $(VENV)/bin/python
 	@echo "installing (once; the language model's libraries take a minute or two)" >&2
-	@$(PIP_INSTALL) -e '.[nlp]'
+	@$(PIP_INSTALL) -e '.[nlp,onnx]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	@$(PIP_INSTALL) -e '.[nlp,test]'
+	@$(PIP_INSTALL) -e '.[nlp,onnx,test]'
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test
-	@$(PIP_INSTALL) -e '.[nlp,test,check]'
+	@$(PIP_INSTALL) -e '.[nlp,onnx,test,check]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run

@@ -1,6 +1,7 @@
 """Texts to labels. Importing this imports no model: that happens when it is entered."""
 
 import asyncio
+import contextvars
 import functools
 import pathlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dffml import Definition, OperationImplementation, OperationImplementationContext, op
 
+from chatbot.inference import backends
 from chatbot.inference.examples import check_examples, read_examples
 from chatbot.learning import Lesson
 
@@ -29,7 +31,8 @@ class ClassifyConfig:
     `encoder` is a folder or a name on the hub. A label is sure if the text is in scope, which
     is found from held-back examples. `threshold` is the probability that it must have besides.
     `likeness` replaces what was found: the cosine that the text must have to an example of the
-    label. With `several` a text may have several labels.
+    label. With `several` a text may have several labels. `backend` is what the model is run
+    with, one of `chatbot.inference.backends`.
     """
 
     examples: pathlib.Path
@@ -37,10 +40,13 @@ class ClassifyConfig:
     threshold: float | None = None
     likeness: float | None = None
     several: bool = False
+    backend: str = backends.AUTO
 
 
 class ClassifierThread:
-    """A classifier and the one thread that may use it, so that the event loop stays free.
+    """A classifier and the threads that use it, so that the event loop stays free.
+
+    Several: the encoder merges what they ask for, and one tokenises while another runs.
 
     It is the pupil of `operations.learning`, too: it learns in another thread, and what it runs
     with is replaced between batches. A batch that waits ends with what ran when it came.
@@ -48,7 +54,7 @@ class ClassifierThread:
 
     def __init__(self, config: ClassifyConfig) -> None:
         self._config = config
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="classifier")
+        self._thread = ThreadPoolExecutor(max_workers=4, thread_name_prefix="classifier")
         self._study = ThreadPoolExecutor(max_workers=1, thread_name_prefix="learning")
         self._given: Classifiers | None = None
         self._runs: Classifiers | None = None
@@ -113,7 +119,9 @@ class ClassifierThread:
         return self._given
 
     async def _run(self, job: Callable[[], T], thread: ThreadPoolExecutor | None = None) -> T:
-        return await asyncio.get_running_loop().run_in_executor(thread or self._thread, job)
+        context = contextvars.copy_context()  # whether it is urgent, and who wants to be told
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(thread or self._thread, context.run, job)
 
     async def _read(self, head: bytes | None) -> "Classifiers | None":
         if head is None:
@@ -142,11 +150,14 @@ class ClassifierThread:
 
 def _load(config: ClassifyConfig) -> "Classifiers":
     from chatbot import settings
+    from chatbot.inference import loss
     from chatbot.inference.encoder import Encoder
     from chatbot.inference.learned import Classifiers, Remembering
 
     examples = _examples(config)
-    encoder = Encoder.load(config.encoder)
+    encoder = Encoder.load(config.encoder, backend=config.backend)
+    if not backends.is_exact(encoder.backend):
+        loss.check(encoder, config.encoder, examples, settings.cache_folder() / "losses")
     head = _trained(config, encoder, examples, settings.cache_folder() / "heads")
     once = Remembering(encoder)
     classifier = _made(config, once, head)
@@ -214,6 +225,8 @@ class ClassifyText(OperationImplementationContext):
     examples and people's corrections, of which some count only in one `room`.
     """
 
+    merges = True
+
     async def run(self, inputs: dict[str, str]) -> dict[str, object]:
         """Classify one text."""
         [outputs] = await self._classify([inputs])
@@ -251,6 +264,8 @@ def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str,
         value = getattr(config, name)
         if value is not None and not 0 <= value <= 1:
             yield (name,), f"`{name}` is {value}, not between 0 and 1", ""
+    for message, hint in backends.check_name(config.backend):
+        yield ("backend",), message, hint
     _, problems = check_examples(pathlib.Path(config.examples), several=config.several)
     for problem in problems:
         place = f"{problem.file}:{problem.line}:{problem.column}"

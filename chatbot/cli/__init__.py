@@ -11,6 +11,7 @@ import sys
 import click
 
 import chatbot
+from chatbot.cli.bench import bench
 from chatbot.cli.dead import dead
 from chatbot.cli.dev import flow_dev
 from chatbot.cli.dffml import dffml
@@ -70,7 +71,8 @@ def cli(context: click.Context, verbose: int) -> None:
 
 
 for command in (
-    *(init, run, node, flow, operations, status, doctor, dead, replay, forget, labels, dffml),
+    *(init, run, node, flow, operations, status, doctor, dead, replay, forget, labels, bench),
+    dffml,
 ):
     cli.add_command(command)
 flow.add_command(flow_dev)

@@ -63,6 +63,11 @@ class _NodeRun(click.Command):
     metavar="NAME[=VALUE]",
     help="What flows may ask of a node, such as gpu or size=large. Repeatable.",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Cores that models use [default: all, shared with other nodes on this machine].",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
 def node_run(
     operations: tuple[str, ...],
@@ -70,6 +75,7 @@ def node_run(
     labels: tuple[str, ...],
     nats: str | None,
     data: Path | None,
+    threads: int | None,
     quiet: bool,
 ) -> int:
     """Run OPERATIONs until stopped.
@@ -89,6 +95,7 @@ def node_run(
       chatbot node run classify_text clean_text
       chatbot node run --operations shout.py
       chatbot node run classify_text --label gpu --label size=large
+      chatbot node run classify_text --threads 4
       chatbot node run classify_text --nats nats://TOKEN@192.0.2.7:4222
     """
     from chatbot.commands.node import run as run_node
@@ -96,5 +103,6 @@ def node_run(
     if not operations and not files:
         raise click.UsageError("name an OPERATION, or a FILE of them with --operations")
     return run_service(
-        lambda: run_node(operations, nats, data, screen(quiet), labels, files), quiet=quiet
+        lambda: run_node(operations, nats, data, screen(quiet), labels, files, threads),
+        quiet=quiet,
     )

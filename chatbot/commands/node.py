@@ -11,6 +11,7 @@ from chatbot.broker import connect
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import existing
 from chatbot.errors import ConnectError
+from chatbot.inference import threads
 from chatbot.labels import of_this_machine
 from chatbot.nodes.local import LocalOperations
 from chatbot.nodes.node import Node, check_names
@@ -27,11 +28,15 @@ async def run(
     screen: Screen,
     labels: Sequence[str] = (),
     files: Sequence[Path] = (),
+    cores: int | None = None,
 ) -> int:
     """Run operations for the flows that need them, until a signal drains it.
 
-    They are those called `names`, and those in the Python `files`.
+    They are those called `names`, and those in the Python `files`. Models use so many `cores`;
+    without, those that other nodes of this machine leave.
     """
+    if cores:
+        threads.own.tell(cores)
     check_names(frozenset(names))
     LocalOperations(files)  # likewise, before we wait for a bot
     of_this_machine(labels)  # what is wrong with them is told before we wait for a bot

@@ -156,6 +156,14 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         """Whether the operation runs many parameter sets in one go."""
         return hasattr(self._instance(operation).CONTEXT, "run_batch")
 
+    def merges(self, operation: Operation) -> bool:
+        """Whether calls of its `run_batch` may overlap: it makes batches of them itself.
+
+        It does first what is not `chatbot.urgency.bulk`.
+        """
+        context = self._instance(operation).CONTEXT
+        return self.batches(operation) and getattr(context, "merges", False)
+
     async def outputs_of_batch(
         self,
         operation: Operation,

@@ -25,6 +25,7 @@ from chatbot.broker import Broker, files, streams, subjects
 from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.broker.subjects import Lane
 from chatbot.errors import ChatbotError, OperationError
+from chatbot.inference import threads
 from chatbot.labels import fits, of_this_machine, shown
 from chatbot.messages import FlowRecord, NodeRecord, OperationRecord, Stranger, announced
 from chatbot.nodes.attempts import Attempts
@@ -41,6 +42,7 @@ from chatbot.nodes.networks import (
 from chatbot.nodes.roster import announce
 from chatbot.nodes.strangers import Strangers, remedy
 from chatbot.nodes.worker import Worker
+from chatbot.progress import telling
 from operations.learning import pupil_of
 
 log = logging.getLogger(__name__)
@@ -156,6 +158,7 @@ class Node:
             except self._broker.errors as error:
                 log.debug("cannot look at the flows: %r", error)
             self._look.clear()
+            threads.own.look()
             try:
                 async with asyncio.timeout(LOOK):
                     await self._look.wait()
@@ -291,7 +294,8 @@ class Node:
         operation = own.op._replace(instance_name=record.key, retry=record.retry)
         if not await nctx.contains(operation):
             try:
-                await nctx.instantiate(operation, given.config, opimp=own)
+                with telling(lambda text: self._progress(f"{record.name}: {text}")):
+                    await nctx.instantiate(operation, given.config, opimp=own)
             except Exception as error:  # whatever a class does with what came over the wire
                 raise OperationError(f"{type(error).__name__}: {error}") from error
         return operation

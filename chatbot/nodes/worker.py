@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from dffml.df.types import Operation
 
-from chatbot import eager
+from chatbot import eager, urgency
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.encoding import Place
@@ -32,30 +32,15 @@ from chatbot.nodes.networks import (
 )
 from chatbot.nodes.parts import PartSender
 from chatbot.nodes.results import SENT, by_primary, primary_at, result_of
+from chatbot.nodes.sizes import MERGED_AT_ONCE, Sizes
 
 log = logging.getLogger(__name__)
-
-AHEAD = 0.05
-"""Seconds of work that a worker holds beyond what runs: a fast node takes more."""
-
-BATCHES_AHEAD = 2.0
-"""The same for an operation that runs many calls in one go, whose next batch should be full."""
-
-MOST_AHEAD = 64
-
-AT_ONCE = 0.01
-"""Seconds of calls that one of several takes in one go, where an operation runs several at once."""
-
-BULK_SECONDS = 0.2
-"""The longest that one batch of bulk work is to take: people's work waits for its end."""
 
 DRAIN = 5.0
 """Seconds that what runs has to end when the worker is cancelled; then it is handed back."""
 
 STALE = 60.0
 """Age in seconds from which on it is asked before whether anybody waits for work."""
-
-SMOOTHING = 0.2
 
 PrimaryOf = Callable[[int], str]
 """Whose the call at a position of a batch is."""
@@ -102,9 +87,8 @@ class Worker:
         self._failure: BaseException | None = None
         self._pulls: list[Pull] = []
         self.ready = asyncio.Event()
-        self._seconds = 0.0
         self._streamed = False
-        self._calls_a_message = 1.0
+        self._sizes = Sizes(record, nctx.batches(operation), nctx.merges(operation))
         self._done = 0
         self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
 
@@ -119,14 +103,12 @@ class Worker:
                             subjects.WORK,
                             streams.work_consumer(self.flow, lane, self.record.key),
                             functools.partial(self._receive, self._queues[lane]),
-                            limit=self._limit(),
+                            limit=self._sizes.held,
                         )
                     )
                 )
             self.ready.set()
-            serving = [
-                asyncio.ensure_future(self._serve()) for _ in range(max(1, self.record.concurrency))
-            ]
+            serving = [asyncio.ensure_future(self._serve(*lanes)) for lanes in self._shifts()]
             try:
                 await asyncio.wait(serving, return_when=asyncio.FIRST_EXCEPTION)
             finally:
@@ -144,7 +126,7 @@ class Worker:
             name=self.record.name,
             flow=self.flow,
             done=self._done,
-            seconds=round(self._seconds, 6),
+            seconds=round(self._sizes.seconds, 6),
             rate=round(rate, 1),
         )
 
@@ -158,20 +140,31 @@ class Worker:
         queue.append(Held(taken, work))
         self._arrived.set()
 
-    async def _serve(self) -> None:
+    def _shifts(self) -> list[Sequence[Lane]]:
+        """Return the lanes that each of the tasks serves which run batches side by side.
+
+        An operation that merges its batches by itself has some of either lane at hand, and
+        chooses. Any other gets one after the other, people's first.
+        """
+        if self._sizes.merges:
+            return [[lane] for lane in Lane for _ in range(MERGED_AT_ONCE)]
+        return [list(Lane)] * max(1, self.record.concurrency)
+
+    async def _serve(self, *lanes: Lane) -> None:
         """Run batch after batch, each call of which may take as long as the record says."""
         task = asyncio.current_task()
         assert task is not None
+        urgency.set_bulk(lanes == (Lane.BULK,))
         with self._limits.watch(Limit(self.record.name, self.record.timeout, task)) as limit:
             self._own_limits[task] = limit
-            await self._run_batches()
+            await self._run_batches(lanes)
 
-    async def _run_batches(self) -> None:
+    async def _run_batches(self, lanes: Sequence[Lane]) -> None:
         """Run batch after batch. The next one runs while the results of the last are stored."""
         sending: asyncio.Task[None] | None = None
         try:
             while not self._draining:
-                rest = await self._work(await self._next_batch())
+                rest = await self._work(await self._next_batch(lanes))
                 if sending is not None:
                     await sending
                     sending = None
@@ -203,38 +196,21 @@ class Worker:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
 
-    async def _next_batch(self) -> list[Held]:
-        """Take what is there of one lane, people's first, up to a batch; wait if nothing is.
+    async def _next_batch(self, lanes: Sequence[Lane]) -> list[Held]:
+        """Take what is there of one of the lanes, the first first, up to a batch; wait if
+        nothing is.
 
         The lanes are not mixed: people's results would wait for those of bulk work.
         """
         while not self._draining:
             if self._failure is not None:
                 raise self._failure
-            for lane in Lane:
+            for lane in lanes:
                 if queue := self._queues[lane]:
-                    return self._batch_of(queue, self._most(lane))
+                    return self._batch_of(queue, self._sizes.most(lane))
             self._arrived.clear()
             await self._arrived.wait()
         return []
-
-    def _most(self, lane: Lane) -> int:
-        """Return how many calls may be in a batch: where they do not run together, or in bulk,
-        only as many as are quick, as a batch that has begun is not handed back."""
-        together = self._nctx.batches(self._operation)
-        if together and lane is Lane.PEOPLE:
-            return self._within_limit(self.record.batch)
-        if not self._seconds:
-            return 1  # nobody knows yet how long it takes
-        several = AT_ONCE if self.record.concurrency > 1 else AHEAD
-        seconds = BULK_SECONDS if together else several
-        return max(1, min(self.record.batch, int(seconds / self._seconds)))
-
-    def _within_limit(self, most: int) -> int:
-        """Return how many calls fit into the time limit of a batch, with room; at most `most`."""
-        if not self.record.timeout or self._seconds * most * 2 <= self.record.timeout:
-            return most
-        return max(1, int(self.record.timeout / self._seconds / 2))
 
     @staticmethod
     def _batch_of(queue: deque[Held], most: int) -> list[Held]:
@@ -288,7 +264,10 @@ class Worker:
         packed = any(each.work.packed for each in held)
         run = self._results_of_packed if packed else self._results
         results = await run(calls, functools.partial(primary_at, [each.work for each in held]))
-        self._measure(time.monotonic() - started, calls, held)
+        self._sizes.measure(started, len(calls), len(held))
+        self._done += len(calls)
+        for pull in self._pulls:
+            pull.resize(self._sizes.held)
         return eager.begin(self._deliver(held, results))
 
     async def _deliver(self, held: list[Held], results: list[Result]) -> None:
@@ -309,7 +288,7 @@ class Worker:
         await self._ictx.add(
             primary,
             self._operation.name,
-            Results(self._node, self.record.key, self._seconds, results),
+            Results(self._node, self.record.key, self._sizes.seconds, results),
         )
 
     async def _stream(
@@ -323,7 +302,7 @@ class Worker:
             Place("output", self._operation.name),
             calls[position],
             lambda parts, packed: Results(
-                self._node, self.record.key, self._seconds, [], packed, parts
+                self._node, self.record.key, self._sizes.seconds, [], packed, parts
             ),
         )
         await sender.send(yields)
@@ -361,22 +340,3 @@ class Worker:
                 ]
                 return [result for results in singly for result in results]
         return [result_of(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
-
-    def _measure(self, seconds: float, calls: list[Call], held: list[Held]) -> None:
-        each = seconds / len(calls)
-        self._seconds += (each - self._seconds) * (SMOOTHING if self._seconds else 1.0)
-        self._calls_a_message += (len(calls) / len(held) - self._calls_a_message) * SMOOTHING
-        self._done += len(calls)
-        for pull in self._pulls:
-            pull.resize(self._limit())
-
-    def _limit(self) -> int:
-        """Return how many messages of a lane to hold: what runs, and a little ahead in time."""
-        batches = self._nctx.batches(self._operation)
-        running = max(1, round(self.record.batch / self._calls_a_message)) if batches else 1
-        running *= self.record.concurrency
-        if not self._seconds:
-            return 2 * running  # the duration is unknown: a batch, or one and the next
-        seconds = self._seconds * self._calls_a_message / self.record.concurrency
-        ahead = int((BATCHES_AHEAD if batches else AHEAD) / max(seconds, 1e-6))
-        return running + max(1, min(ahead, running if batches else MOST_AHEAD))

@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks.table import BEGIN, END
 from tests.servers.processes import ROOT, environment
 
@@ -29,7 +31,7 @@ async def bench(folder: Path, *arguments: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(170):
         out, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode()
@@ -70,3 +72,16 @@ async def test_a_part_that_there_is_not_is_refused_with_those_that_there_are(
     code, out = await bench(tmp_path, "--only", "w1,w9")
     assert code == 2
     assert "there is no w9; there are w1, w2, w3, w4" in out
+
+
+@pytest.mark.crash
+async def test_a_flow_stands_beside_the_bare_model(tmp_path: Path) -> None:
+    told = tmp_path / "figures.json"
+    code, out = await bench(tmp_path, "--quick", "--only", "model", "--json", str(told))
+    assert code == 0, out
+    figures = json.loads(told.read_text())["figures"]
+    asked = ["≥ 0.95 ×", "≥ 3.5 ×", "", "≤ 3 ms", ""]
+    asked += ["≥ 0.95 ×", "≥ 8 ×", "", "≤ 3 ms", ""]
+    assert [each["asked"] for each in figures] == asked
+    rates = [each for each in figures if each["unit"] == "/s"]
+    assert all(each["measured"] > 0 and each["that"] > 0 for each in rates)

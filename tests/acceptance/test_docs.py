@@ -34,6 +34,7 @@ JSONL = (
 )
 NODE = "chatbot node run classify_text"
 LABELLED = "chatbot node run classify_text --label gpu --label size=large"
+THREADS = "chatbot node run classify_text --threads 4"
 LISTEN = "chatbot run support --listen 192.0.2.7"
 ELSEWHERE = "chatbot run support --no-node"
 WATCH = "chatbot run support --watch"
@@ -47,15 +48,17 @@ WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
 DEAD = "chatbot dead list"
 DOCTOR = ["chatbot doctor", "chatbot doctor support"]
 MAKE = ["make run", "make test"]
-# What these do is tested in test_benchmarks.py, test_overload.py.
+# What these do is tested in test_benchmarks.py, test_overload.py, test_bench_model.py.
 OVERLOAD = [
     "make overload                           # 100,000 messages; three minutes",
     "make overload ARGS='--count 20000'",
 ]
 BENCH = [
     "make bench                          # all of it; about ten minutes",
-    "make bench ARGS='--only w1,w4'      # parts: w1 w2 w3 w4 inputs memory others",
+    "make bench ARGS='--only w1,w4'      # parts: w1 w2 w3 w4 inputs memory model others",
     "make bench ARGS='--json FILE --markdown FILE'",
+    "chatbot bench model support",
+    "chatbot bench model support --backend onnx-int8",
 ]
 
 
@@ -69,7 +72,7 @@ def arguments(command: str) -> list[str]:
 
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
-    started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
+    started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, THREADS, LISTEN, ELSEWHERE, WATCH}
     asked = {APPLY, FORGET, DEAD, *ONCE, *WHILE_IT_RUNS, *DOCTOR}
     assert commands() == {
         *started,
@@ -124,6 +127,12 @@ async def test_a_node_has_labels(program: Program, nats_server: object) -> None:
     url = str(getattr(nats_server, "url", ""))
     async with program.start(*arguments(LABELLED), CHATBOT_NATS_URL=url) as node:
         await node.wait_for("ready to run classify_text (gpu, host=")
+
+
+async def test_a_node_is_told_how_many_cores_to_use(program: Program, nats_server: object) -> None:
+    url = str(getattr(nats_server, "url", ""))
+    async with program.start(*arguments(THREADS), CHATBOT_NATS_URL=url) as node:
+        await node.wait_for("ready to run classify_text")
 
 
 async def test_a_bot_opens_its_server_to_other_machines(program: Program) -> None:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chatbot import service
-from tests.benchmarks import inputs, memory, others, table, w1, w2, w3, w4
+from tests.benchmarks import inputs, memory, model, others, table, w1, w2, w3, w4
 from tests.benchmarks.figures import Figure, Scale, Tell
 
 Section = Callable[[Scale, Tell], Awaitable[list[Figure]]]
@@ -33,6 +33,7 @@ SECTIONS: dict[str, Section] = {
     "w4": w4.measure,
     "inputs": inputs.measure,
     "memory": memory.measure,
+    "model": model.measure,
     "others": others.measure,
 }
 

@@ -33,8 +33,11 @@ class Listener:
         self._network = network
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Hear `count` messages whose ids begin with `name`; one in `every` seconds, if given."""
-        heard = [self._message(request["name"], number) for number in range(request["count"])]
+        """Hear `count` messages whose ids begin with `name`; one in `every` seconds, if given.
+
+        What they say are the `texts`, if given.
+        """
+        heard = [self._message(request, number) for number in range(request["count"])]
         if "every" in request:
             return {"began": [await self._lone(message, request["every"]) for message in heard]}
         began = time.monotonic()
@@ -52,13 +55,14 @@ class Listener:
         await self._bridge.hear(message)
         return began
 
-    def _message(self, name: str, number: int) -> ChatMessage:
+    def _message(self, request: dict[str, Any], number: int) -> ChatMessage:
+        said = f"{number:08} how do I do this? {'x' * 80}"[:80]
         return ChatMessage(
-            id=f"{name}-{number}",
+            id=f"{request['name']}-{number}",
             network=self._network,
             room="#room",
             sender="anna",
-            text=f"{number:08} how do I do this? {'x' * 80}"[:80],
+            text=request["texts"][number] if "texts" in request else said,
             time=datetime.now(UTC),
         )
 
@@ -77,7 +81,7 @@ class Actuator:
             async for delivery in outcomes:
                 name, _, number = delivery.outcome.id.rpartition("-")
                 if name == request["name"]:
-                    assert delivery.outcome.replies[0].text == "that is a question"
+                    assert delivery.outcome.replies[0].text.startswith("that is a ")
                     ended[int(number)] = time.monotonic()
                     left -= 1
                 await delivery.done()

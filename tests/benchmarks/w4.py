@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from dffml import MemoryOrchestrator
 from nats.aio.client import Client
@@ -45,19 +46,20 @@ class Path:
     actuator: Companion
     _names: itertools.count[int] = field(default_factory=itertools.count)
 
-    async def rate(self, count: int) -> Sample:
+    async def rate(self, count: int, **said: Any) -> Sample:
         """Have `count` messages heard, as fast as they can be; until the last was performed."""
         name, before = f"m{next(self._names)}", cpu.seconds()
         ended = asyncio.ensure_future(self.actuator.ask(name=name, count=count))
-        heard = await self.listener.ask(name=name, count=count)
+        heard = await self.listener.ask(name=name, count=count, **said)
         seconds = (await ended)["ended"] - heard["began"]
         return Sample(count, seconds, cpu.seconds() - before)
 
-    async def lone(self, count: int) -> list[float]:
+    async def lone(self, count: int, every: float = EVERY, **said: Any) -> list[float]:
         """Have `count` heard, apart from each other; return the ms that each took."""
         name = f"lone{next(self._names)}"
         ended = asyncio.ensure_future(self.actuator.ask(name=name, count=count, each=True))
-        began = (await self.listener.ask(name=name, count=count, every=EVERY))["began"]
+        heard = await self.listener.ask(name=name, count=count, every=every, **said)
+        began = heard["began"]
         both = zip(began, (await ended)["ended"], strict=True)
         return [(end - begin) * 1000 for begin, end in both]
 

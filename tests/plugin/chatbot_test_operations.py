@@ -18,6 +18,8 @@ from typing import NamedTuple
 from dffml.df.base import OperationImplementationContext, op
 from dffml.df.types import Definition
 
+from chatbot.urgency import is_bulk
+
 REPLY = Definition(name="reply", primitive="map")
 
 
@@ -114,6 +116,41 @@ class WaitTogether(OperationImplementationContext):
 
     async def run_batch(self, batch):
         await asyncio.sleep(self.parent.config.seconds * len(batch))
+        return [{"text": inputs["text"]} for inputs in batch]
+
+
+class Merging:
+    """What `test_merge` was given so far, and whether it may go on with bulk work."""
+
+    def __init__(self):
+        self.batches = []
+        self.running = 0
+        self.most = 0
+        self.go = asyncio.Event()
+
+
+@op(
+    name="test_merge",
+    inputs={"text": Definition(name="merge.text", primitive="string")},
+    outputs={"text": Definition(name="merge.passed", primitive="string")},
+)
+class Merge(OperationImplementationContext):
+    """Pass texts on, batches side by side; those of bulk work when `merging` lets them."""
+
+    merges = True
+    merging = Merging()
+
+    async def run(self, inputs):
+        return (await self.run_batch([inputs]))[0]
+
+    async def run_batch(self, batch):
+        merging = Merge.merging
+        merging.batches.append((len(batch), is_bulk()))
+        if is_bulk():
+            merging.running += 1
+            merging.most = max(merging.most, merging.running)
+            await merging.go.wait()
+            merging.running -= 1
         return [{"text": inputs["text"]} for inputs in batch]
 
 

@@ -117,6 +117,10 @@ def test_identity_changes_with_the_weights(tiny: Path, tmp_path: Path) -> None:
     before = Encoder.load(str(copy)).identity
     assert before == Encoder.load(str(copy)).identity
     os.utime(copy / "model.safetensors", (1, 1))
+    assert before == Encoder.load(str(copy)).identity
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(weights)
     assert before != Encoder.load(str(copy)).identity
 
 
@@ -343,6 +347,7 @@ def test_a_threshold_is_a_probability(config: Callable[..., ClassifyConfig]) -> 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ChatbotError, match="extra 'nlp'") as caught:
         Encoder.load()
     assert "chatbot[nlp]" in caught.value.hint

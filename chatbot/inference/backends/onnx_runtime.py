@@ -1,0 +1,89 @@
+"""ONNX Runtime on the processor, in single precision or with eight-bit weights.
+
+Neither torch nor `transformers` is imported where the export is in the cache.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chatbot.errors import OperationError
+from chatbot.inference.backends.export import exported
+from chatbot.inference.models import ModelFiles, broken
+
+if TYPE_CHECKING:
+    from chatbot.inference.encoder import Vectors
+
+BATCH_TOKENS = 512
+"""Processor time a text is the same from 128 to 512 tokens, and grows beyond."""
+
+log = logging.getLogger(__name__)
+
+
+class OnnxBackend:
+    """A model's export in ONNX Runtime. Made by `load`."""
+
+    batch_tokens = BATCH_TOKENS
+
+    def __init__(self, name: str, path: Path, session: Any, threads: int) -> None:
+        self.name = name
+        self._path = path
+        self._session = session
+        self._threads = threads
+
+    @classmethod
+    def load(cls, name: str, files: ModelFiles, threads: int) -> OnnxBackend:
+        """Load the model's export, which is made first if it has to be."""
+        _runtime()  # without it there is no need to export
+        int8 = name.endswith("int8")
+        path = exported(files, int8=int8)
+        try:
+            return cls(name, path, session(path, threads), threads)
+        except OperationError:
+            log.warning("export %s anew: %s cannot be loaded", files.folder, path)
+            path.unlink(missing_ok=True)
+        path = exported(files, int8=int8)
+        return cls(name, path, session(path, threads), threads)
+
+    def use_threads(self, count: int) -> None:
+        if count != self._threads:  # a session's threads are its own, from its start
+            self._session = session(self._path, count)
+            self._threads = count
+
+    def run(self, ids: Any, mask: Any) -> Vectors:
+        vectors: Vectors
+        [vectors] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+        return vectors
+
+
+def session(path: Path, threads: int) -> Any:
+    """Return what runs the graph in a file; raises `OperationError` if it cannot be loaded.
+
+    Its threads sleep when they have nothing to do: two processes that share two cores need
+    1.5 times the processor time otherwise.
+    """
+    runtime = _runtime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return runtime.InferenceSession(
+            str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # its classes are many, and have no root but this
+        raise broken(path, error) from error
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise OperationError(
+            f"this back end needs the extra 'onnx', which is not installed ({error})",
+            hint="pip install 'chatbot[onnx]'",
+        ) from error
+    return onnxruntime

@@ -1,0 +1,133 @@
+"""PyTorch: on the processor or a GPU, in single or half precision."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chatbot.errors import OperationError
+from chatbot.inference.models import ModelFiles, broken
+
+if TYPE_CHECKING:
+    from chatbot.inference.encoder import Vectors
+
+BATCH_TOKENS = 512
+"""On two cores, 32 lines of chat ran at 338 texts/s with this, at 170 with 2,048: beyond a few
+hundred tokens a larger batch only means more padding."""
+
+GPU_BATCH_TOKENS = 16_384
+
+_importing = threading.Lock()  # `transformers` breaks when two threads are the first to import it
+
+
+class TorchBackend:
+    """A model of `transformers` in PyTorch. Made by `load`."""
+
+    def __init__(self, name: str, model: Any, pooling: str) -> None:
+        self.name = name
+        self._model = model
+        self._pooling = pooling
+        self._device = "cuda" if name.startswith("cuda") else "cpu"
+        self.batch_tokens = GPU_BATCH_TOKENS if self._device == "cuda" else BATCH_TOKENS
+
+    @classmethod
+    def load(cls, name: str, files: ModelFiles, threads: int) -> TorchBackend:
+        """Load the model; raises `OperationError` where this machine cannot run it so."""
+        import_models()
+        if why := missing(name):
+            raise OperationError(f"the back end {name!r} cannot be used: {why}")
+        model = load_model(files.folder, _precision(name))
+        backend = cls(name, model.to("cuda") if name.startswith("cuda") else model, files.pooling)
+        backend.use_threads(threads)
+        return backend
+
+    def use_threads(self, count: int) -> None:
+        import torch
+
+        torch.set_num_threads(count)
+
+    def run(self, ids: Any, mask: Any) -> Vectors:
+        import torch
+
+        with torch.inference_mode():
+            known = torch.from_numpy(mask).to(self._device)
+            tokens = torch.from_numpy(ids).to(self._device)
+            hidden = self._model(input_ids=tokens, attention_mask=known).last_hidden_state
+            vectors: Vectors = pooled(hidden, known, self._pooling).cpu().numpy()
+            return vectors
+
+
+def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
+    """Return a vector of unit length for each text, from those of its tokens, in float32.
+
+    The tokens' have the shape (texts, tokens, dim), the mask (texts, tokens).
+    """
+    import torch
+
+    hidden = hidden.float()
+    if pooling == "cls":
+        vectors = hidden[:, 0]
+    else:
+        known = mask.unsqueeze(-1).to(hidden.dtype)
+        vectors = (hidden * known).sum(dim=1) / known.sum(dim=1)
+    return torch.nn.functional.normalize(vectors, dim=1)
+
+
+def load_model(folder: Path, precision: str = "float32", **more: Any) -> Any:
+    """Return the transformer in a folder, ready to be run. Code that lies there is never run."""
+    transformers = import_models()
+    try:
+        model = transformers.AutoModel.from_pretrained(
+            str(folder), trust_remote_code=False, dtype=precision, **more
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, _safetensors_error()) as error:
+        raise broken(folder, error) from error
+    return model.eval()
+
+
+def missing(name: str) -> str:
+    """Return what this machine lacks for a back end of PyTorch, "" if nothing."""
+    import torch
+
+    if name.startswith("cuda"):
+        if not torch.cuda.is_available():
+            return "PyTorch finds no GPU here"
+        if name == "cuda-bf16" and not torch.cuda.is_bf16_supported():
+            return "the GPU has no bfloat16"
+    elif name == "torch-bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return "the processor has no bfloat16"
+    return ""
+
+
+def import_models() -> Any:
+    """Import torch and `transformers`, quietly; return the latter.
+
+    Threads of torch that have nothing to do must sleep, not spin: where two processes share two
+    cores, spinning makes each eight times slower. OpenMP reads this when it is loaded.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with _importing:
+        try:
+            import torch  # noqa: F401
+            import transformers
+        except ImportError as error:
+            raise OperationError(
+                f"sentence models need the extra 'nlp', which is not installed ({error})",
+                hint="pip install 'chatbot[nlp]'",
+            ) from error
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def _precision(name: str) -> str:
+    return {"bf16": "bfloat16", "fp16": "float16"}.get(name.rpartition("-")[2], "float32")
+
+
+def _safetensors_error() -> type[Exception]:
+    from safetensors import SafetensorError
+
+    error: type[Exception] = SafetensorError
+    return error

@@ -1,0 +1,128 @@
+"""Texts of many callers into common batches: whoever waits longest runs the model for all.
+
+The rule that it guards: what people wait for never stands behind more than one batch of bulk
+work, and bulk work never stands still for ever. Knows no model.
+
+There is no thread of its own and no delay. Of the threads that wait, one leads: it takes what
+is there, sorted by length, and runs it batch by batch until its own is done; then the next one
+leads. Meanwhile others tokenise, and what they bring is in the next batch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatbot.inference.batching import batches
+
+WINDOW = 256
+"""Texts that are sorted together."""
+
+PATIENCE = 8
+"""Batches of people's texts after which one of bulk work has its turn."""
+
+Row = list[int]
+Run = Callable[[list[Row]], Iterable[Any]]
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """A caller's rows, and what was found for each so far."""
+
+    rows: Sequence[Row]
+    found: list[Any] = field(default_factory=list)
+    left: int = 0
+    error: Exception | None = None
+
+
+Place = tuple[Request, int]
+
+
+class Lane:
+    """What waits, in the order it came, and the batches that the oldest of it was made into."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Place] = deque()
+        self._ready: deque[list[Place]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting or self._ready)
+
+    def add(self, request: Request) -> None:
+        self._waiting.extend((request, number) for number in range(len(request.rows)))
+
+    def next(self, limit: int) -> list[Place]:
+        """Return the batch to run now; of those made together, the shortest texts first."""
+        if not self._ready:
+            taken = [self._waiting.popleft() for _ in range(min(WINDOW, len(self._waiting)))]
+            lengths = [len(request.rows[number]) for request, number in taken]
+            for batch in batches(lengths, limit):
+                self._ready.appendleft([taken[index] for index in batch])
+        return self._ready.popleft()
+
+
+class Merging:
+    """Runs the rows of many threads in common batches of at most `limit` tokens with padding.
+
+    `run` is given the rows of a batch and returns something for each; it is never called by two
+    threads at once.
+    """
+
+    def __init__(self, run: Run, limit: int) -> None:
+        self._run = run
+        self._limit = limit
+        self._changed = threading.Condition()
+        self._led = False
+        self._people = Lane()
+        self._bulk = Lane()
+        self._passed_over = 0
+
+    def run(self, rows: Sequence[Row], *, bulk: bool = False) -> list[Any]:
+        """Return what `run` gives for each row. Blocks; raises what it raised for one of them."""
+        request = Request(rows, [None] * len(rows), len(rows))
+        with self._changed:
+            (self._bulk if bulk else self._people).add(request)
+            while request.left and self._led:
+                self._changed.wait()
+            if request.left:
+                self._led = True
+        if request.left:
+            self._lead(request)
+        if request.error is not None:
+            raise request.error
+        return request.found
+
+    def _lead(self, own: Request) -> None:
+        try:
+            while own.left:
+                with self._changed:
+                    batch = self._next()
+                self._run_batch(batch)
+        finally:
+            with self._changed:
+                self._led = False
+                self._changed.notify_all()
+
+    def _next(self) -> list[Place]:
+        if self._people and (not self._bulk or self._passed_over < PATIENCE):
+            self._passed_over += bool(self._bulk)
+            return self._people.next(self._limit)
+        self._passed_over = 0
+        return self._bulk.next(self._limit)
+
+    def _run_batch(self, batch: list[Place]) -> None:
+        found: Iterable[Any] = [None] * len(batch)
+        failure = None
+        try:
+            found = self._run([request.rows[number] for request, number in batch])
+        except Exception as error:  # noqa: BLE001 - it is for those who wait for this batch
+            failure = error
+        with self._changed:
+            for (request, number), each in zip(batch, found, strict=True):
+                request.found[number] = each
+                request.error = request.error or failure
+                request.left -= 1
+            self._changed.notify_all()
