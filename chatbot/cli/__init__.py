@@ -17,6 +17,7 @@ from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
 from chatbot.cli.node import node
+from chatbot.cli.questions import questions
 from chatbot.cli.replay import replay
 from chatbot.cli.run import run
 from chatbot.cli.status import status
@@ -62,7 +63,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, doctor, dead, replay, forget, dffml):
+for command in (run, node, flow, status, doctor, dead, replay, forget, questions, dffml):
     cli.add_command(command)
 
 
