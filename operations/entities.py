@@ -41,17 +41,23 @@ class EntitiesConfig:
     trackers: list[str] = field(default_factory=list)
 
 
-_OUTPUTS = {kind: Definition(name=f"find_entities.{kind}", primitive="array") for kind in KINDS} | {
-    "any": Definition(name="find_entities.any", primitive="bool")
+_OUTPUTS = {
+    **{kind: Definition(name=f"find_entities.{kind}", primitive="array") for kind in KINDS},
+    "any": Definition(name="find_entities.any", primitive="bool"),
+    "unversioned": Definition(name="find_entities.unversioned", primitive="bool"),
 }
 
 
 @cheap
 @op(name="find_entities", config_cls=EntitiesConfig, outputs=_OUTPUTS)  # type: ignore[untyped-decorator]
 def find_entities(self: OperationImplementationContext, text: str):  # type: ignore[no-untyped-def]
-    """Return what `text` names, a list of strings for each kind, and whether there is `any`."""
+    """Return what `text` names, a list of strings for each kind, and whether there is `any`.
+
+    `unversioned` says that it names an error and no version: something to ask for.
+    """
     found = entities(text, self.config)
-    return {**found, "any": any(found.values())}
+    unversioned = bool(found["errors"]) and not found["versions"]
+    return {**found, "any": any(found.values()), "unversioned": unversioned}
 
 
 def entities(text: str, config: EntitiesConfig | None = None) -> dict[str, list[str]]:

@@ -14,6 +14,8 @@ def kind_of(word: str, before: str, earlier: str) -> tuple[str, str]:
 
     `before` and `earlier` are the words before it, in lower case, the nearer one first.
     """
+    if word.isalpha() and word.islower() and before not in _PACKAGE_WORDS:
+        return "", ""  # most words are such: nothing below has neither figure, mark nor capital
     if told := _issue(word, before, earlier):
         return "issues", told
     if told := _error(word, before, earlier):

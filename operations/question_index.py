@@ -6,21 +6,19 @@ that follows it. Where no connection was lent, it is all there is, and lives as 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from chatbot.broker.current import borrowed
 from chatbot.broker.questions import KEPT, Change, Question, Questions, key_of
+from operations.model_thread import ModelThread
 
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Encoder
     from chatbot.inference.similar import Nearest
-
-T = TypeVar("T")
 
 _EXPIRE = 3600.0
 """Seconds between looks for what is too old."""
@@ -35,7 +33,7 @@ class QuestionIndex:
     def __init__(self, name: str, encoder_name: str) -> None:
         self.name = name
         self._encoder_name = encoder_name
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="questions")
+        self._thread = ModelThread("questions")
         self._encoder: Encoder
         self._nearest: Nearest[str]
         self._known: dict[str, Question] = {}
@@ -51,7 +49,7 @@ class QuestionIndex:
         index = cls(name, encoder)
         following: asyncio.Future[None] | None = None
         try:
-            await index._run(index._load)
+            await index._thread.run(index._load)
             if broker := borrowed():
                 index._shared = await Questions.open(broker, name)
                 following = asyncio.ensure_future(index._shared.follow(index._apply))
@@ -61,14 +59,16 @@ class QuestionIndex:
             if following is not None:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
-            index._thread.shutdown(wait=False, cancel_futures=True)
+            index._thread.close()
 
     def __len__(self) -> int:
         return len(self._known)
 
     async def encode(self, texts: Sequence[str]) -> list[Any]:
         """Return a vector for each text, from one model batch."""
-        return list(await self._run(lambda: self._encoder.encode(list(texts)))) if texts else []
+        return (
+            list(await self._thread.run(lambda: self._encoder.encode(list(texts)))) if texts else []
+        )
 
     async def near(
         self, vector: Any, least: float, wanted: Callable[[Question], bool]
@@ -80,11 +80,11 @@ class QuestionIndex:
             found = self._nearest.near(vector, least, lambda key: wanted(known[key]))
             return (known[found[0].key], found[0].score) if found else None
 
-        return await self._run(look)
+        return await self._thread.run(look)
 
     async def put(self, question: Question, vector: Any = None) -> None:
         """Keep a question, in the place of what is known of it; return when it is stored."""
-        question = await self._run(lambda: self._with_vector(question, vector))
+        question = await self._thread.run(lambda: self._with_vector(question, vector))
         if self._shared is not None:
             await self._shared.put(question)
         await self._apply([Change(0, question.key, question)])
@@ -136,9 +136,9 @@ class QuestionIndex:
             self._complete.set()
             if self._complete_at + _EXPIRE < (now := asyncio.get_running_loop().time()):
                 self._complete_at = now
-                await self._run(self._expire)
+                await self._thread.run(self._expire)
             return
-        await self._run(lambda: self._take(changes))
+        await self._thread.run(lambda: self._take(changes))
 
     def _take(self, changes: list[Change]) -> None:
         from chatbot.inference.similar import unpacked
@@ -194,6 +194,3 @@ class QuestionIndex:
         self._encoder = Encoder.load(self._encoder_name)
         self._encoder.encode(["hello"])  # the first run is slow
         self._nearest = Nearest(self._encoder.dim)
-
-    async def _run(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, job)

@@ -82,9 +82,9 @@ async def test_the_operation_runs_on_the_primary_and_gives_typed_lists() -> None
     async with find_entities.imp(EntitiesConfig()) as imp, imp(None, None) as context:
         outputs = await context.run({"text": "KeyError in 1.2.3"})
         nothing = await context.run({"text": "hello"})
-    assert outputs["any"] is True
+    assert (outputs["any"], outputs["unversioned"]) == (True, False)
     assert (outputs["errors"], outputs["versions"]) == (["KeyError"], ["1.2.3"])
-    assert nothing == {**{kind: [] for kind in KINDS}, "any": False}
+    assert nothing == {**{kind: [] for kind in KINDS}, "any": False, "unversioned": False}
 
 
 def test_a_community_has_names_of_its_own() -> None:
