@@ -62,9 +62,10 @@ class ClassifierThread:
 
 def _load(config: ClassifyConfig) -> "Classifier":
     from chatbot import settings
-    from chatbot.inference.classifier import Classifier, trained
+    from chatbot.inference.classifier import Classifier
     from chatbot.inference.encoder import Encoder
     from chatbot.inference.examples import read_examples
+    from chatbot.inference.training import trained
 
     examples = read_examples(pathlib.Path(config.examples))
     encoder = Encoder.load(config.encoder)

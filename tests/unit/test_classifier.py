@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatbot.errors import ChatbotError, FlowError, OperationError
-from chatbot.inference import classifier as classifiers
+from chatbot.inference import head as heads
 from chatbot.inference.batching import batches
-from chatbot.inference.classifier import NOTHING, Classifier, load_head, train, trained
+from chatbot.inference.classifier import NOTHING, Classifier
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.examples import read_examples
+from chatbot.inference.head import Head, load_head
+from chatbot.inference.training import train, trained
 from operations.classify import ClassifyConfig, ClassifyText, check_config
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -226,6 +228,22 @@ def test_a_kept_head_predicts_what_the_trained_one_did(encoder: Encoder, tmp_pat
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_head_travels_as_bytes_with_its_revision(encoder: Encoder) -> None:
+    head = train(encoder, EXAMPLES)
+    again = Head.loads(head.dumps())
+    assert again.revision == head.revision != ""
+    texts = ["hi", "how do i install it", "mat"]
+    first = Classifier(encoder, head).predict(texts)
+    assert Classifier(encoder, again).predict(texts) == first
+    assert first[0].revision == head.revision
+    assert sum(first[0].scores.values()) == pytest.approx(1)
+    assert first[0].scores[first[0].label] == first[0].score
+    more = train(encoder, {**EXAMPLES, "bye": ["bye"]})
+    assert more.revision != head.revision
+    with pytest.raises(OperationError, match="cannot be read"):
+        Head.loads(head.dumps()[:-10])
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 4096, None])
 def test_a_corrupt_head_is_trained_again(
     encoder: Encoder, tmp_path: Path, content: bytes | None
@@ -243,13 +261,13 @@ def test_a_head_of_other_shape_is_not_used(
 ) -> None:
     path = tmp_path / "head.safetensors"
     head = train(encoder, EXAMPLES)
-    classifiers.save_head(head, path)
-    monkeypatch.setattr(classifiers, "_FORMAT", "chatbot head 2")
+    heads.save_head(head, path)
+    monkeypatch.setattr(heads, "FORMAT", "chatbot head 0")
     assert load_head(path) is None
     monkeypatch.undo()
     import dataclasses
 
-    classifiers.save_head(dataclasses.replace(head, labels=("one",)), path)
+    heads.save_head(dataclasses.replace(head, labels=("one",)), path)
     assert load_head(path) is None
 
 
