@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dffml import Definition, OperationImplementation, OperationImplementationContext, op
 
+from chatbot.inference.registry import local
 from operations.answer import fill, unknown_fields
 from operations.asking import quotable
 from operations.faq_file import Entry, check_faq, read_faq
@@ -87,7 +88,8 @@ class FaqThread:
 
     async def load(self) -> None:
         """Read the file, load the model, encode the questions. Takes seconds."""
-        self._faq = await self._thread.run(lambda: _load(self._config))
+        encoder = await local(self._config.encoder)
+        self._faq = await self._thread.run(lambda: _load(self._config, encoder))
 
     async def find(self, texts: list[str]) -> list[tuple[Entry | None, float]]:
         """Return what `Faq.find` does, from one model batch."""
@@ -98,11 +100,11 @@ class FaqThread:
         self._thread.close()
 
 
-def _load(config: FaqConfig) -> Faq:
+def _load(config: FaqConfig, encoder: str) -> Faq:
     from chatbot.inference.encoder import Encoder
 
     entries = read_faq(pathlib.Path(config.file))
-    return Faq(entries, Encoder.load(config.encoder))
+    return Faq(entries, Encoder.load(encoder))
 
 
 @asynccontextmanager

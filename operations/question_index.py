@@ -14,6 +14,7 @@ import msgspec
 
 from chatbot.broker.current import borrowed
 from chatbot.broker.questions import KEPT, Change, Question, Questions, key_of
+from chatbot.inference.registry import local
 from operations.model_thread import ModelThread
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class QuestionIndex:
         index = cls(name, encoder)
         following: asyncio.Future[None] | None = None
         try:
+            index._encoder_name = await local(encoder)
             await index._thread.run(index._load)
             if broker := borrowed():
                 index._shared = await Questions.open(broker, name)

@@ -16,6 +16,7 @@ from chatbot.cli.dffml import dffml
 from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
+from chatbot.cli.model import model
 from chatbot.cli.node import node
 from chatbot.cli.questions import questions
 from chatbot.cli.replay import replay
@@ -63,7 +64,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, doctor, dead, replay, forget, questions, dffml):
+for command in (run, node, flow, status, doctor, dead, replay, forget, questions, model, dffml):
     cli.add_command(command)
 
 
