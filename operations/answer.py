@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dffml import Definition, OperationImplementationContext, op
@@ -65,11 +65,8 @@ def fill(template: str, **values: str) -> str:
 def check_config(config: AnswerConfig) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     """Yield (path in the configuration, message, hint) for each unknown field of a template."""
     for label, template in config.answers.items():
-        for match in _BRACES.finditer(template):
-            name = match[1]
-            if name is not None and name.strip() not in FIELDS:
-                message = f"the answer to {label!r} has an unknown field {match[0]}"
-                yield ("answers", label), message, _hint(name.strip())
+        for message, hint in unknown_fields(template, FIELDS, f"the answer to {label!r}"):
+            yield ("answers", label), message, hint
     for number, label in enumerate(config.addressed_only):
         if label not in config.answers:
             near = difflib.get_close_matches(label, config.answers, n=1)
@@ -77,11 +74,19 @@ def check_config(config: AnswerConfig) -> Iterator[tuple[tuple[str | int, ...], 
             yield ("addressed_only", number), f"{label!r} has no answer", hint
 
 
-def _hint(name: str) -> str:
-    close = difflib.get_close_matches(name.lower(), FIELDS, n=1)
+def unknown_fields(template: str, fields: Sequence[str], what: str) -> Iterator[tuple[str, str]]:
+    """Yield (message, hint) for each field of `template` that is none of `fields`."""
+    for match in _BRACES.finditer(template):
+        name = match[1]
+        if name is not None and name.strip() not in fields:
+            yield f"{what} has an unknown field {match[0]}", _hint(name.strip(), fields)
+
+
+def _hint(name: str, fields: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), fields, n=1)
     if close:
         return f"did you mean {{{close[0]}}}?"
-    known = " and ".join(f"{{{known}}}" for known in FIELDS)
+    known = " and ".join(f"{{{known}}}" for known in fields)
     return f"there are {known}; write {{{{ and }}}} for braces as such"
 
 

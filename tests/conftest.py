@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parent / "plugin"))
 
 pytest_plugins = [
+    "tests.models",
     "tests.servers.irc",
     "tests.servers.inspircd",
     "tests.servers.matrix",

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from chatbot.broker import clock
@@ -30,13 +30,18 @@ class Stored:
     data: bytes
 
 
-async def stored(broker: Broker, stream: str, subject: str) -> AsyncIterator[Stored]:
+async def stored(
+    broker: Broker, stream: str, subject: str, *, after: int = 0
+) -> AsyncIterator[Stored]:
     """Yield what a stream has under `subject` (wildcards allowed) now, oldest first.
 
-    There need not be such a stream. Raises one of `broker.errors` where the server does not
-    answer.
+    Of what lies behind the sequence `after`, where one is given. There need not be such a
+    stream. Raises one of `broker.errors` where the server does not answer.
     """
     config = ConsumerConfig(ack_policy=AckPolicy.NONE, inactive_threshold=IDLE)
+    if after:
+        config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
+        config.opt_start_seq = after + 1
     try:
         sub = await broker.js.pull_subscribe(subject, stream=stream, config=config)
     except NotFoundError:

@@ -20,8 +20,10 @@ from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
 from chatbot.cli.init import init, operations_new
 from chatbot.cli.labels import labels
+from chatbot.cli.model import model
 from chatbot.cli.node import node
 from chatbot.cli.operations import operations
+from chatbot.cli.questions import questions
 from chatbot.cli.replay import replay
 from chatbot.cli.run import run
 from chatbot.cli.status import status
@@ -71,8 +73,8 @@ def cli(context: click.Context, verbose: int) -> None:
 
 
 for command in (
-    *(init, run, node, flow, operations, status, doctor, dead, replay, forget, labels, bench),
-    dffml,
+    *(init, run, node, flow, operations, status, doctor, dead, replay, forget),
+    *(labels, questions, model, bench, dffml),
 ):
     cli.add_command(command)
 flow.add_command(flow_dev)

@@ -31,7 +31,8 @@ def forget(
     """Erase what is kept of what USER said.
 
     What waits to be handled, what was decided for it, and what failed, with all replies that
-    have not been said yet, and what the bot keeps to answer commands. USER is the sender as the
+    have not been said yet, what the bot keeps to answer commands, and the questions that USER
+    asked or answered, whatever flow noted them. USER is the sender as the
     network says it (a nick, a Matrix id). The bot may go on meanwhile; what it has said in the
     channel stays there.
 

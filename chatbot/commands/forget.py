@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatbot.broker import corrections, forgetting, memory, state
+from chatbot.broker import corrections, forgetting, memory, questions, state
 from chatbot.broker.forgetting import Said
+from chatbot.broker.questions import Question
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
 from chatbot.errors import BrokerError
@@ -26,24 +27,39 @@ class Whom:
         return there and sender.casefold() == self.sender.casefold()
 
 
-async def find(whom: Whom, nats: str | None, data: Path | None, screen: Screen) -> set[Said]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is kept of somebody: messages, and questions asked or answered, of all flows."""
+
+    said: set[Said]
+    questions: list[Question]
+
+    def __len__(self) -> int:
+        kept = {(each.network, each.id) for each in self.said}
+        alone = {(q.network, q.id) for q in self.questions} - kept
+        return len(self.said) + len(alone)
+
+
+async def find(whom: Whom, nats: str | None, data: Path | None, screen: Screen) -> Found:
     """Return what is kept of it."""
     async with connected(nats, data, "chatbot-forget") as broker:
         try:
             with screen.busy("looking for what is kept"):
-                return await forgetting.said_by(broker, whom.is_meant, whom.flow)
+                said = await forgetting.said_by(broker, whom.is_meant, whom.flow)
+                return Found(said, await questions.of_people(broker, whom.is_meant))
         except broker.errors as error:
             raise BrokerError(f"the NATS server does not answer ({error})") from error
 
 
 async def forget(
-    whom: Whom, said: set[Said], nats: str | None, data: Path | None, screen: Screen
+    whom: Whom, found: Found, nats: str | None, data: Path | None, screen: Screen
 ) -> None:
     """Erase it, and what the bot keeps beside to answer commands."""
     async with connected(nats, data, "chatbot-forget") as broker:
         try:
-            with screen.counting("erasing", len(said)) as advance:
-                await forgetting.forget(broker, said, done=advance)
+            with screen.counting("erasing", len(found.said)) as advance:
+                await forgetting.forget(broker, found.said, done=advance)
+            await questions.forget(broker, whom.is_meant, found.questions)
             await state.forget(broker, whom.is_meant, whom.flow)
             await memory.forget(broker, whom.is_meant, whom.flow)
             await corrections.forget(broker, whom.is_meant, whom.flow)

@@ -21,7 +21,7 @@ from typing import Any
 import chatbot
 from chatbot import settings
 from chatbot.authoring.local import file_named, plain_name
-from chatbot.broker import Broker, files, streams, subjects
+from chatbot.broker import Broker, current, files, streams, subjects
 from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.broker.subjects import Lane
 from chatbot.errors import ChatbotError, OperationError
@@ -106,6 +106,10 @@ class Node:
         """Serve until cancelled; then finish what runs and hand the rest back."""
         await streams.ensure(self._broker, streams.account_streams())
         bucket = await open_bucket(self._broker, subjects.FLOWS)
+        with current.lent(self._broker):
+            await self._run(bucket)
+
+    async def _run(self, bucket: Bucket) -> None:
         async with (
             self._networks() as (nctx, ictx),
             announce(self._broker, f"node.{self.id}", self.record) as self._announce,

@@ -46,6 +46,10 @@ ONCE = [
 ]
 WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
 DEAD = "chatbot dead list"
+KEPT = {
+    "chatbot questions list": "There are no questions.\n",
+    "chatbot model list": "There are no models.\n",
+}
 DOCTOR = ["chatbot doctor", "chatbot doctor support"]
 MAKE = ["make run", "make test"]
 # What these do is tested in test_benchmarks.py, test_overload.py, test_bench_model.py.
@@ -73,7 +77,7 @@ def arguments(command: str) -> list[str]:
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
     started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, THREADS, LISTEN, ELSEWHERE, WATCH}
-    asked = {APPLY, FORGET, DEAD, *ONCE, *WHILE_IT_RUNS, *DOCTOR}
+    asked = {APPLY, FORGET, DEAD, *KEPT, *ONCE, *WHILE_IT_RUNS, *DOCTOR}
     assert commands() == {
         *started,
         *asked,
@@ -105,6 +109,8 @@ async def test_a_bot_on_irc_gets_another_node_and_shows_its_status(
                 assert code == 0, err
                 assert out.count("classify_text") >= 3
             assert await program.run(*arguments(DEAD)) == (0, "There are no dead letters.\n", "")
+            for command, told in KEPT.items():
+                assert await program.run(*arguments(command)) == (0, told, "")
             for command in DOCTOR:
                 code, out, err = await program.run(*arguments(command))
                 assert code == 0, out + err
