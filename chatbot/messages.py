@@ -66,7 +66,8 @@ class ChatMessage(Record, frozen=True):
 
     `after` is the id of the message that has to be done first, where a flow wants its messages
     in order. `command` is the bot's own command that it is (`why`), `arguments` what stands
-    behind it, and `about` the id of the message that it is about.
+    behind it, and `about` the id of the message that it is about. `schedule` names the flow's
+    schedule that is due (`kind` is `schedule`, too): then nobody said it.
     """
 
     id: str
@@ -90,6 +91,7 @@ class ChatMessage(Record, frozen=True):
     command: str = ""
     arguments: str = ""
     about: str = ""
+    schedule: str = ""
 
 
 RETRY = "~retry-"
@@ -108,12 +110,14 @@ def origin(message_id: str) -> str:
 class Reply(Record, frozen=True):
     """One thing to say in the room that the message came from; `notice` where there is one.
 
-    With `markdown`, networks that have formatted text show it so; the others show it as it is.
+    With `markdown`, networks that have formatted text show it so; the others show `plain`, or
+    the text as it is where that is empty.
     """
 
     text: str
     notice: bool = False
     markdown: bool = False
+    plain: str = ""
 
 
 class Action(Record, frozen=True):
@@ -137,13 +141,31 @@ empty: this one's | why |
 ACTIONS = ("react", "delete", "kick", "ban", "unban", "mute", "unmute")
 
 
+class Change(Record, frozen=True):
+    """How one value of the flow's state changes: `set`, `add`, `append` (of which it keeps the
+    last `most`) or `forget`.
+
+    `key` says whose value it is; `start` is what it was at first, and `keep` for how many seconds
+    it is kept.
+    """
+
+    name: str
+    how: str
+    value: Any = None
+    most: int = 100
+    key: str = ""
+    start: Any = None
+    keep: float = 0.0
+
+
 class Outcome(Record, frozen=True):
     """All that a flow decided for one message: at most one of these per message id, ever.
 
     `replies` and `actions` are empty where the bot stays silent; `understood` is what the flow
     shows of the message, by name (`label`, `score`), and `revision` the flow's; `error` says in
     general terms what failed, `skipped` why nothing is said where the flow wants it so ("too
-    old"). `thread` and `private` are the message's.
+    old"). `thread` and `private` are the message's. `changes` are those of the flow's state: they
+    are made once it is stored, and once.
     """
 
     id: str
@@ -158,6 +180,7 @@ class Outcome(Record, frozen=True):
     thread: str = ""
     private: bool = False
     revision: str = ""
+    changes: tuple[Change, ...] = ()
 
 
 class Call(Record, frozen=True, array_like=True):

@@ -9,6 +9,7 @@
 | `chatbot-attempts` | hash of a call → the nodes that died at it | 1 h, as work |
 | `chatbot-positions` | hashes of flow and network → how far a listener has heard | 90 d |
 | `chatbot-state` | what people asked of the bot: see `chatbot.broker.state` | 7 d |
+| `chatbot-memory` | what flows keep: see `chatbot.broker.memory` | 90 d |
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ LOCK_KEPT = 5.0
 ATTEMPTS_KEPT = 3600.0
 POSITION_KEPT = 90 * 86400.0
 STATE_KEPT = 7 * 86400.0
+MEMORY_KEPT = 90 * 86400.0
 LONGEST_WINDOW = 3600.0
 
 _TTL = {
@@ -54,6 +56,7 @@ _TTL = {
     subjects.ATTEMPTS: ATTEMPTS_KEPT,
     subjects.POSITIONS: POSITION_KEPT,
     subjects.STATE: STATE_KEPT,
+    subjects.MEMORY: MEMORY_KEPT,
 }
 
 _ANOTHER_REVISION = {10071, 10164}

@@ -48,6 +48,7 @@ VALUES = "chatbot-values"
 ATTEMPTS = "chatbot-attempts"
 POSITIONS = "chatbot-positions"
 STATE = "chatbot-state"
+MEMORY = "chatbot-memory"
 
 
 class Lane(StrEnum):

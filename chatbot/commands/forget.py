@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatbot.broker import forgetting, state
+from chatbot.broker import forgetting, memory, state
 from chatbot.broker.forgetting import Said
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
@@ -45,6 +45,7 @@ async def forget(
             with screen.counting("erasing", len(said)) as advance:
                 await forgetting.forget(broker, said, done=advance)
             await state.forget(broker, whom.is_meant, whom.flow)
+            await memory.forget(broker, whom.is_meant, whom.flow)
         except* broker.errors as failures:
             raise BrokerError(
                 f"the NATS server does not answer ({failures.exceptions[0]})",

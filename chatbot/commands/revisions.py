@@ -153,7 +153,7 @@ class Revisions:
 
 
 def _behaviour(flow: Flow) -> tuple[object, ...]:
-    return flow.revision, flow.backlog, flow.storage, flow.rules
+    return flow.revision, flow.backlog, flow.storage, flow.rules, flow.schedules, flow.state
 
 
 class _Calls:

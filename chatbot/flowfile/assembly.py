@@ -11,17 +11,37 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chatbot.flowfile import completeness, packages, strays
+from chatbot.flowfile import completeness, packages, strays, validation
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
-from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Instance
-from chatbot.flowfile.overrides import Override, apply
+from chatbot.flowfile.including import found_beside, read_whole
+from chatbot.flowfile.overrides import Override
 from chatbot.flowfile.problems import Mark, Report, suggest
+from chatbot.flowfile.reader import read_sections
+from chatbot.flowfile.remembering import read_types
 from chatbot.flowfile.revision import content_of
-from chatbot.flowfile.sections import INPUT, MESSAGE, FlowFile, Section, read_sections
-from chatbot.flowfile.values import file_at
-from chatbot.flowfile.wiring import Part, Scope, Wired, input_seeds, message_seeds, renamed
+from chatbot.flowfile.sections import (
+    INPUT,
+    MESSAGE,
+    SCHEDULE,
+    SEEDS,
+    STATE,
+    FlowFile,
+    Section,
+)
+from chatbot.flowfile.templated import templated
+from chatbot.flowfile.timing import names_of
+from chatbot.flowfile.wiring import (
+    Part,
+    Scope,
+    Wired,
+    declared_seeds,
+    input_seeds,
+    message_seeds,
+    named_seeds,
+    renamed,
+)
 
 SUBFLOW = "dffml.dataflow.run"
 
@@ -38,8 +58,8 @@ class Assembled:
     `inputs` and `outputs` are definitions, `decisions` those of the outputs that
     are to be said or done,
     `instances` all with the paths that they have in this file, `content` what its behaviour
-    depends on, `sources` the files that it was made of, `parts` its own instances and `inner`
-    the subflows among them.
+    depends on, `sources` the files that it was made of, `seeds` the definitions of all that is
+    there without an operation, `parts` its own instances and `inner` the subflows among them.
     """
 
     file: FlowFile
@@ -50,6 +70,7 @@ class Assembled:
     instances: dict[str, Instance]
     content: dict[str, Any]
     sources: frozenset[Path]
+    seeds: dict[str, dict[str, Any]] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     inner: dict[str, Assembled] = field(default_factory=dict)
 
@@ -74,33 +95,44 @@ class Assembler:
         if file is None:
             return None
         found = self._parts(file, overrides, (path.resolve(),), collected=True)
-        return self._assembled(file, found, MESSAGE, message_seeds())
+        seeds = {
+            MESSAGE: message_seeds(),
+            STATE: named_seeds(STATE, read_types(file.state)),
+            SCHEDULE: named_seeds(SCHEDULE, dict.fromkeys(names_of(file.schedules), "map")),
+        }
+        return self._assembled(file, found, MESSAGE, seeds)
 
     def alone(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the subflow at `path` by itself; `None` where its file cannot be read at all."""
         mark = Mark(str(path))
-        name = path.stem.lower()
-        return self._subflow(Section(name, mark, "", mark), path, overrides, ())
+        return self._subflow(Section(path.stem.lower(), mark, "", mark), path, overrides, ())
 
     def _subflow(
         self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
     ) -> Assembled | None:
-        file = self._file(path, overrides, subflow=True)
+        file = self._file(path, overrides, section, subflow=True)
         if file is None:
             return None
         self._check_distinct(file)
         found = self._parts(file, overrides, (*chain, path.resolve()), collected=False)
-        return self._assembled(file, found, INPUT, input_seeds(section.name, file.inputs))
+        seeds = {INPUT: input_seeds(section.name, file.inputs)}
+        return self._assembled(file, found, INPUT, seeds)
 
-    def _file(self, path: Path, overrides: list[Override], *, subflow: bool) -> FlowFile | None:
-        tree = read(path, self._report)
-        if tree is None:
+    def _file(
+        self,
+        path: Path,
+        overrides: list[Override],
+        user: Section | None = None,
+        *,
+        subflow: bool,
+    ) -> FlowFile | None:
+        given = user.given if user else None
+        mark = user.flow.mark if user and user.flow else None
+        whole = read_whole(path, self._report, overrides, given, mark)
+        if whole is None:
             return None
-        if not isinstance(tree.value, dict):
-            self._report.add(tree.mark, "a flow file must be a map", "begin with `version: 1`")
-            return None
-        tree = apply(tree, overrides, self._report)
-        return read_sections(tree, path, self._report, subflow=subflow)
+        file = read_sections(whole.tree, path, self._report, subflow=subflow)
+        return replace(file, files=whole.files)
 
     def _check_distinct(self, file: FlowFile) -> None:
         names: dict[tuple[str, str], str] = {}
@@ -122,15 +154,16 @@ class Assembler:
         found = _Parts()
         for name, section in file.operations.items():
             if section.run:
-                part = self._operation(section, file.path.parent)
-                known = part.operation is not None
-                found.parts[name] = renamed(part, collected=collected) if known else part
+                part = self._operation(section, file, subflow=not collected)
+                if part.operation is not None:
+                    part = renamed(part, self._report, collected=collected)
+                found.parts[name] = part
                 continue
             deeper = [o.inner() for o in overrides if o.instance == name]
             inner = self._inner(section, file.path, deeper, chain)
             if inner is not None:
                 found.inner[name] = inner
-            found.parts[name] = _instance_of(section, inner, collected=collected)
+            found.parts[name] = self._instance_of(section, inner, collected=collected)
         return found
 
     def _check_overrides(self, file: FlowFile, overrides: list[Override]) -> None:
@@ -142,7 +175,7 @@ class Assembler:
             elif name and file.operations[name].run:
                 self._report.add(override.node.key, f"`{name}` is not a subflow")
 
-    def _operation(self, section: Section, folder: Path) -> Part:
+    def _operation(self, section: Section, file: FlowFile, *, subflow: bool) -> Part:
         if section.run not in self._catalog:
             named = section.run_mark is not section.mark
             hint = packages.hint_for_unknown(section.run, self._catalog.names(), named=named)
@@ -159,8 +192,17 @@ class Assembler:
         if not self._may_run(section, loaded):
             return Part(section)
         implementation = loaded.implementation
-        configuration = configure(section, implementation, folder, self._report)
-        return Part(section, loaded.operation, implementation, configuration)
+        operation = loaded.operation
+        configuration = configure(section, implementation, file.path.parent, self._report)
+        templates = getattr(implementation, "templates", None)
+        if templates is not None and configuration.value is not None:
+            texts = templates(configuration.value)
+            section, operation = templated(
+                section, operation, texts, file.operations, self._report, subflow=subflow
+            )
+        if section.name in {each.text for each in file.validate.values()}:
+            operation = operation._replace(validator=True)
+        return Part(section, operation, implementation, configuration)
 
     def _may_run(self, section: Section, loaded: Loaded) -> bool:
         from dffml import Stage
@@ -172,7 +214,8 @@ class Assembler:
             message = f"`{section.run}` makes a flow's result; a flow file has `outputs` for that"
             self._report.add(section.run_mark, message)
             return False
-        if loaded.operation.stage is Stage.CLEANUP and _elsewhere(section):
+        cleans_up = loaded.operation.stage is Stage.CLEANUP or section.cleanup
+        if cleans_up and _elsewhere(section):
             message = f"`{section.run}` cleans up after a context: it runs on the primary"
             where = section.on_mark or section.mark
             self._report.add(where, message, "leave out `on`")
@@ -183,9 +226,8 @@ class Assembler:
     ) -> Assembled | None:
         if section.flow is None:
             return None  # was reported
-        path = file_at(file.parent, str(section.flow.value))
+        path = found_beside(section.flow, file, self._report)
         if path is None:
-            self._report.add(section.flow.mark, "no file can have this name")
             return None
         if path in chain:
             names = " → ".join(p.name for p in (*chain, path))
@@ -194,23 +236,36 @@ class Assembler:
         if len(chain) > DEEPEST:
             self._report.add(section.flow.mark, f"subflows lie deeper than {DEEPEST} levels")
             return None
-        if not path.is_file():
-            others = [p.name for p in path.parent.glob("*.yaml") if p.name != file.name]
-            hint = suggest(path.name, others, what="there are")
-            if not path.parent.is_dir():
-                hint = f"there is no folder {path.parent}"
-            self._report.add(section.flow.mark, f"there is no file {path}", hint)
-            return None
         self._subflows += 1
         if self._subflows > MOST_SUBFLOWS:
             self._report.add(section.flow.mark, f"there are over {MOST_SUBFLOWS} subflows in all")
             return None
         return self._subflow(section, path, overrides, chain)
 
+    def _instance_of(self, section: Section, inner: Assembled | None, *, collected: bool) -> Part:
+        from dffml.df.types import GENERIC
+
+        from chatbot.flowfile import endings
+
+        if inner is None:
+            return Part(section)
+        outputs = {name: d or GENERIC for name, d in inner.outputs.items()}
+        return endings.subflow(
+            section,
+            inner.dataflow,
+            inner.inputs,
+            outputs,
+            inner.decisions,
+            collected=collected,
+            report=self._report,
+        )
+
     def _assembled(
-        self, file: FlowFile, found: _Parts, kind: str, seeds: dict[str, Any]
+        self, file: FlowFile, found: _Parts, kind: str, seeds: dict[str, dict[str, Any]]
     ) -> Assembled:
-        scope = Scope(kind, seeds, found.parts, self._report)
+        seeds = {**seeds, SEEDS: declared_seeds(file.seeds)}
+        checked = validation.take(file, found.parts, seeds[kind], self._report)
+        scope = Scope(kind, seeds, found.parts, self._report, checked)
         wired = self._wired(found, scope)
         completeness.check(found.parts, self._report)
         outputs = {name: scope.definition(source) for name, source in file.outputs.items()}
@@ -223,8 +278,8 @@ class Assembler:
         inner = {name: assembled.content for name, assembled in found.inner.items()}
         return Assembled(
             file=file,
-            dataflow=None if self._report else _ended(kind, wired, seeds, outputs),
-            inputs=seeds,
+            dataflow=None if self._report else _ended(kind, wired, seeds, outputs, file),
+            inputs=seeds[kind],
             outputs=outputs,
             decisions={
                 name: decided[source.origin, source.key]
@@ -234,6 +289,7 @@ class Assembler:
             instances=_instances(found),
             content=content_of(file, configurations, inner),
             sources=_sources(file, found),
+            seeds=seeds,
             parts=found.parts,
             inner=found.inner,
         )
@@ -249,32 +305,23 @@ class Assembler:
 
 
 def _ended(
-    kind: str, wired: dict[str, Wired], seeds: dict[str, Any], outputs: dict[str, Any]
+    kind: str,
+    wired: dict[str, Wired],
+    seeds: dict[str, dict[str, Any]],
+    outputs: dict[str, Any],
+    file: FlowFile,
 ) -> Any:
     from chatbot.flowfile import endings
 
     if kind == MESSAGE:
         ending = {endings.OUTCOME: endings.outcome(wired, outputs)}
     else:
-        ending = {endings.RESULTS: endings.results(outputs, seeds)}
-    return endings.dataflow({**wired, **ending}, seeds)
+        ending = {endings.RESULTS: endings.results(outputs, seeds[kind])}
+    return endings.dataflow({**wired, **ending}, seeds, file.seeds)
 
 
 def _elsewhere(section: Section) -> bool:
     return section.on is not None and not section.on.primary
-
-
-def _instance_of(section: Section, inner: Assembled | None, *, collected: bool) -> Part:
-    from dffml.df.types import GENERIC
-
-    from chatbot.flowfile import endings
-
-    if inner is None:
-        return Part(section)
-    outputs = {name: d or GENERIC for name, d in inner.outputs.items()}
-    return endings.subflow(
-        section, inner.dataflow, inner.inputs, outputs, inner.decisions, collected=collected
-    )
 
 
 def _instances(found: _Parts) -> dict[str, Instance]:
@@ -290,7 +337,7 @@ def _instances(found: _Parts) -> dict[str, Instance]:
 def _sources(file: FlowFile, found: _Parts) -> frozenset[Path]:
     named = {path for part in found.parts.values() for path in part.configuration.files.values()}
     inner = (each.sources for each in found.inner.values())
-    return frozenset(path.absolute() for path in {file.path, *named}).union(*inner)
+    return frozenset(path.absolute() for path in {*file.files, *named}).union(*inner)
 
 
 def _instance(part: Part) -> Instance:

@@ -24,7 +24,12 @@ def _needs(part: Part, parts: Mapping[str, Part]) -> Iterator[Need]:
         return
     for key, definition in part.operation.inputs.items():
         wire = part.section.inputs.get(key)
-        if wire is not None and wire.sources and not has_usable_default(definition):
+        if (
+            wire is not None
+            and wire.sources
+            and wire.default is None
+            and not has_usable_default(definition)
+        ):
             yield _need(f"its input `{key}`", wire.sources, parts)
     # The first condition is enough where it holds; where it never comes, it blocks the others.
     if part.section.when:

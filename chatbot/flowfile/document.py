@@ -1,4 +1,4 @@
-"""A YAML or JSON text as a tree in which every node knows its place; knows no flows.
+"""A YAML, JSON or TOML text as a tree in which every node knows its place; knows no flows.
 
 YAML 1.2, so `on` and `yes` are words. Anchors, aliases and `<<` work; tags do not.
 """
@@ -95,10 +95,16 @@ def read(path: Path, report: Report) -> Node | None:
     if path.suffix == ".json":
         text = text.replace("\t", " ")  # outside of strings, where JSON allows none
     before = len(report)
-    tree = parse(text, start, report)
+    tree = (_toml if path.suffix == ".toml" else parse)(text, start, report)
     if tree is None and len(report) == before:
         report.add(start, "is empty", "begin with `version: 1`")
     return tree
+
+
+def _toml(text: str, start: Mark, report: Report) -> Node | None:
+    from chatbot.flowfile.toml import parse_toml
+
+    return parse_toml(text, start, report)
 
 
 def parse(text: str, start: Mark, report: Report) -> Node | None:

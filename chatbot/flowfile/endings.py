@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any
 
 from chatbot.flowfile.catalog import own
 from chatbot.flowfile.configuration import Configuration
 from chatbot.flowfile.outcome import START, CollectOutcome, OutcomeConfig
-from chatbot.flowfile.sections import Section
-from chatbot.flowfile.wiring import ACTION, REPLY, Part, Wired, renamed
+from chatbot.flowfile.problems import Report
+from chatbot.flowfile.sections import SEEDS, Section, Seed
+from chatbot.flowfile.wiring import ACTION, CHANGE, REPLY, Part, Wired, renamed
 
 OUTCOME = "outcome"
 RESULTS = "results"
@@ -20,13 +23,13 @@ def outcome(wired: dict[str, Wired], outputs: dict[str, Any]) -> Wired:
     from dffml import Input, InputFlow
 
     given = [d for w in wired.values() for d in w.operation.outputs.values()]
-    replies, actions = (_called(name, given) for name in (REPLY, ACTION))
+    replies, actions, changes = (_called(name, given) for name in (REPLY, ACTION, CHANGE))
     return Wired(
         operation=CollectOutcome.op._replace(instance_name=OUTCOME),
         implementation=own(CollectOutcome.imp),
         flow=InputFlow(inputs={"start": ["seed"]}),
         seeds=[Input(value=True, definition=START)],
-        config=OutcomeConfig(replies, outputs, tuple(wired), actions),
+        config=OutcomeConfig(replies, outputs, tuple(wired), actions, changes),
     )
 
 
@@ -60,6 +63,7 @@ def subflow(
     decisions: dict[str, str],
     *,
     collected: bool,
+    report: Report,
 ) -> Part:
     """Return the instance that runs `dataflow`: DFFML's `dffml.dataflow.run`.
 
@@ -78,19 +82,30 @@ def subflow(
         configuration=Configuration(RunDataFlowConfig(dataflow)),
         decisions=decisions,
     )
-    return renamed(part, collected=collected)
+    return renamed(part, report, collected=collected)
 
 
-def dataflow(wired: dict[str, Wired], seeds: dict[str, Any]) -> Any:
-    """Return the DataFlow of the instances in `wired`, which takes inputs defined by `seeds`."""
-    from dffml import DataFlow
+def dataflow(
+    wired: dict[str, Wired],
+    seeds: dict[str, dict[str, Any]],
+    values: Mapping[str, Seed],
+) -> Any:
+    """Return the DataFlow of the instances in `wired`.
 
+    It takes inputs defined by `seeds` (by origin and name), of which `values` are in it.
+    """
+    from dffml import DataFlow, Input
+
+    given = [
+        Input(value=copy.deepcopy(seed.value), definition=seeds[SEEDS][name])
+        for name, seed in values.items()
+    ]
     return DataFlow(
         operations={name: w.operation for name, w in wired.items()},
         flow={name: w.flow for name, w in wired.items()},
-        seed=[seed for w in wired.values() for seed in w.seeds],
+        seed=[*given, *(seed for w in wired.values() for seed in w.seeds)],
         configs={name: w.config for name, w in wired.items() if w.config is not None},
-        definitions={definition.name: definition for definition in seeds.values()},
+        definitions={d.name: d for each in seeds.values() for d in each.values()},
         implementations={w.operation.name: w.implementation for w in wired.values()},
     )
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from chatbot.backlog import Backlog
 from chatbot.flowfile.problems import Problem
+from chatbot.kept import Kept
 from chatbot.labels import Placement
 from chatbot.policy import Policy, Rules
+from chatbot.schedule import Schedule
 from chatbot.storage import Storage
 
 
@@ -81,6 +83,8 @@ class Flow:
     backlog: Backlog = field(default_factory=Backlog)
     storage: Storage = field(default_factory=Storage)
     rules: Rules = field(default_factory=Rules)
+    schedules: tuple[Schedule, ...] = ()
+    state: tuple[Kept, ...] = ()
     sources: frozenset[Path] = frozenset()
     warnings: tuple[Problem, ...] = ()
 

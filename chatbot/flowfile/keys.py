@@ -71,7 +71,11 @@ PRIMITIVES = {
 
 _VERSION = Key("The version of the format.", (WHOLE,), required=True, least=1, most=1)
 _SOURCES = (TEXT, LIST, MAP)
-_TIME = {"types": (TEXT, NUMBER), "pattern": DURATION}
+
+
+def _time(doc: str, default: str) -> Key:
+    return Key(doc, (TEXT, NUMBER), default=default, pattern=DURATION)
+
 
 _COMMON = {
     "version": _VERSION,
@@ -89,6 +93,13 @@ _COMMON = {
         example="{threshold: 0.5}",
     ),
     "seeds": Key("Values that are there in every context, as seeds.NAME.", (MAP,), each="seed"),
+    "validate": Key(
+        "Fields of the message, or inputs, that an operation checks or mends before anybody has "
+        "them: field → instance.",
+        (MAP,),
+        items=(TEXT,),
+        example="{text: tidy}",
+    ),
     "operations": Key(
         "What is done: one entry an instance, under its name.",
         (MAP,),
@@ -262,9 +273,9 @@ SECTIONS: dict[str, Described] = {
     "storage": Described(
         "For how long, and how much, is kept.",
         {
-            "keep": Key("What was heard.", **_TIME, default="7d"),
-            "outcomes": Key("What was decided; longer than `keep`.", **_TIME, default="14d"),
-            "dead": Key("What failed.", **_TIME, default="30d"),
+            "keep": _time("What was heard.", "7d"),
+            "outcomes": _time("What was decided; longer than `keep`.", "14d"),
+            "dead": _time("What failed.", "30d"),
             "size": Key("The most of what was heard, such as 1GB.", (TEXT, WHOLE)),
             "replicas": Key(
                 "On how many servers of a cluster.", (TEXT, WHOLE), default="auto", least=1, most=5
@@ -307,7 +318,7 @@ SECTIONS: dict[str, Described] = {
             ),
             "type": Key("What it is.", (TEXT,), default="any", choices=tuple(PRIMITIVES)),
             "start": Key("What it is at first.", ANY),
-            "keep": Key("For how long after it was last set; at most 90d.", **_TIME, default="7d"),
+            "keep": _time("For how long after it was last set; at most 90d.", "7d"),
         },
     ),
     "operation": Described(
@@ -354,7 +365,7 @@ SECTIONS: dict[str, Described] = {
                 least=1,
                 most=1024,
             ),
-            "timeout": Key("What a call may take.", **_TIME, default="60s"),
+            "timeout": _time("What a call may take.", "60s"),
             "expand": Key(
                 "Outputs that are lists, each item of which is a value of its own.",
                 (LIST,),
@@ -367,13 +378,6 @@ SECTIONS: dict[str, Described] = {
                 default="processing",
                 choices=("processing", "cleanup"),
             ),
-            "validate": Key(
-                "Outputs that an operation checks or mends before anybody has them: output → "
-                "instance.",
-                (MAP,),
-                items=(TEXT,),
-            ),
-            "validator": Key("Whether it is one that `validate` names.", (TRUTH,), default=False),
         },
     ),
     "reply": Described(

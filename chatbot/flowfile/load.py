@@ -18,13 +18,15 @@ from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Flow, ListenerSection
 from chatbot.flowfile.keeping import read_backlog, read_storage
 from chatbot.flowfile.networks import Networks
-from chatbot.flowfile.overrides import parse_all
+from chatbot.flowfile.overrides import Override, parse_all
 from chatbot.flowfile.policies import read_rules
 from chatbot.flowfile.problems import Problem, Report
+from chatbot.flowfile.remembering import read_state
 from chatbot.flowfile.review import review
 from chatbot.flowfile.revision import revision
 from chatbot.flowfile.sections import FlowFile
 from chatbot.flowfile.shipped import find
+from chatbot.flowfile.timing import read_schedules
 
 
 def load(
@@ -55,6 +57,8 @@ def load(
         kept["backlog"] = read_backlog(assembled.file.backlog, report)
         kept["storage"] = read_storage(assembled.file.storage, report)
         kept["rules"] = read_rules(assembled.file, report)
+        kept["schedules"] = read_schedules(assembled.file, report)
+        kept["state"] = read_state(assembled.file, report)
         listeners = _listeners(assembled.file, environment, report)
     if report or assembled is None:
         raise FlowError(report.problems())
@@ -69,15 +73,7 @@ def assemble(name_or_path: str | Path, *, overrides: Sequence[str] = ()) -> Asse
     """
     if is_subflow(name_or_path):
         return check_subflow(name_or_path, overrides=overrides)[0]
-    report = Report()
-    parsed = parse_all(overrides, report)
-    path = find(name_or_path, report)
-    found = Assembler(Catalog(OPERATIONS), report).flow(path, parsed) if path else None
-    if found is not None:
-        review(found, report)
-    if report or found is None:
-        raise FlowError(report.problems())
-    return found
+    return _reviewed(name_or_path, overrides, Assembler.flow)[0]
 
 
 def check_subflow(
@@ -87,10 +83,18 @@ def check_subflow(
 
     Raises `FlowError` with all that was found.
     """
+    return _reviewed(name_or_path, overrides, Assembler.alone)
+
+
+def _reviewed(
+    name_or_path: str | Path,
+    overrides: Sequence[str],
+    assembled: Callable[[Assembler, Path, list[Override]], Assembled | None],
+) -> tuple[Assembled, list[Problem]]:
     report = Report()
     parsed = parse_all(overrides, report)
     path = find(name_or_path, report)
-    found = Assembler(Catalog(OPERATIONS), report).alone(path, parsed) if path else None
+    found = assembled(Assembler(Catalog(OPERATIONS), report), path, parsed) if path else None
     if found is not None:
         review(found, report)
     if report or found is None:

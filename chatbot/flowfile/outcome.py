@@ -20,6 +20,7 @@ class OutcomeConfig:
     outputs: dict[str, Any] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     actions: tuple[Any, ...] = ()
+    changes: tuple[Any, ...] = ()
 
 
 @op(
@@ -29,6 +30,7 @@ class OutcomeConfig:
         "replies": Definition(name="outcome.replies", primitive="array"),
         "understood": Definition(name="outcome.understood", primitive="map"),
         "actions": Definition(name="outcome.actions", primitive="array"),
+        "changes": Definition(name="outcome.changes", primitive="array"),
     },
     stage=Stage.OUTPUT,
     config_cls=OutcomeConfig,
@@ -39,7 +41,10 @@ class CollectOutcome(OperationImplementationContext):
     async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         async with self.octx.ictx.definitions(self.ctx) as found:
             config = self.config
-            given = (*config.replies, *config.actions, *config.outputs.values())
+            given = (
+                *(*config.replies, *config.actions, *config.changes),
+                *config.outputs.values(),
+            )
             wanted = {definition.name: definition for definition in given}
             items = [item for d in wanted.values() for item in await _items(found, d)]
         return Collector(self.config)(items)
@@ -53,13 +58,15 @@ class Collector:
         self._replies = frozenset(definition.name for definition in config.replies)
         self._actions = frozenset(definition.name for definition in config.actions)
         self._shown = {name: definition.name for name, definition in config.outputs.items()}
-        self._wanted = self._replies.union(self._actions, self._shown.values())
+        self._changes = frozenset(definition.name for definition in config.changes)
+        self._wanted = self._replies.union(self._actions, self._changes, self._shown.values())
 
     def __call__(self, inputs: Sequence[Any]) -> dict[str, Any]:
         """Return what `collect_outcome` does."""
         wanted, last = self._wanted, {}
         replies: list[Any] = []
         actions: list[Any] = []
+        changes: list[Any] = []
         for item in inputs:
             name = item.definition.name
             if name in wanted:
@@ -68,7 +75,9 @@ class Collector:
                     replies.append(item)
                 elif name in self._actions:
                     actions.append(item)
-        for decided in (replies, actions):
+                elif name in self._changes:
+                    changes.append(item)
+        for decided in (replies, actions, changes):
             if len(decided) > 1:
                 decided.sort(key=self._place)
         understood = {
@@ -76,11 +85,14 @@ class Collector:
             for shown, name in self._shown.items()
             if last.get(name) is not None  # null: a subflow's that did not come
         }
-        return {
+        outcome: dict[str, Any] = {
             "replies": [item.value for item in replies],
             "understood": understood,
             "actions": [item.value for item in actions],
         }
+        if self._changes:
+            outcome["changes"] = [change for item in changes for change in item.value]
+        return outcome
 
     def _place(self, item: Any) -> int:
         order = self._order

@@ -53,9 +53,14 @@ def read_rules(file: FlowFile, report: Report) -> Rules:
     """Return what the flow says for all its networks; what is wrong is reported."""
     return Rules(
         roles=_roles(file.roles, file.listeners, report),
-        in_order=_choice(file.order, "order", ORDERS, ORDERS[1], report) == ORDERS[0],
+        in_order=_choice(file.order, "order", ORDERS, _order(file), report) == ORDERS[0],
         prefix=_prefix(file.commands, report),
     )
+
+
+def _order(file: FlowFile) -> str:
+    """Return the order where nothing is said: what is kept of a person goes by their messages."""
+    return ORDERS[0 if file.state is not None else 1]
 
 
 def _to_be_in(rooms: dict[str, Node]) -> list[Node]:

@@ -29,6 +29,9 @@ def content_of(
         "name": file.name,
         "inputs": file.inputs,
         "outputs": {name: _source(source) for name, source in file.outputs.items()},
+        "seeds": {name: [s.value, s.type, s.lock] for name, s in file.seeds.items()},
+        "validate": {name: each.text for name, each in file.validate.items()},
+        "state": file.state and file.state.plain(),
         "operations": [
             [name, _operation(section, configurations.get(name)), inner.get(name)]
             for name, section in file.operations.items()
@@ -39,11 +42,16 @@ def content_of(
 def _operation(section: Section, configuration: Configuration | None) -> list[Any]:
     return [
         section.run,
-        {key: _sources(wire.sources) for key, wire in section.inputs.items()},
+        {
+            key: [_sources(wire.sources), wire.default and [wire.default.value]]
+            for key, wire in section.inputs.items()
+        },
         _sources(section.when),
         {} if configuration is None else _config(configuration),
         [section.on and str(section.on), section.retry, section.batch, section.concurrency],
         section.timeout,
+        [[each.text for each in names] for names in (section.expand, section.lock)],
+        [section.cleanup, section.given and section.given.plain()],
     ]
 
 
@@ -63,4 +71,6 @@ def _sources(sources: Iterable[Source | Literal]) -> list[Any]:
 
 
 def _source(source: Source | Literal) -> Any:
-    return [source.value] if isinstance(source, Literal) else f"{source.origin}.{source.key}"
+    if isinstance(source, Literal):
+        return [source.value]
+    return " ".join(f"{each.origin}.{each.key}" for each in (source, *source.via))

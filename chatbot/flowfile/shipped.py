@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _FOLDERS = (_PACKAGE.parent / "flows", _PACKAGE / "shipped" / "flows")
 """In a checkout, and in a wheel."""
 
-_SUFFIXES = (".yaml", ".yml", ".json")
+_SUFFIXES = (".yaml", ".yml", ".json", ".toml")
 _OPERATIONS = re.compile(r"^operations\s*:", re.MULTILINE)
 _INPUTS = re.compile(r"^inputs\s*:", re.MULTILINE)
 

@@ -194,7 +194,7 @@ class Values:
     def _path(self, node: Node, what: str) -> Any:
         if not isinstance(node.value, str) or not node.value:
             return self._mismatch(node, "a file's name", what)
-        folder = Path.cwd() if node.mark.file == COMMAND_LINE else self.folder
+        folder = self._folder(node)
         path = file_at(folder, node.value)
         if path is None:
             self.report.add(node.mark, f"{what} cannot be a file's name")
@@ -203,6 +203,12 @@ class Values:
             self.report.add(node.mark, f"{what}: there is no file {path}", _beside(path))
             return INVALID
         return path
+
+    def _folder(self, node: Node) -> Path:
+        """Return the folder of the file that the node was written in: it may be included."""
+        if node.mark.file == COMMAND_LINE:
+            return Path.cwd()
+        return Path(node.mark.file).parent if node.mark.file else self.folder
 
     def _mismatch(self, node: Node, wanted: str, what: str, hint: str = "") -> Any:
         self.report.add(node.mark, f"{what} must be {wanted}, not {node.kind}", hint)

@@ -3,29 +3,51 @@
 The rule: within a dataflow no two instances share a definition, so that what one of them gave
 is never taken for what another gave. Outputs are called `<instance>.<output>`, inputs
 `<instance>.inputs.<input>`, a subflow's `<instance>/<input>`; only what the bot is to say or do
-is called `reply` and `action`.
+is called `reply` and `action`, and what is to be kept `state.change`.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chatbot.flowfile.configuration import Configuration
+from chatbot.flowfile.keys import PRIMITIVES
 from chatbot.flowfile.problems import Report, nearest, suggest
-from chatbot.flowfile.sections import INPUT, MESSAGE, PRIMITIVES, Literal, Section, Source
+from chatbot.flowfile.sections import (
+    INPUT,
+    MESSAGE,
+    SCHEDULE,
+    SEEDS,
+    STATE,
+    Literal,
+    Section,
+    Seed,
+    Source,
+)
 
 REPLY = "reply"
 ACTION = "action"
-DECISIONS = (REPLY, ACTION)
+CHANGE = "state.change"
+DECISIONS = (REPLY, ACTION, CHANGE)
 _MESSAGE_PRIMITIVES = {
     "time": "datetime",
     "addressed": "bool",
     "private": "bool",
     "old": "bool",
     "roles": "array",
+}
+
+
+_WITHOUT_OPERATIONS = (MESSAGE, INPUT, STATE, SCHEDULE, SEEDS)
+_NONE = {
+    MESSAGE: "a message has no field",
+    INPUT: "this subflow has no input",
+    STATE: "this flow declares no state",
+    SCHEDULE: "this flow has no schedule",
+    SEEDS: "this file has no seed",
 }
 
 
@@ -68,6 +90,23 @@ def message_seeds() -> dict[str, Any]:
     }
 
 
+def declared_seeds(seeds: Mapping[str, Seed]) -> dict[str, Any]:
+    """Return the definitions of the values that a file has in every context."""
+    from dffml import Definition
+
+    return {
+        name: Definition(f"{SEEDS}.{name}", PRIMITIVES[seed.type], lock=seed.lock)
+        for name, seed in seeds.items()
+    }
+
+
+def named_seeds(origin: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the definitions of what `origin` has, such as `state.<name>`: name → type."""
+    from dffml import Definition
+
+    return {name: Definition(f"{origin}.{name}", PRIMITIVES[t]) for name, t in names.items()}
+
+
 def input_seeds(instance: str, inputs: dict[str, str]) -> dict[str, Any]:
     """Return the definitions of the inputs of the subflow `instance`, a string first.
 
@@ -79,48 +118,73 @@ def input_seeds(instance: str, inputs: dict[str, str]) -> dict[str, Any]:
     return {name: Definition(f"{instance}/{name}", PRIMITIVES[inputs[name]]) for name in ordered}
 
 
-def renamed(part: Part, *, collected: bool) -> Part:
+def renamed(part: Part, report: Report, *, collected: bool) -> Part:
     """Return `part` with definitions of its own.
 
     Where decisions are `collected` (in the flow for a bot) they keep the name that they are
     collected by.
     """
+    from dffml import Stage
+
     name, operation = part.section.name, part.operation
     given = {k: d.name for k, d in operation.outputs.items() if d.name in DECISIONS}
     decisions = {**given, **part.decisions}
     kept = decisions if collected else {}
     own = {k: kept.get(k, f"{name}.{k}") for k in operation.outputs}
+    _check_outputs(part, report)
+    locked = {each.text for each in part.section.lock}
     operation = operation._replace(
         instance_name=name,
         inputs={k: d._replace(name=f"{name}.inputs.{k}") for k, d in operation.inputs.items()}
         if part.section.run
         else operation.inputs,  # the subflow knows its inputs by these names
-        outputs={k: hashable(d._replace(name=own[k])) for k, d in operation.outputs.items()},
+        outputs={
+            k: hashable(d._replace(name=own[k], lock=d.lock or k in locked))
+            for k, d in operation.outputs.items()
+        },
         retry=part.section.retry,
+        expand=[*(operation.expand or []), *(each.text for each in part.section.expand)],
+        stage=Stage.CLEANUP if part.section.cleanup else operation.stage,
     )
     return replace(part, operation=operation, decisions=decisions)
+
+
+def _check_outputs(part: Part, report: Report) -> None:
+    for each in (*part.section.expand, *part.section.lock):
+        if each.text not in part.operation.outputs:
+            hint = suggest(each.text, part.operation.outputs, what="outputs")
+            message = f"`{part.section.name}` has no output `{each.text}`"
+            report.add(each.mark, message, hint)
 
 
 class Scope:
     """What the instances of one flow file may name.
 
-    `seeds` are the message's fields or the subflow's inputs, as `kind` (`message`, `input`)
-    says; `parts` are the instances.
+    `seeds` are what is there without them, by origin: the message's fields or the subflow's
+    inputs, as `kind` (`message`, `input`) says, state, schedules and seeds; `parts` are the
+    instances. `checked` says which instance's output stands for a seed that it validates.
     """
 
     def __init__(
-        self, kind: str, seeds: dict[str, Any], parts: dict[str, Part], report: Report
+        self,
+        kind: str,
+        seeds: dict[str, dict[str, Any]],
+        parts: dict[str, Part],
+        report: Report,
+        checked: Mapping[str, Source] | None = None,
     ) -> None:
         self._kind = kind
         self._seeds = seeds
         self._parts = parts
         self._report = report
+        self._checked = checked or {}
 
     def definition(self, source: Source) -> Any:
         """Return the definition of what `source` names; `None` when there is none to be had."""
-        if source.origin == self._kind:
+        source = self._valid(source)
+        if source.origin in self._seeds:
             return self._seed(source)
-        if source.origin in (MESSAGE, INPUT):
+        if source.origin in _WITHOUT_OPERATIONS:
             self._wrong_kind(source)
             return None
         part = self._parts.get(source.origin)
@@ -145,14 +209,15 @@ class Scope:
         }
         conditions = [(s, self.definition(s)) for s in section.when]
         known = [(s, d) for s, d in conditions if d is not None]
+        given = {k: self._with_default(section, k, d) for k, d in operation.inputs.items()}
         return Wired(
             operation=operation._replace(
-                inputs={k: hashable(d) for k, d in operation.inputs.items()},
+                inputs={k: hashable(d) for k, d in given.items()},
                 conditions=[definition for _, definition in known],
             ),
             implementation=part.implementation,
             config=part.configuration.value,
-            flow=InputFlow(inputs=inputs, conditions=[_flow_source(s, d) for s, d in known]),
+            flow=InputFlow(inputs=inputs, conditions=[self._flow_source(s, d) for s, d in known]),
             seeds=seeds,
         )
 
@@ -167,21 +232,54 @@ class Scope:
             if isinstance(source, Source):
                 self.definition(source)
 
+    def _valid(self, source: Source) -> Source:
+        """Return what stands for `source`, where that is validated."""
+        if source.origin != self._kind or source.key not in self._checked:
+            return source
+        found = self._checked[source.key]
+        return Source(found.origin, found.key, source.mark, source.via)
+
     def _seed(self, source: Source) -> Any:
-        if source.key not in self._seeds:
-            what = (
-                "a message has no field" if self._kind == MESSAGE else "this subflow has no input"
-            )
-            hint = suggest(source.key, self._seeds, what="there are")
-            self._report.add(source.mark, f"{what} `{source.key}`", hint)
-        return self._seeds.get(source.key)
+        seeds = self._seeds[source.origin]
+        if source.key not in seeds:
+            hint = suggest(source.key, seeds, what="there are")
+            self._report.add(source.mark, f"{_NONE[source.origin]} `{source.key}`", hint)
+        return seeds.get(source.key)
 
     def _wrong_kind(self, source: Source) -> None:
-        if source.origin == MESSAGE:
-            message, hint = "a subflow does not see the message", "give it what it needs as inputs"
-        else:
+        if source.origin == INPUT:
             message, hint = "only a subflow has inputs", "write message.<field>"
+        else:
+            what = "message" if source.origin == MESSAGE else source.origin
+            message, hint = f"a subflow does not see the {what}", "give it what it needs as inputs"
         self._report.add(source.mark, message, hint)
+
+    def _with_default(self, section: Section, key: str, definition: Any) -> Any:
+        wire = section.inputs.get(key)
+        if wire is None or wire.default is None:
+            return definition
+        if not _is_hashable(wire.default.value):
+            hint = "a text, a number, true or false, or null"
+            self._report.add(wire.default.mark, "a default cannot be a list or a map", hint)
+            return definition
+        return definition._replace(default=wire.default.value)
+
+    def _flow_source(self, source: Source, definition: Any) -> Any:
+        """Return DFFML's words for where `source`, of that `definition`, comes from."""
+        source = self._valid(source)
+        if source.origin in self._seeds:
+            own: dict[str, Any] = {"seed": [definition.name]}
+        else:
+            own = {source.origin: source.key}
+        if not source.via:
+            return own
+        path = [(each, self.definition(each)) for each in source.via]
+        return [own, *(self._ancestor(each, d) for each, d in path if d is not None)]
+
+    def _ancestor(self, source: Source, definition: Any) -> dict[str, Any]:
+        found = self._flow_source(source, definition)
+        assert isinstance(found, dict)
+        return found
 
     def _output(self, source: Source, outputs: dict[str, Any]) -> Any:
         if source.key not in outputs:
@@ -199,6 +297,8 @@ class Scope:
 
     def _wire(self, part: Part, key: str, definition: Any, seeds: list[Any]) -> list[Any]:
         section = part.section
+        if key not in section.inputs and definition.validate:
+            return ["seed"]  # it validates that
         if key not in section.inputs:
             return self._default(part, key, definition, seeds)
         sources = []
@@ -208,7 +308,7 @@ class Scope:
                 seeds += self._given(source, own)
                 sources.append({"seed": [own.name]})
             elif (found := self.definition(source)) is not None:
-                sources.append(_flow_source(source, found))
+                sources.append(self._flow_source(source, found))
         return sources
 
     def _given(self, literal: Literal, definition: Any) -> list[Any]:
@@ -226,7 +326,6 @@ class Scope:
         from dffml import Input
 
         section, operation = part.section, part.operation
-
         if not section.complete or key in section.strays or key in _misspelt(section, operation):
             return ["seed"]  # it was given, though not as it should be, which was reported
         if not has_default(definition):
@@ -240,12 +339,6 @@ class Scope:
 def _misspelt(section: Section, operation: Any) -> set[str]:
     """Return the inputs that were meant by those names of `inputs` that are none."""
     return {nearest(n, operation.inputs) for n in section.inputs if n not in operation.inputs}
-
-
-def _flow_source(source: Source, definition: Any) -> dict[str, Any]:
-    if source.origin in (MESSAGE, INPUT):
-        return {"seed": [definition.name]}
-    return {source.origin: source.key}
 
 
 def has_usable_default(definition: Any) -> bool:

@@ -11,22 +11,22 @@ from dffml.df.types import DataFlow, Definition
 
 from chatbot.errors import RemoteError
 from chatbot.flowfile.outcome import OutcomeConfig
-from chatbot.messages import ACTIONS, Action, ChatMessage, Outcome, Reply
+from chatbot.messages import ACTIONS, Action, Change, ChatMessage, Outcome, Reply
 from chatbot.orchestrator.values import Value
 
 PREFIX = "message."
 
 
-def fields_of(dataflow: DataFlow) -> dict[str, Definition]:
-    """Return the fields of a message that `dataflow` uses, with their definitions.
+def fields_of(dataflow: DataFlow, prefix: str = PREFIX) -> dict[str, Definition]:
+    """Return the fields of a message (or of what begins so) that `dataflow` uses.
 
     Each would cost something at each message; of most, a flow uses two or three.
     """
     used = {*_named(dataflow), *_shown(dataflow)}
     return {
-        name.removeprefix(PREFIX): definition
+        name.removeprefix(prefix): definition
         for name, definition in dataflow.definitions.items()
-        if name.startswith(PREFIX) and name in used
+        if name.startswith(prefix) and name in used
     }
 
 
@@ -61,7 +61,10 @@ def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
     """
     if not message.name and "name" in fields:
         message = msgspec.structs.replace(message, name=message.sender)
-    return [Value(getattr(message, name), definition) for name, definition in fields.items()]
+    return [
+        Value(getattr(message, name), definition, validated=not definition.validate)
+        for name, definition in fields.items()
+    ]
 
 
 def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
@@ -77,6 +80,7 @@ def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = ""
         thread=message.thread,
         private=message.private,
         revision=revision,
+        changes=tuple(Change(**each) for each in results.get("changes", ())),
     )
 
 
@@ -85,6 +89,7 @@ def _reply(given: dict[str, Any]) -> Reply:
         text=str(given["text"]),
         notice=bool(given.get("notice")),
         markdown=bool(given.get("markdown")),
+        plain=str(given.get("plain") or ""),
     )
 
 
@@ -101,7 +106,7 @@ def _action(given: dict[str, Any]) -> Action:
 
 def silenced(outcome: Outcome, why: str) -> Outcome:
     """Return the outcome of a message that is not to be answered, which says why."""
-    return msgspec.structs.replace(outcome, replies=(), actions=(), skipped=why)
+    return msgspec.structs.replace(outcome, replies=(), actions=(), changes=(), skipped=why)
 
 
 def in_general_terms(error: Exception, cause: BaseException) -> str:

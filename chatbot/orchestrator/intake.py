@@ -15,7 +15,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,9 @@ import chatbot
 from chatbot.backlog import ANSWER, TOO_OLD, Backlog
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
-from chatbot.messages import ChatMessage, OperationRecord, PrimaryRecord, is_retry
+from chatbot.flowfile.sections import SCHEDULE
+from chatbot.kept import Kept
+from chatbot.messages import ChatMessage, OperationRecord, Outcome, PrimaryRecord, is_retry
 from chatbot.nodes.roster import Roster, announce
 from chatbot.orchestrator.commands import Commands
 from chatbot.orchestrator.context import Context
@@ -39,13 +41,16 @@ from chatbot.orchestrator.decision import (
     silenced,
 )
 from chatbot.orchestrator.held import Running
+from chatbot.orchestrator.keeping import Keeping
 from chatbot.orchestrator.mutes import MUTED, Mutes
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.order import Order
 from chatbot.orchestrator.outbox import Outbox
 from chatbot.orchestrator.run import NatsOrchestratorContext
+from chatbot.orchestrator.timetable import due_of
 from chatbot.orchestrator.trials import Trials
 from chatbot.orchestrator.turn import Turn
+from chatbot.orchestrator.values import Value
 from chatbot.policy import Rules
 
 log = logging.getLogger(__name__)
@@ -71,6 +76,9 @@ DRAIN = 5.0
 ANSWER_ALL = Backlog(ANSWER)
 NO_RULES = Rules(prefix="")
 
+UNSAID_FIELDS = ("id", "network", "room", "time", "kind", "private")
+"""What a flow is given of a time that is due: nobody said anything."""
+
 UNSAID = frozenset({"reaction", "unreaction"})
 """Kinds of message that are nothing said; a flow sees them if it looks at the kind."""
 
@@ -89,6 +97,7 @@ class Intake:
         trials: Trials,
         commands: Commands | None = None,
         mutes: Mutes | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self._orchestrator = orchestrator
         self._octx = octx
@@ -98,12 +107,14 @@ class Intake:
         self._trials = trials
         self._commands = commands
         self._mutes = mutes
+        self._keeping = keeping
         self._muted = {} if mutes is None else mutes.rooms
         self.flow = orchestrator.flow
         self.grace = DRAIN
         """Seconds, at its end, for what runs."""
 
         self._fields = fields_of(octx.config.dataflow)
+        self._due = fields_of(octx.config.dataflow, f"{SCHEDULE}.")
         self._unsaid = frozenset() if "kind" in self._fields else UNSAID
         self._running: dict[str, Running] = {}
         self._order = Order(broker, self.flow, self._running)
@@ -128,6 +139,7 @@ class Intake:
         listeners: Callable[[], list[str]] = list,
         backlog: Backlog = ANSWER_ALL,
         rules: Rules = NO_RULES,
+        state: Sequence[Kept] = (),
     ) -> AsyncIterator[Intake]:
         """Take messages for the block's duration; at its end finish what runs, briefly.
 
@@ -139,13 +151,16 @@ class Intake:
             trials = await stack.enter_async_context(
                 Trials.open(broker, orchestrator.flow, orchestrator.id)
             )
-            mutes = commands = None
+            mutes = commands = keeping = None
             flow, revision = orchestrator.flow, orchestrator.revision
             if rules.prefix:
                 mutes = await stack.enter_async_context(Mutes.follow(broker, flow))
                 commands = Commands(broker, roster, mutes, rules, flow=flow, revision=revision)
+            if state:
+                keeping = await Keeping.open(broker, flow, octx.config.dataflow, state)
             intake = cls(
-                broker, orchestrator, octx, roster, listeners, backlog, trials, commands, mutes
+                *(broker, orchestrator, octx, roster, listeners, backlog, trials, commands, mutes),
+                keeping=keeping,
             )
             await stack.enter_async_context(
                 announce(broker, f"primary.{orchestrator.id}", intake.record)
@@ -331,6 +346,19 @@ class Intake:
             self._run(running, trials)
 
     def _run(self, running: Running, trials: Trials | None = None) -> None:
+        if self._keeping is None:
+            self._begin(running, trials)
+        else:
+            running.task = self._orchestrator.dispatcher.task(self._recall(running, trials))
+
+    async def _recall(self, running: Running, trials: Trials | None) -> None:
+        assert self._keeping is not None
+        recalled = await self._keeping.recall(running.message)
+        running.task = None
+        if self._running.get(running.message.id) is running:
+            self._begin(running, trials, recalled)
+
+    def _begin(self, running: Running, trials: Trials | None, recalled: Sequence[Any] = ()) -> None:
         message = running.message
 
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
@@ -339,14 +367,24 @@ class Intake:
         running.context = self._octx.start(
             StringInputSetContext(message.id),
             message.id,
-            inputs_of(message, self._fields),
+            [*self._inputs(message), *recalled] if recalled else self._inputs(message),
             ended,
             lane=running.lane,
             trials=trials,
         )
 
+    def _inputs(self, message: ChatMessage) -> list[Any]:
+        if not message.schedule:
+            return inputs_of(message, self._fields)
+        known = {name: each for name, each in self._fields.items() if name in UNSAID_FIELDS}
+        given = inputs_of(message, known)
+        if message.schedule in self._due:
+            given.append(Value(due_of(message), self._due[message.schedule]))
+        return given
+
     async def _settle(self, running: Running, results: Any, error: BaseException | None) -> None:
         message = running.message
+        stands: Outcome | None = None
         try:
             if error is not None:
                 raise error
@@ -354,10 +392,16 @@ class Intake:
             if self._muted and not message.command and self._is_muted(message):
                 running.skipped = running.skipped or MUTED
             decided = silenced(outcome, running.skipped) if running.skipped else outcome
-            await self._outbox.publish(decided, running.lane)
+            if self._keeping is not None:
+                decided = self._keeping.signed(message, decided)
+            if await self._outbox.publish(decided, running.lane):
+                stands = decided
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
             buried = await self._outbox.bury(message, failure, running.lane)
-            await self._outbox.publish(buried, running.lane)
+            if await self._outbox.publish(buried, running.lane):
+                stands = buried
+        if self._keeping is not None:
+            await self._keeping.keep(message, stands)
         if self._order.waiting:
             self._order.ended(message.id, decided=True)
         await running.taken.ack()

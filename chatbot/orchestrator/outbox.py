@@ -24,8 +24,8 @@ class Outbox:
         self._broker = broker
         self._flow = flow
 
-    async def publish(self, outcome: Outcome, lane: Lane) -> None:
-        """Return when it is stored, or another was before."""
+    async def publish(self, outcome: Outcome, lane: Lane) -> bool:
+        """Return when it is stored, or another was before: whether this one stands."""
         subject = subjects.out_subject(self._flow, outcome.network, outcome.id)
         try:
             if lane is Lane.BULK:
@@ -34,6 +34,8 @@ class Outbox:
             await self._broker.publish(subject, encoded(outcome))
         except AlreadyPublished:
             log.debug("the outcome of %s stands already", outcome.id)
+            return False
+        return True
 
     async def bury(self, message: ChatMessage, error: Exception, lane: Lane) -> Outcome:
         """Keep what failed, with its reason, in the dead-letter stream; return its outcome."""

@@ -12,6 +12,7 @@ from chatbot.messages import OperationRecord
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
+from chatbot.orchestrator.timetable import keeping_time
 
 
 @asynccontextmanager
@@ -35,15 +36,19 @@ async def primary(
     ):
         if ready is not None:
             await ready(running.records)
-        async with Intake.open(
-            broker,
-            running,
-            octx,
-            roster,
-            listeners=listeners,
-            backlog=flow.backlog,
-            rules=flow.rules,
-        ) as intake:
+        async with (
+            Intake.open(
+                broker,
+                running,
+                octx,
+                roster,
+                listeners=listeners,
+                backlog=flow.backlog,
+                rules=flow.rules,
+                state=flow.state,
+            ) as intake,
+            keeping_time(broker, flow.name, flow.schedules),
+        ):
             yield intake
 
 

@@ -15,6 +15,7 @@ one is not passed through any more, the test that waits for the death of the pro
 | `taken QUEUE` | a message was delivered to us, and we have not looked at it |
 | `acked QUEUE` | the server has our acknowledgement |
 | `running` | a node's operation is about to run |
+| `kept` | a change of what a flow keeps is stored |
 | `said` | a line or part is with the network, and we have not noted that |
 | `confirmed` | the IRC server has confirmed what was said, and we have not noted that |
 
@@ -33,6 +34,7 @@ from typing import Any
 
 from chatbot import cli
 from chatbot.broker import buckets, lease, pull, streams, subjects
+from chatbot.broker.memory import Memory
 from chatbot.broker.publisher import Publisher
 from chatbot.broker.pull import Pull, Taken
 from chatbot.listeners.irc.session import Session
@@ -63,6 +65,7 @@ class Failpoint:
         self._arm_publishing()
         self._arm_taking()
         self._arm_running()
+        self._arm_keeping()
         self._arm_saying()
 
     def _arm_publishing(self) -> None:
@@ -111,6 +114,16 @@ class Failpoint:
             return await run(network, *arguments)
 
         kind.outputs_of_batch = failing
+
+    def _arm_keeping(self) -> None:
+        store = Memory._store
+
+        async def failing(memory: Memory, *arguments: Any) -> bool:
+            stored = await store(memory, *arguments)
+            self.reach("kept")
+            return stored
+
+        Memory._store = failing  # type: ignore[method-assign]
 
     def _arm_saying(self) -> None:
         from chatbot_test_platform import PlatformListener

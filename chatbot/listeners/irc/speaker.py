@@ -111,7 +111,7 @@ class Speaker:
             Reply(text=line, notice=reply.notice)
             for reply in pending.replies[pending.sent :]
             for line in lines(
-                reply.text,
+                reply.plain or reply.text,
                 limit=session.limit(pending.room, notice=reply.notice),
                 most=self._settings.lines,
                 cut=self._settings.overflow == "cut",

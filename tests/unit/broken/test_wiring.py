@@ -33,7 +33,6 @@ INPUTS = [
     (f"{IN}‸.text}}}}\n", "`.text` is not a source"),
     (f"{IN}‸message text}}}}\n", "`message text` is not a source", "message.<field>"),
     (f"{IN}‸$message.text}}}}\n", "there is no `$message`", "did you mean message?"),
-    (f"{IN}‸\"{{{{ message.text }}}}\"}}}}\n", "is not a source", "without braces"),
     (f"{IN}‸'${{message.text}}'}}}}\n", "is not a source", "write message.text, without braces"),
     (f"{IN}‸“message.text”}}}}\n", "is not a source", "without braces or quotes"),
     (f"{IN}‸hello there}}}}\n", "is not a source", "{value: ...}"),

@@ -1,5 +1,6 @@
 """Operations that need nothing: what real ones do, in a line each."""
 
+import asyncio
 import pathlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -137,3 +138,49 @@ def sample_plain(text: str) -> str:
 )
 def sample_tidy(text: str) -> None:
     return None
+
+
+SEEN: list[str] = []
+
+
+@op(name="sample_each", outputs={"text": Definition(name="each.text", primitive="string")})
+def sample_each(text: str) -> dict:
+    return {"text": text}
+
+
+@op(name="sample_all", outputs={"seen": Definition(name="all.seen", primitive="int")})
+def sample_all(text: str) -> dict:
+    SEEN.append(text)
+    return {"seen": 1}
+
+
+@op(name="sample_words", outputs={"words": Definition(name="words.words", primitive="array")})
+def sample_words(text: str) -> dict:
+    return {"words": text.split()}
+
+
+_using = {"now": 0, "most": 0}
+
+
+@op(name="sample_use", outputs={"most": Definition(name="use.most", primitive="int")})
+async def sample_use(text: str) -> dict:
+    """Give how many calls of it there were at once, at most."""
+    _using["now"] += 1
+    _using["most"] = _using["now"]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    most = max(_using["now"], _using["most"])
+    _using["now"] -= 1
+    return {"most": most}
+
+
+_tries: list[str] = []
+
+
+@op(name="sample_flaky", outputs={"text": Definition(name="flaky.text", primitive="string")})
+def sample_flaky(text: str) -> dict:
+    """Fail twice, then give what it is given."""
+    _tries.append(text)
+    if len(_tries) % 3:
+        raise ConnectionError("not now")
+    return {"text": text}

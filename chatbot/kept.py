@@ -1,0 +1,78 @@
+"""What a flow keeps from message to message: its `state`. Pure.
+
+The rule that it guards: a value belongs to whom it is kept for, and to nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chatbot.messages import Change, ChatMessage
+from chatbot.units import DAY
+
+CONVERSATION, PERSON, ROOM, NETWORK, FLOW = "conversation", "person", "room", "network", "flow"
+SCOPES = (CONVERSATION, PERSON, ROOM, NETWORK, FLOW)
+KEEP = 7 * DAY
+LONGEST = 90 * DAY
+MOST_ITEMS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One value of a flow's `state`, as the file declares it; `keep` in seconds.
+
+    It is kept `per` conversation (a person in a room), person (in all rooms of a network), room,
+    network or flow, and is `start` at first.
+    """
+
+    name: str
+    per: str = CONVERSATION
+    start: Any = None
+    keep: float = KEEP
+    type: str = "any"
+
+
+def owner(kept: Kept, message: ChatMessage) -> tuple[str, str, str]:
+    """Return whose value `message` reads: network, room and person, each empty where all share."""
+    person = message.account or message.sender
+    return {
+        CONVERSATION: (message.network, message.room, person),
+        PERSON: (message.network, "", person),
+        ROOM: (message.network, message.room, ""),
+        NETWORK: (message.network, "", ""),
+        FLOW: ("", "", ""),
+    }[kept.per]
+
+
+def changed(value: Any, start: Any, changes: list[Change]) -> Any:
+    """Return what `value` becomes; raises `TypeError` where it is nothing that can change so."""
+    for change in changes:
+        if change.how == "forget":
+            value = start
+        elif change.how == "add":
+            value = _sum(value, change.value)
+        elif change.how == "append":
+            value = [*_items(value), change.value][-change.most :]
+        else:
+            value = change.value
+    return value
+
+
+def by_name(changes: tuple[Change, ...]) -> Mapping[str, list[Change]]:
+    """Return the changes of each value, in their order."""
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        found.setdefault(change.name, []).append(change)
+    return found
+
+
+def _sum(value: Any, more: Any) -> Any:
+    if value is None:
+        return more
+    return value + more if isinstance(value, int | float) else more
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
