@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from chatbot.flowfile.template import Expression, TemplateError, is_template
+from chatbot.flowfile.template import Expression, TemplateError, faults, is_template
 
 MOST = 4096
 """Combinations of values that are tried."""
@@ -59,6 +59,8 @@ def outcomes(text: str, choices: dict[str, list[Any]]) -> list[Any] | None:
 
     `None` where that is too much to try, or it cannot be told.
     """
+    if faults(text):
+        return None
     count = 1
     for values in choices.values():
         count *= max(len(values), 1)

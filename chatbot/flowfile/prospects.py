@@ -9,6 +9,7 @@ values of an input says which; each is a static method of its implementation:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
@@ -24,18 +25,27 @@ from chatbot.flowfile.wiring import Part
 _ALWAYS = ("id", "network", "room", "sender", "time", "nick", "kind")
 """Fields of a message that are never empty."""
 
+_FIELD = re.compile(r"(?<![{$])\{(sender|label|name|\w+\.\w+)\}(?!\})")
+_MEANT = {"sender": "message.name", "name": "message.name"}
+"""What in single braces was meant as a value of a template."""
+
 _KINDS = ("message", "action", "reaction", "unreaction")
 """What a message can be."""
 
 
 def check(frame: Frame, report: Report) -> None:
     """Report what can never come true in this file; what always is, is a warning."""
-    for part in frame.parts.values():
-        for condition in part.section.when:
-            _check_condition(frame, part, condition, report)
+    told = set()
+    for name, part in frame.parts.items():
         if part.operation is not None and part.section.config is not None:
+            before = len(report)
             _check_expected(frame, part, report)
             _check_compared(frame, part, report)
+            told |= {name} if len(report) > before else set()
+    for part in frame.parts.values():
+        for condition in part.section.when:
+            if condition.origin not in told:
+                _check_condition(frame, part, condition, report)
 
 
 def _check_condition(frame: Frame, part: Part, condition: Source, report: Report) -> None:
@@ -104,6 +114,9 @@ def _check_compared(frame: Frame, part: Part, report: Report) -> None:
         return
     for path, text in templates(part.configuration.value):
         mark = part.section.config.at(tuple(path)).mark
+        for field in _FIELD.findall(text):
+            hint = f"a value is filled in with two: {{{{ {_MEANT.get(field, field)} }}}}"
+            report.warn(place(mark, f"{{{field}}}"), f"{{{field}}} is said as it stands", hint)
         for name, value in compared(text):
             _check_value(frame, part, name, value, place(mark, value), report)
 
