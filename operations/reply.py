@@ -7,7 +7,7 @@ from typing import Any
 
 from dffml import Definition, OperationImplementationContext, op
 
-from chatbot.flowfile.template import Expression, Template
+from chatbot.flowfile.template import Expression, Template, faults, is_template, used
 from operations.placement import cheap
 
 
@@ -64,6 +64,17 @@ def templates(config: ReplyConfig) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 SayReply.imp.templates = staticmethod(templates)
+
+
+def expects(config: ReplyConfig) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Yield (input, path, value) for each value of `by` that has a text of its own."""
+    names = used(config.by) if is_template(config.by) and not faults(config.by) else []
+    if len(names) == 1 and config.by.strip("{} ") == names[0].name:
+        for value in config.texts:
+            yield names[0].name, ("texts", value), value
+
+
+SayReply.imp.expects = staticmethod(expects)
 
 
 @dataclass(frozen=True)

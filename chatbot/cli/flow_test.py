@@ -67,7 +67,7 @@ def flow_test(
     if nats and "://" not in nats:
         raise click.UsageError(f"{nats} is no address of a server: put --nats last")
     place = None if nats is None else Place(nats=nats or None, data=data)
-    options = trials.TestOptions(paths=paths, overrides=overrides, match=match, place=place)
+    options = trials.Selection(paths=paths, overrides=overrides, match=match, place=place)
     try:
         found = trials.collect(options)
     except FlowError as error:

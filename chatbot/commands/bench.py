@@ -120,7 +120,7 @@ def _coverage(flow: Flow) -> Coverage:
         for name, each in dataflow.flow.items()
         if each.conditions
     ]
-    known = tuple(flow.instances)
+    known = tuple(path for path in flow.instances if "~" not in path)  # no expressions
     return Coverage(known, tuple(path for path in known if path in conditional))
 
 

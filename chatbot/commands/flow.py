@@ -41,7 +41,9 @@ def _subflow(name: str, overrides: Sequence[str], screen: Screen) -> dict[str, o
     file = assembled.file
     for warning in warnings:
         screen.say(f"warning: {render(warning, overrides)}")
-    screen.say(f"{file.path}: right (a subflow; {len(assembled.instances)} operations)")
+    count = len(assembled.instances)
+    operations = "1 operation" if count == 1 else f"{count} operations"
+    screen.say(f"{file.path}: right (a subflow; {operations})")
     return {
         "name": file.name,
         "path": str(file.path.resolve()),

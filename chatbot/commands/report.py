@@ -75,8 +75,8 @@ def html_of(title: str, tally: Tally, story: Story, comparison: Comparison | Non
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         '<meta name="viewport" content="width=device-width">',
-        f"<title>{escape(title)}</title><style>{_CSS}</style></head><body>",
-        f"<h1>{escape(title)}</h1>",
+        f"<title>{escape(printable(title))}</title><style>{_CSS}</style></head><body>",
+        f"<h1>{escape(printable(title))}</h1>",
         f"<p>{tally.total:,} messages: {tally.answered:,} answered, {silent:,} silent, "
         f"{tally.failed:,} failed. Nothing was sent.</p>",
         *_compared(comparison),

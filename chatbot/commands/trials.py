@@ -46,7 +46,7 @@ Decide = Callable[[ChatMessage], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestOptions:
+class Selection:
     """What the command line of `chatbot flow test` says. `place` is `None`: in this process."""
 
     paths: Sequence[str] = ()
@@ -95,7 +95,7 @@ class Results:
         return sum(not verdict.is_good for verdict in self.verdicts)
 
 
-def collect(options: TestOptions) -> list[tuple[Flow, TrialFile]]:
+def collect(options: Selection) -> list[tuple[Flow, TrialFile]]:
     """Return the flows and their tests; raises `FlowError` with all that is wrong with them.
 
     Raises `UsageError` where there are no tests.
@@ -152,7 +152,7 @@ def _of_flow(name: str) -> Path:
 
 
 async def run(
-    options: TestOptions,
+    options: Selection,
     found: Sequence[tuple[Flow, TrialFile]],
     screen: Screen,
     ended: Callable[[Verdict], None],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from chatbot.flowfile.problems import Report
-from chatbot.flowfile.sections import MESSAGE, Literal, Source
+from chatbot.flowfile.sections import Literal, Source
 from chatbot.flowfile.tracing import Frame, Origin, origins
 from chatbot.flowfile.wiring import Part
 
@@ -91,9 +91,8 @@ def _agree(given: str, wanted: str) -> bool:
 def _others(frame: Frame, source: Source, wanted: str) -> str:
     """Return the hint that names what else the same instance gives, of the kind that is wanted."""
     part = frame.parts.get(source.origin)
-    known = frame.seeds if part is None else part.operation.outputs
+    known = part.operation.outputs if part else frame.seeds.get(source.origin, {})
     fit = [key for key, each in known.items() if kind_of(each.primitive) == wanted]
     if not fit or len(fit) > 12:
         return ""
-    prefix = MESSAGE if part is None and frame.outer is None else source.origin
-    return f"{_WORDS[wanted]}: {', '.join(f'{prefix}.{key}' for key in fit[:6])}"
+    return f"{_WORDS[wanted]}: {', '.join(f'{source.origin}.{key}' for key in fit[:6])}"

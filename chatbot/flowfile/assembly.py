@@ -60,8 +60,8 @@ class Assembled:
     `inputs` and `outputs` are definitions, `decisions` those of the outputs that
     are to be said or done,
     `instances` all with the paths that they have in this file, `content` what its behaviour
-    depends on, `sources` the files that it was made of, `parts` its own instances and `inner`
-    the subflows among them.
+    depends on, `sources` the files that it was made of, `seeds` the definitions of all that is
+    there without an operation, `parts` its own instances and `inner` the subflows among them.
     """
 
     file: FlowFile
@@ -72,6 +72,7 @@ class Assembled:
     instances: dict[str, Instance]
     content: dict[str, Any]
     sources: frozenset[Path]
+    seeds: dict[str, dict[str, Any]] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     inner: dict[str, Assembled] = field(default_factory=dict)
     traces: dict[str, Trace] = field(default_factory=dict)
@@ -109,8 +110,7 @@ class Assembler:
     def alone(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the subflow at `path` by itself; `None` where its file cannot be read at all."""
         mark = Mark(str(path))
-        name = path.stem.lower()
-        return self._subflow(Section(name, mark, "", mark), path, overrides, ())
+        return self._subflow(Section(path.stem.lower(), mark, "", mark), path, overrides, ())
 
     def _subflow(
         self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
@@ -306,6 +306,7 @@ class Assembler:
             instances=_instances(found),
             content=content_of(followed, configurations, inner, _digests(found)),
             sources=_sources(file, found),
+            seeds=seeds,
             parts=found.parts,
             inner=found.inner,
             traces=learned,

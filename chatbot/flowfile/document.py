@@ -5,6 +5,7 @@ YAML 1.2, so `on` and `yes` are words. Anchors, aliases and `<<` work; tags do n
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,11 +95,27 @@ def read(path: Path, report: Report) -> Node | None:
         return None
     if path.suffix == ".json":
         text = text.replace("\t", " ")  # outside of strings, where JSON allows none
+        if text.strip() and not _is_json(text, start, report):
+            return None
     before = len(report)
     tree = (_toml if path.suffix == ".toml" else parse)(text, start, report)
     if tree is None and len(report) == before:
         report.add(start, "is empty", "begin with `version: 1`")
     return tree
+
+
+def _is_json(text: str, start: Mark, report: Report) -> bool:
+    """Whether it is JSON; if not, why is reported. YAML's parser would say it in YAML's terms."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        mark = Mark(start.file, error.lineno, error.colno)
+        report.add(mark, f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
+        return False
+    except RecursionError:
+        report.add(start, f"is nested deeper than {DEEPEST} levels")
+        return False
+    return True
 
 
 def _toml(text: str, start: Mark, report: Report) -> Node | None:

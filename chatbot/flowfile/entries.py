@@ -45,15 +45,16 @@ _OF_OURS = ("when", "inputs")
 class Entries:
     """Reads entries of one file; what is wrong is reported.
 
-    `implicit` has the operations that expressions became, by names that no entry can have.
+    `implicit` has the operations that expressions became, by names that no entry can have,
+    `instances` the names of all entries.
     """
 
     def __init__(self, report: Report, *, subflow: bool) -> None:
         self._report = report
         self._subflow = subflow
         self._owner = ""
-        self.instances: tuple[str, ...] = ()
         self.implicit: dict[str, Section] = {}
+        self.instances: tuple[str, ...] = ()
 
     def operation(self, name: str, node: Node) -> Section:
         """Return the entry `name`."""
@@ -63,10 +64,11 @@ class Entries:
             message = f"`{name}` must be a map, not {node.kind}"
             self._report.add(node.mark, message, hint or "write {run: OPERATION, inputs: {...}}")
             return Section(name=name, mark=node.key, run="", run_mark=node.key)
-        strays: dict[str, Node] = {}
         given = mapping(node, f"`{name}`", self._report)
-        kind = self._kind(given)
+        kind = self._kind(given, name)
+        strays: dict[str, Node] = {}
         entries = self._allowed(given, node, name, kind, strays)
+        kind = "flow" if "flow" in entries else kind
         flow = entries.get("flow")
         if flow is not None and not self._is_text(flow, "`flow`"):
             flow = None
@@ -77,6 +79,8 @@ class Entries:
             run=run,
             run_mark=run_mark,
             flow=flow,
+            strays=strays,
+            complete=_is_map(entries.get("inputs")),
             inputs=self._wires(entries.get("inputs")),
             when=self._conditions(entries.get("when")),
             config=config,
@@ -91,8 +95,6 @@ class Entries:
             expand=self._names(entries.get("expand"), "`expand`"),
             lock=self._names(entries.get("lock"), "`lock`"),
             cleanup=self._stage(entries.get("stage")),
-            strays=strays,
-            complete=_is_map(entries.get("inputs")),
         )
 
     def source(self, node: Node, owner: str = "") -> Source | None:
@@ -114,7 +116,7 @@ class Entries:
         self._report.add(node.mark, f"`{node.value}` is not a source", hint)
         return None
 
-    def _kind(self, given: dict[str, Node]) -> str:
+    def _kind(self, given: dict[str, Node], name: str) -> str:
         """Return what the entry is; an entry that is two things is reported."""
         kinds = [kind for kind in _KINDS if kind in given]
         if kinds == ["run", "flow"]:
@@ -122,22 +124,20 @@ class Entries:
         for other in kinds[1:]:
             message = f"`{other}` does not go with `{kinds[0]}`"
             self._report.add(given.pop(other).key, message, "make it an entry of its own")
-        if kinds:
-            return kinds[0]
-        return next((kind for kind in _KINDS if any(slips.meant(k, (kind,)) for k in given)), "run")
+        return kinds[0] if kinds else "run"
 
     def _allowed(
         self, given: dict[str, Node], node: Node, name: str, kind: str, strays: dict[str, Node]
     ) -> dict[str, Node]:
-        """Return the entries that it may have; what may be none of its keys goes to `strays`."""
-        if kind == "run":
-            strays |= {
-                k: n for k, n in given.items() if k not in _OF_RUN and not slips.meant(k, _OF_RUN)
-            }
-            given = {key: each for key, each in given.items() if key not in strays}
+        """Return the entries that such a one may have; what may be none of its keys: `strays`."""
         rest = Node(node.mark, given, node.key)
+        if kind == "run" and not any(slips.meant(key, _KINDS) == "flow" for key in given):
+            known = (*_OF_RUN, *_KINDS)
+            odd = [key for key in given if key not in known and not slips.meant(key, known)]
+            strays |= {key: given.pop(key) for key in odd}
+            return keys(rest, known, f"`{name}`", self._report)
         if kind == "run":
-            return keys(rest, _OF_RUN, f"`{name}`", self._report)
+            return keys(rest, (*_OF_FLOW, "run"), f"`{name}`", self._report)
         if kind == "flow":
             self._refuse_beside_flow(given)
             return keys(rest, _OF_FLOW, f"`{name}`", self._report)
@@ -165,7 +165,7 @@ class Entries:
         run = entries.get("run")
         if run is not None and not self._is_text(run, "`run`"):
             run = None
-        if run is None:
+        if run is None:  # with a `run` that was reported, it is not known
             return "" if "run" in entries else name, node.key, entries.get("config")
         return str(run.value), run.mark, entries.get("config")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from chatbot.flowfile.entries import EXPRESSION
 from chatbot.flowfile.review import Whole, frames
-from chatbot.flowfile.sections import INPUT, MESSAGE, Literal, Source
+from chatbot.flowfile.sections import MESSAGE, Literal, Source
 from chatbot.flowfile.tracing import Frame, Origin, origins
 from chatbot.flowfile.wiring import Part
 
@@ -97,6 +98,8 @@ class _Builder:
 
     def add(self, frame: Frame, inside: str) -> None:
         for name, part in frame.parts.items():
+            if part.section.run == EXPRESSION and "~" in name:
+                continue  # what it takes goes to whom it is for
             path = f"{inside}/{name}" if inside else name
             inner = frame.inner.get(name)
             self._graph.nodes[path] = self._node(path, part, inner, inside)
@@ -138,13 +141,22 @@ def ends(frame: Frame, source: Source | Literal, *, folded: bool) -> Iterator[tu
     """Yield the node and the output that each value of `source` comes from."""
     if isinstance(source, Literal):
         return
+    part = frame.parts.get(source.origin)
+    if part is not None and "~" in source.origin:
+        for wire in part.section.inputs.values():
+            for each in wire.sources:
+                yield from ends(frame, each, folded=folded)
+        return
     if folded and source.origin in frame.parts:
         yield _path(frame, source.origin), source.key
         return
     for origin in origins(frame, source):
         if isinstance(origin, Origin):
             at = origin.source.origin
-            outside = at in (MESSAGE, INPUT)
+            if "~" in at:
+                yield from ends(origin.frame, origin.source, folded=folded)
+                continue
+            outside = origin.part is None
             yield at if outside else _path(origin.frame, at), origin.source.key
 
 
@@ -171,7 +183,7 @@ def _add_ends(graph: Graph, edges: dict[Edge, None], frame: Frame) -> None:
             for key in part.decisions:
                 says = ends(frame, Source(name, key, part.section.mark), folded=_is_folded(graph))
                 edges |= {Edge(start, REPLIES, output): None for start, output in says}
-    starts = dict.fromkeys(edge.source for edge in edges if edge.source in (MESSAGE, INPUT))
+    starts = dict.fromkeys(edge.source for edge in edges if edge.source not in graph.nodes)
     outside = {start: Node(start, "message" if start == MESSAGE else "inputs") for start in starts}
     rest = dict(graph.nodes)
     graph.nodes.clear()

@@ -19,7 +19,7 @@ from chatbot.flowfile.flow import Flow, Instance, ListenerSection
 from chatbot.flowfile.keeping import read_backlog, read_storage
 from chatbot.flowfile.learning import read_learning
 from chatbot.flowfile.networks import Networks
-from chatbot.flowfile.overrides import parse_all
+from chatbot.flowfile.overrides import Override, parse_all
 from chatbot.flowfile.policies import read_rules
 from chatbot.flowfile.problems import Problem, Report
 from chatbot.flowfile.remembering import read_state
@@ -80,15 +80,7 @@ def assemble(name_or_path: str | Path, *, overrides: Sequence[str] = ()) -> Asse
     """
     if is_subflow(name_or_path):
         return check_subflow(name_or_path, overrides=overrides)[0]
-    report = Report()
-    parsed = parse_all(overrides, report)
-    path = find(name_or_path, report)
-    found = Assembler(Catalog(OPERATIONS), report).flow(path, parsed) if path else None
-    if found is not None:
-        review(found, report)
-    if report or found is None:
-        raise FlowError(report.problems())
-    return found
+    return _reviewed(name_or_path, overrides, Assembler.flow)[0]
 
 
 def check_subflow(
@@ -98,10 +90,18 @@ def check_subflow(
 
     Raises `FlowError` with all that was found.
     """
+    return _reviewed(name_or_path, overrides, Assembler.alone)
+
+
+def _reviewed(
+    name_or_path: str | Path,
+    overrides: Sequence[str],
+    assembled: Callable[[Assembler, Path, list[Override]], Assembled | None],
+) -> tuple[Assembled, list[Problem]]:
     report = Report()
     parsed = parse_all(overrides, report)
     path = find(name_or_path, report)
-    found = Assembler(Catalog(OPERATIONS), report).alone(path, parsed) if path else None
+    found = assembled(Assembler(Catalog(OPERATIONS), report), path, parsed) if path else None
     if found is not None:
         review(found, report)
     if report or found is None:

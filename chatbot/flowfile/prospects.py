@@ -9,39 +9,70 @@ values of an input says which; each is a static method of its implementation:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from chatbot.flowfile.problems import Report, suggest
+from chatbot.flowfile.agreement import kind_of
+from chatbot.flowfile.comparisons import compared, outcomes
+from chatbot.flowfile.entries import EXPRESSION
+from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.sections import INPUT, MESSAGE, Literal, Source
+from chatbot.flowfile.templated import place
 from chatbot.flowfile.tracing import Frame, Origin, Unknown, origins
 from chatbot.flowfile.wiring import Part
 
 _ALWAYS = ("id", "network", "room", "sender", "time", "nick", "kind")
 """Fields of a message that are never empty."""
 
-_OFFERED = 12
+_FIELD = re.compile(r"(?<![{$])\{(sender|label|name|\w+\.\w+)\}(?!\})")
+_MEANT = {"sender": "message.name", "name": "message.name"}
+"""What in single braces was meant as a value of a template."""
+
+_KINDS = ("message", "action", "reaction", "unreaction")
+"""What a message can be."""
 
 
 def check(frame: Frame, report: Report) -> None:
     """Report what can never come true in this file; what always is, is a warning."""
+    told = set()
+    for name, part in frame.parts.items():
+        if part.operation is not None and part.section.config is not None:
+            before = len(report)
+            _check_expected(frame, part, report)
+            _check_compared(frame, part, report)
+            told |= {name} if len(report) > before else set()
     for part in frame.parts.values():
         for condition in part.section.when:
-            _check_condition(frame, part, condition, report)
-        if part.operation is not None and part.section.config is not None:
-            _check_expected(frame, part, report)
+            if condition.origin not in told:
+                _check_condition(frame, part, condition, report)
 
 
 def _check_condition(frame: Frame, part: Part, condition: Source, report: Report) -> None:
     found = list(origins(frame, condition))
     values = _values(found)
-    prefix = "" if condition.origin == INPUT else f"{condition.origin}."
-    name = f"`{prefix}{condition.key}`"
+    name = f"`{_shown_source(frame, condition)}`"
+    owner = part.section.name
     if values is not None and not any(values):
-        message = f"`{part.section.name}` can never start: {name} is never true"
+        message = f"`{owner}` can never start: {name} is never true"
         report.add(condition.mark, message, _why_never(found))
     elif found and all(_is_always(origin) for origin in found):
         report.warn(condition.mark, f"{name} is always true: the condition has no effect")
+
+
+def _shown_source(frame: Frame, source: Source) -> str:
+    part = frame.parts.get(source.origin)
+    text = _expression(part) if part is not None else None
+    if text is not None:
+        return text
+    return source.key if source.origin == INPUT else f"{source.origin}.{source.key}"
+
+
+def _expression(part: Part) -> str | None:
+    """Return the expression that an instance stands for, if it does."""
+    if part.section.run != EXPRESSION or part.configuration.value is None:
+        return None
+    return str(part.configuration.plain.get("text", ""))
 
 
 def _why_never(found: Iterable[Origin | Literal | Unknown]) -> str:
@@ -72,16 +103,37 @@ def _check_expected(frame: Frame, part: Part, report: Report) -> None:
     if expects is None or part.configuration.value is None or part.section.config is None:
         return
     for key, path, value in expects(part.configuration.value):
-        wire = part.section.inputs.get(key)
-        if wire is None:
-            continue
-        found = [o for source in wire.sources for o in _from(frame, source)]
-        values = _values(found)
-        if values is None or value in values:
-            continue
-        given = " or ".join(dict.fromkeys(_place(each) for each in found))
-        message = f"{key} is never `{value}`: it comes from {given}"
-        report.add(part.section.config.at(tuple(path)).key, message, _hint(value, values, found))
+        mark = part.section.config.at(tuple(path)).key
+        _check_value(frame, part, key, value, mark, report)
+
+
+def _check_compared(frame: Frame, part: Part, report: Report) -> None:
+    """Report each text that a template compares a value with, and which that never is."""
+    templates = getattr(part.implementation, "templates", None)
+    if templates is None or part.configuration.value is None or part.section.config is None:
+        return
+    for path, text in templates(part.configuration.value):
+        mark = part.section.config.at(tuple(path)).mark
+        for field in _FIELD.findall(text):
+            hint = f"a value is filled in with two: {{{{ {_MEANT.get(field, field)} }}}}"
+            report.warn(place(mark, f"{{{field}}}"), f"{{{field}}} is said as it stands", hint)
+        for name, value in compared(text):
+            _check_value(frame, part, name, value, place(mark, value), report)
+
+
+def _check_value(
+    frame: Frame, part: Part, key: str, value: str, mark: Mark, report: Report
+) -> None:
+    wire = part.section.inputs.get(key)
+    if wire is None:
+        return
+    found = [o for source in wire.sources for o in _from(frame, source)]
+    values = _values(found)
+    if values is None or value in values:
+        return
+    given = " or ".join(dict.fromkeys(_place(each) for each in found))
+    message = f"{key.rpartition('.')[2]} is never `{value}`: it comes from {given}"
+    report.add(mark, message, _hint(value, values, found))
 
 
 def _hint(value: str, values: Collection[Any], found: Iterable[Origin | Literal | Unknown]) -> str:
@@ -124,13 +176,39 @@ def _values(found: Iterable[Origin | Literal | Unknown]) -> Collection[Any] | No
 
 def _known(origin: Origin) -> Collection[Any] | None:
     if origin.part is None:
-        is_roles = origin.source.origin == MESSAGE and origin.source.key == "roles"
-        declared = origin.frame.file.roles is not None
-        return [[]] if is_roles and not declared else None
+        return _of_message(origin)
+    text = _expression(origin.part)
+    if text is not None:
+        return _computed(origin.frame, origin.part, text)
     values_of = getattr(origin.part.implementation, "values_of", None)
     if values_of is None or origin.part.configuration.value is None:
-        return None
+        is_truth = kind_of(origin.definition.primitive) == "bool"
+        return [True, False] if is_truth else None
     known: Collection[Any] | None = values_of(origin.part.configuration.value).get(
         origin.source.key
     )
+    if known is None and kind_of(origin.definition.primitive) == "bool":
+        return [True, False]
     return known
+
+
+def _of_message(origin: Origin) -> Collection[Any] | None:
+    key = origin.source.key
+    if origin.source.origin != MESSAGE:
+        return [True, False] if kind_of(origin.definition.primitive) == "bool" else None
+    if key == "roles" and origin.frame.file.roles is None:
+        return [[]]
+    if key == "kind":
+        return _KINDS
+    return [True, False] if kind_of(origin.definition.primitive) == "bool" else None
+
+
+def _computed(frame: Frame, part: Part, text: str) -> Collection[Any] | None:
+    """Return all values that an expression can have, where those of its inputs are known."""
+    choices: dict[str, list[Any]] = {}
+    for name, wire in part.section.inputs.items():
+        known = _values([o for source in wire.sources for o in _from(frame, source)])
+        if known is None or wire.default is not None:
+            return None
+        choices[name] = list(known)
+    return outcomes(text, choices)

@@ -41,8 +41,8 @@ class _Sections:
     def file(self, tree: Node, path: Path) -> FlowFile:
         what = "a subflow" if self._subflow else "a flow"
         self._check_kind(tree)
-        self._entries.instances = _names_in(tree)
         tree = self._without_strays(tree)
+        self._entries.instances = _names_in(tree)
         allowed = table.names("subflow" if self._subflow else "flow")
         if not self._subflow:
             allowed = (*allowed, INPUT + "s")  # was reported, with a better hint
@@ -70,15 +70,6 @@ class _Sections:
             validate=self._validate(entries.get("validate")),
         )
 
-    def _check_kind(self, tree: Node) -> None:
-        entries = tree.value if isinstance(tree.value, dict) else {}
-        if not self._subflow and "inputs" in entries:
-            self._report.add(
-                entries["inputs"].key,
-                "this file is a subflow: it declares inputs",
-                "name it under `flow:` in the flow that uses it",
-            )
-
     def _without_strays(self, tree: Node) -> Node:
         """Return the file with those operations under `operations` that stand beside it."""
         given = dict(tree.value) if isinstance(tree.value, dict) else {}
@@ -88,7 +79,7 @@ class _Sections:
             for name, node in given.items()
             if name not in known
             and isinstance(node.value, dict)
-            and {"run", "flow", "inputs"} & node.value.keys()
+            and {"run", "flow", "reply", "set"} & node.value.keys()
         }
         for name, node in strays.items():
             message = f"`{name}` is an operation, and stands beside `operations:`, not under it"
@@ -100,6 +91,15 @@ class _Sections:
         moved = Node(operations.mark, {**(inside or {}), **strays}, operations.key)
         rest = {name: node for name, node in given.items() if name not in strays}
         return Node(tree.mark, {**rest, "operations": moved}, tree.key)
+
+    def _check_kind(self, tree: Node) -> None:
+        entries = tree.value if isinstance(tree.value, dict) else {}
+        if not self._subflow and "inputs" in entries:
+            self._report.add(
+                entries["inputs"].key,
+                "this file is a subflow: it declares inputs",
+                "name it under `flow:` in the flow that uses it",
+            )
 
     def _version(self, node: Node | None, mark: Mark) -> None:
         if node is None:

@@ -21,7 +21,7 @@ class Whole(Protocol):
     @property
     def file(self) -> FlowFile: ...
     @property
-    def inputs(self) -> Mapping[str, object]: ...
+    def seeds(self) -> Mapping[str, Mapping[str, object]]: ...
     @property
     def parts(self) -> Mapping[str, Part]: ...
     @property
@@ -39,6 +39,6 @@ def review(whole: Whole, report: Report) -> None:
 def frames(whole: Whole, outer: Frame | None = None, instance: str = "") -> Frame:
     """Return `whole` as frames, each of which knows the one around it."""
     inner: dict[str, Frame] = {}
-    frame = Frame(whole.file, whole.parts, whole.inputs, inner, outer, instance)
+    frame = Frame(whole.file, whole.parts, whole.seeds, inner, outer, instance)
     inner.update({name: frames(each, frame, name) for name, each in whole.inner.items()})
     return frame

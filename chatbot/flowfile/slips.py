@@ -61,5 +61,6 @@ def source_hint(text: str, instances: Collection[str], subflow: bool) -> str:
     if not subflow and text in ChatMessage.__struct_fields__:
         return f"did you mean message.{text}?"
     if _COMPARISON.search(text):
-        return "a condition is one output that is true or false, such as classify.sure"
+        quoted = text.replace('"', "'")
+        return f'what is worked out is written "{{{{ {quoted} }}}}"'
     return "write message.<field> or <operation>.<output>; {value: ...} for a given one"

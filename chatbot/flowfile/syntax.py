@@ -80,7 +80,10 @@ def _bracket(seen: _Seen) -> Fault | None:
         return None
     close = found[1]
     opened = "{" if close == "}" else "["
-    if seen.context.line != seen.at.line or seen.at.line >= len(seen.lines):
+    before = _line(seen.lines, seen.at.line)[: seen.at.column]
+    if seen.at.line >= len(seen.lines) or (
+        seen.context.line != seen.at.line and not before.strip()
+    ):
         message = f"this {opened} is never closed"
         return Fault(seen.context.line, seen.context.column, message, f"close it with {close}")
     message = f"`,` or `{close}` is missing before this"

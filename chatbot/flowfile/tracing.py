@@ -9,7 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chatbot.flowfile.sections import INPUT, MESSAGE, FlowFile, Literal, Source
+from chatbot.flowfile.sections import (
+    INPUT,
+    MESSAGE,
+    SCHEDULE,
+    SEEDS,
+    STATE,
+    FlowFile,
+    Literal,
+    Source,
+)
 from chatbot.flowfile.wiring import Part
 
 
@@ -17,12 +26,13 @@ from chatbot.flowfile.wiring import Part
 class Frame:
     """One use of a flow file: its instances, the subflows in it, and who uses it as what.
 
-    `seeds` are the definitions of the message's fields, or of the subflow's inputs.
+    `seeds` are the definitions of what is there without an operation, by origin: the message's
+    fields or the subflow's inputs, state, schedules, seeds.
     """
 
     file: FlowFile
     parts: Mapping[str, Part]
-    seeds: Mapping[str, Any]
+    seeds: Mapping[str, Mapping[str, Any]]
     inner: Mapping[str, Frame] = field(default_factory=dict)
     outer: Frame | None = None
     instance: str = ""
@@ -45,10 +55,19 @@ class Origin:
 
     def __str__(self) -> str:
         if self.part is None:
-            where = "the message" if self.source.origin == MESSAGE else "the subflow's inputs"
-            return f"{where}"
+            return _PLACES[self.source.origin]
         inside = f" in {self.frame.file.path.name}" if self.frame.outer is not None else ""
         return f"{self.source.origin}.{self.source.key}{inside}"
+
+
+_PLACES = {
+    MESSAGE: "the message",
+    INPUT: "the subflow's inputs",
+    STATE: "the flow's state",
+    SCHEDULE: "the flow's schedules",
+    SEEDS: "the file's seeds",
+}
+"""Where values come from without an operation."""
 
 
 class Unknown:
@@ -62,7 +81,7 @@ def origins(
 
     Through a subflow's inputs to what is given to them, unless told not to.
     """
-    if source.origin in (MESSAGE, INPUT):
+    if source.origin in _PLACES:
         yield from _seed(frame, source, through_inputs)
         return
     part = frame.parts.get(source.origin)
@@ -79,10 +98,13 @@ def origins(
 def _seed(
     frame: Frame, source: Source, through_inputs: bool
 ) -> Iterator[Origin | Literal | Unknown]:
-    definition = frame.seeds.get(source.key)
+    definition = frame.seeds.get(source.origin, {}).get(source.key)
     if definition is None:
         yield Unknown()
-    elif frame.outer is None or not through_inputs:
+    elif source.origin == SEEDS:
+        seed = frame.file.seeds[source.key]
+        yield Literal(seed.value, seed.mark)
+    elif source.origin != INPUT or frame.outer is None or not through_inputs:
         yield Origin(frame, source, definition)
     else:
         wire = frame.outer.parts[frame.instance].section.inputs.get(source.key)

@@ -32,7 +32,6 @@ _FIELDS = {
     "room": str,
     "network": str,
     "nick": str,
-    "name": str,
     "account": str,
     "kind": str,
     "reply_to": str,
@@ -180,13 +179,13 @@ class _Reader:
         steps: tuple[Step, ...]
         talk = node.value.get("conversation")
         if talk is None:
-            known = ("xfail", *self._step_keys())
+            known = ("name", "xfail", *self._step_keys())
             steps = (self._step(node, defaults, known),)
         else:
             keys(node, _CASE, "a conversation", self._report)
             steps = self._conversation(talk, defaults)
         said = steps[0].said if steps else ""
-        name = self._text(node.value.get("name"), "`name`") if talk is not None else None
+        name = self._text(node.value.get("name"), "`name`")
         return Trial(name or said or f"test {number}", node.mark, steps, self._xfail(node))
 
     def _conversation(self, node: Node, defaults: Mapping[str, Any]) -> tuple[Step, ...]:
@@ -214,7 +213,7 @@ class _Reader:
         return {} if node is None else self._each_field(keys(node, _FIELDS, what, self._report))
 
     def _each_field(self, given: Mapping[str, Node]) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         for name, node in given.items():
             wanted, value = _FIELDS[name], node.plain()
             texts = not isinstance(value, list) or all(isinstance(each, str) for each in value)
@@ -222,7 +221,9 @@ class _Reader:
                 message = f"`{name}` must be {_WORDS[wanted]}, not {node.kind}"
                 self._report.add(node.mark, message)
                 continue
-            found["sender" if name == "by" else name] = tuple(value) if wanted is list else value
+            found["sender" if name == "by" else name] = (
+                tuple(value) if isinstance(value, list) else value
+            )
         return found
 
     def _text(self, node: Node | None, what: str) -> str | None:
@@ -241,7 +242,9 @@ class _Reader:
         return None if given is None else str(given.value)
 
     def _expected(self, given: Mapping[str, Node], node: Node) -> Expected:
-        asked = [name for name in given if name not in _FIELDS and name not in ("said", "xfail")]
+        asked = [
+            name for name in given if name not in _FIELDS and name not in ("said", "name", "xfail")
+        ]
         if not asked:
             hint = 'such as label: bug, reply: "*README*", silence: true'
             self._report.add(node.mark, "the test expects nothing", hint)

@@ -326,7 +326,6 @@ class Scope:
         from dffml import Input
 
         section, operation = part.section, part.operation
-
         if not section.complete or key in section.strays or key in _misspelt(section, operation):
             return ["seed"]  # it was given, though not as it should be, which was reported
         if not has_default(definition):

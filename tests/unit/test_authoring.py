@@ -245,7 +245,7 @@ async def test_a_reply_and_an_action_are_what_the_bot_says_and_does() -> None:
 
     own: Any = greet
     assert own.op.outputs["reply"].name == "reply"
-    said = {"text": "Hello ann", "notice": True, "markdown": False}
+    said = {"text": "Hello ann", "notice": True, "markdown": False, "plain": ""}
     assert await run(greet, name="ann") == {"reply": said}
     assert await run(answer, name="ann") == {"reply": {"text": "ann"}}
     done = {"kind": "mute", "to": "ann", "text": "", "seconds": 5}

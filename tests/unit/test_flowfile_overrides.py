@@ -92,7 +92,7 @@ operations:
         ("nothing", 1, "is not an override"),
         ("a..b=1", 1, "is not an override"),
         ("=1", 1, "is not an override"),
-        ("name=[", 7, "is not YAML"),
+        ("name=[", 6, "is not YAML"),
         ("operations.inner.operations.lable.retry=1", 1, "there is no operation `lable`"),
         ("operations.iner.operations.label.retry=1", 1, "there is no `iner`"),
         ("operations.answer.operations.label.retry=1", 1, "`answer` is not a subflow"),

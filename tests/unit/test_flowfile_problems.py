@@ -31,7 +31,7 @@ WRONG = [
     ("version: 1\noperations:\n  ^Ab: {}", "`Ab` cannot name an operation"),
     ("version: 1\noperations:\n  ^message: {}", "`message` is reserved"),
     ("^a list\n", "a flow file must be a map"),
-    ("version: 1\nx: [^", "is not YAML"),
+    ("version: 1\nx: ^[", "is not YAML"),
     ("version: 1\nname: a\n^name: b", "`name` is here twice", "first in line 2"),
     ("version: 1\noperations:\n^\ta: 1", "is not YAML", "indent with spaces, not with tabs"),
     ("version: 1\nname: a^: b", "is not YAML"),

@@ -88,7 +88,7 @@ def test_a_label_is_traced_out_of_one_subflow_into_another(tmp_path: Path) -> No
 def test_a_label_that_may_come_from_elsewhere_too_is_not_missed(tmp_path: Path) -> None:
     found = loaded(
         tmp_path,
-        top=("label: understand.label, who", "label: [understand.label, message.kind], who"),
+        top=("label: understand.label, who", "label: [understand.label, message.text], who"),
         say=("greeting: Hello", "greting: Hello"),
     )
     assert found == ([], [])

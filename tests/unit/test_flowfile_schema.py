@@ -103,7 +103,7 @@ def test_it_offers_what_is_installed(validator: Draft202012Validator) -> None:
     )
     config = defs["operation classify_text"]["properties"]["config"]
     assert config["required"] == ["examples"]
-    assert config["properties"]["threshold"]["default"] == 0.5
+    assert config["properties"]["several"]["default"] is False
     irc = defs["listener irc"]
     assert irc["properties"]["port"]["default"] == 6697
     assert "TLS" in irc["properties"]["port"]["description"]

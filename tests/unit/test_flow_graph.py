@@ -1,0 +1,193 @@
+"""`chatbot flow show`: a flow as a graph, in all forms."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from chatbot.commands import drawing
+from chatbot.errors import FlowError, UsageError
+from chatbot.flowfile.graph import Graph, graph_of, joined
+from chatbot.flowfile.layout import Box, layout_of
+from chatbot.flowfile.load import assemble
+from chatbot.flowfile.notation import dot, mermaid, pairs
+from chatbot.flowfile.outline import outline
+from chatbot.flowfile.picture import drawn
+from tests.unit.flowfiles import installed, write
+
+__all__ = ["installed"]
+
+FLOW = """\
+version: 1
+name: small
+operations:
+  one: {flow: look.yaml, inputs: {text: message.text}}
+  two: {flow: look.yaml, when: message.addressed, inputs: {text: one.label}}
+  answer:
+    run: sample_answer
+    when: [one.sure, two.sure]
+    inputs: {label: [two.label, one.label], sender: message.sender}
+    on: gpu
+outputs: {label: two.label, "text": one.text}
+"""
+LOOK = """\
+version: 1
+inputs: {text: string}
+operations:
+  label: {run: sample_label, inputs: {text: text}, config: {words: {}}}
+outputs: {label: label.label, sure: label.sure, text: text}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write(tmp_path, small=FLOW, look=LOOK)
+
+
+def graph(path: Path, *, folded: bool = False) -> Graph:
+    return graph_of(assemble(path), folded=folded, where=drawing.where)
+
+
+def ends(found: Graph) -> set[tuple[str, str, str]]:
+    return {(source, target, joined(edges)) for (source, target), edges in pairs(found).items()}
+
+
+def test_folded_a_subflow_is_one_node(path: Path) -> None:
+    found = graph(path, folded=True)
+    assert list(found.nodes) == ["message", "one", "two", "answer", "says", "outputs"]
+    assert ends(found) == {
+        ("message", "one", "text"),
+        ("one", "two", "label → text"),
+        ("message", "two", "if addressed"),
+        ("two", "answer", "label, if sure"),
+        ("one", "answer", "label, if sure"),
+        ("message", "answer", "sender"),
+        ("answer", "says", "reply"),
+        ("two", "outputs", "label"),
+        ("one", "outputs", "text"),
+    }
+
+
+def test_unfolded_what_is_in_a_subflow_is_connected_to_what_is_outside(path: Path) -> None:
+    found = graph(path)
+    assert found.nodes["two/label"].inside == "two"
+    assert ends(found) == {
+        ("message", "one/label", "text"),
+        ("one/label", "two/label", "label → text"),
+        ("message", "two", "if addressed"),
+        ("two/label", "answer", "label, if sure"),
+        ("one/label", "answer", "label, if sure"),
+        ("message", "answer", "sender"),
+        ("answer", "says", "reply"),
+        ("two/label", "outputs", "label"),
+        ("message", "outputs", "text"),
+    }
+
+
+def test_a_subflow_can_be_shown_by_itself(path: Path) -> None:
+    found = graph(path.parent / "look.yaml")
+    assert ends(found) == {
+        ("input", "label", "text"),
+        ("label", "outputs", "label, sure"),
+        ("input", "outputs", "text"),
+    }
+
+
+def test_text_has_each_instance_where_it_runs_and_what_it_takes(path: Path) -> None:
+    lines = outline(graph(path)).splitlines()
+    assert lines[0].startswith("small (")
+    [answer] = [line for line in lines if "answer" in line.split("←")[0]][:1]
+    assert "sample_answer (gpu)" in answer
+    assert "if one/label.sure" in answer
+    names = [line.strip(" │▾").split()[0] for line in lines[1:]]
+    assert names == ["message", "one", "label", "two", "label", "answer", "outputs", "says"]
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_mermaid_and_dot_have_all_nodes_and_edges(path: Path, folded: bool) -> None:
+    found = graph(path, folded=folded)
+    lines = mermaid(found).splitlines()
+    assert lines[0] == "flowchart TD"
+    assert sum("-->" in line or "-.->" in line for line in lines) == len(pairs(found))
+    assert sum("subgraph" in line for line in lines) == (0 if folded else 2)
+    assert dot(found).count(" -> ") == len(pairs(found))
+    assert dot(found).count("{") == dot(found).count("}")
+
+
+def overlap(a: Box, b: Box) -> bool:
+    return (
+        a.x < b.x + b.width
+        and b.x < a.x + a.width
+        and a.y < b.y + b.height
+        and b.y < a.y + a.height
+    )
+
+
+def test_no_boxes_overlap_and_all_lie_in_the_picture_and_in_their_subflow(path: Path) -> None:
+    found = graph(path)
+    layout = layout_of(found)
+    assert layout.boxes.keys() == found.nodes.keys()
+    for a, b in combinations(layout.boxes.values(), 2):
+        inside = b.path.startswith(f"{a.path}/") or a.path.startswith(f"{b.path}/")
+        assert overlap(a, b) == inside, (a, b)
+    for box in layout.boxes.values():
+        assert 0 <= box.x <= box.x + box.width <= layout.width
+        assert 0 <= box.y <= box.y + box.height <= layout.height
+
+
+def test_an_arrow_goes_down_and_one_that_passes_a_layer_has_a_lane(path: Path) -> None:
+    found = graph(path, folded=True)
+    layout = layout_of(found)
+    assert all(layout.boxes[a].y < layout.boxes[b].y for a, b in pairs(found))
+    lanes = layout.lanes["message", "answer"]
+    for box in layout.boxes.values():
+        assert not any(
+            box.x < x < box.x + box.width and box.y < y < box.y + box.height for x, y in lanes
+        )
+
+
+def test_svg_is_well_formed_and_has_each_node(path: Path) -> None:
+    tree = ElementTree.fromstring(drawn(graph(path)))
+    texts = [each.text for each in tree.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"message", "answer", "sample_answer · gpu", "two (look.yaml)"} <= set(texts)
+
+
+def test_a_png_is_drawn_with_pillow(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("PIL")
+    monkeypatch.setenv("PATH", "")
+    drawn = drawing.draw(str(path), (), "png", folded=False)
+    assert isinstance(drawn, bytes)
+    assert drawn.startswith(b"\x89PNG")
+
+
+def test_a_circle_is_drawn(tmp_path: Path) -> None:
+    flow = """\
+version: 1
+name: circle
+operations:
+  a: {run: sample_plain, inputs: {text: [message.text, b.result]}}
+  b: {run: sample_plain, inputs: {text: a.result}}
+outputs: {text: b.result}
+"""
+    found = graph(write(tmp_path, circle=flow))
+    assert re.search(r"^  a .*b\.result", outline(found), re.MULTILINE)
+    ElementTree.fromstring(drawn(found))
+
+
+def test_the_name_of_the_file_says_in_what_form() -> None:
+    assert drawing.kind_of(None, None) == "text"
+    assert drawing.kind_of(None, Path("a.SVG")) == "svg"
+    assert drawing.kind_of(None, Path("a.mmd")) == "mermaid"
+    assert drawing.kind_of("dot", Path("a.svg")) == "dot"
+    with pytest.raises(UsageError, match=r"what is a\.pdf to be"):
+        drawing.kind_of(None, Path("a.pdf"))
+
+
+def test_a_wrong_flow_is_refused(path: Path) -> None:
+    path.write_text(FLOW.replace("one.label", "one.lable", 1))
+    with pytest.raises(FlowError):
+        drawing.draw(str(path), (), "text", folded=False)

@@ -1,0 +1,70 @@
+"""`chatbot operations list` and `chatbot flow explain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chatbot.commands import operations
+from chatbot.errors import OperationError
+from chatbot.flowfile.description import type_words
+from tests.unit.flowfiles import installed
+from tests.unit.test_cli import run
+
+__all__ = ["installed"]
+
+
+def test_all_installed_operations_are_listed_with_their_package_and_place() -> None:
+    found = {each.name: each for each in operations.listed()}
+    assert {"answer", "classify_text", "clean_text", "sample_label", "multiply"} <= found.keys()
+    assert found["sample_label"].package == "flowfile-samples"
+    assert operations.where(found["sample_label"]) == "nodes"
+    assert operations.where(found["clean_text"]) == "primary"
+    assert operations.where(found["sample_broken"]) == "broken"
+    assert "No module named" in found["sample_broken"].broken
+
+
+def test_an_operation_is_explained() -> None:
+    plain = json.loads(json.dumps(operations.as_json(operations.explain("sample_label"))))
+    assert [each["name"] for each in plain["outputs"]] == ["label", "score", "sure"]
+    assert plain["inputs"] == [{"name": "text", "type": "a string", "required": True}]
+    by_name = {each["name"]: each for each in plain["config"]}
+    assert by_name["words"] == {"name": "words", "type": "map of text", "required": True}
+    assert by_name["threshold"]["default"] == 0.5
+    assert by_name["mode"]["type"] == "fast or exact"
+    assert by_name["look"]["default"] == {"size": 3, "colour": "red"}
+
+
+def test_a_batching_operation_says_so() -> None:
+    found = operations.explain("classify_text")
+    assert found.batches
+    assert found.doc.startswith("Give `text` the likeliest label")
+    assert operations.example(found)[-1] == "    config: {examples: ...}"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("clasify_text", "did you mean classify_text?"), ("pos_tagger", "dffml-operations-nlp")],
+)
+def test_what_is_not_installed_is_refused(name: str, hint: str) -> None:
+    with pytest.raises(OperationError) as refused:
+        operations.explain(name)
+    assert hint in refused.value.hint
+
+
+def test_types_are_in_the_words_of_a_flow_file() -> None:
+    assert type_words(bool | tuple[str, ...]) == "true or false or list of text"
+    assert type_words(Path | None) == "file"
+
+
+def test_the_commands_print_for_people_and_for_programs(tmp_path: Path) -> None:
+    listed = run(tmp_path, "operations", "list", COLUMNS="100")
+    assert listed.returncode == 0, listed.stderr
+    assert max(map(len, listed.stdout.splitlines())) <= 100
+    plain = json.loads(run(tmp_path, "operations", "list", "--json").stdout)
+    assert len(listed.stdout.splitlines()) == len(plain) + 2
+    shown = run(tmp_path, "flow", "explain", "answer").stdout
+    assert "addressed_only  list of text   default: []" in shown
+    assert run(tmp_path, "flow", "explain", "nothing").returncode == 2
