@@ -23,7 +23,9 @@ def operations() -> None:
 @operations.command("list")
 @json_option
 def operations_list(as_json: bool) -> int:
-    """List the installed operations: the package, where they run, what they do.
+    """List the installed operations.
+
+    With the package, where they run, and what they do.
 
     \b
     Examples:
