@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
-from time import perf_counter
 
 import click
 import pytest
@@ -42,11 +42,12 @@ def commands(group: click.Group, *path: str) -> list[tuple[str, ...]]:
 
 
 def test_help_is_there_at_once(tmp_path: Path) -> None:
-    seconds = []
-    for _ in range(5):
-        started = perf_counter()
+    seconds = []  # of processor time: others may be busy on this machine
+    for _ in range(3):
+        before = os.times()
         shown = run(tmp_path, "--help")
-        seconds.append(perf_counter() - started)
+        after = os.times()
+        seconds.append(sum(after[2:4]) - sum(before[2:4]))
         assert (shown.returncode, shown.stderr) == (0, "")
         assert "chatbot run support" in shown.stdout
     assert min(seconds) < FAST
