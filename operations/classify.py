@@ -65,14 +65,16 @@ class ClassifierThread:
 def _load(config: ClassifyConfig) -> "Classifier":
     from chatbot import settings
     from chatbot.inference.classifier import Classifier
-    from chatbot.inference.encoder import Encoder
     from chatbot.inference.examples import read_examples
-    from chatbot.inference.training import trained
+    from chatbot.inference.loading import understanding
 
-    examples = read_examples(pathlib.Path(config.examples), several=config.several)
-    encoder = Encoder.load(config.encoder)
-    folder = settings.cache_folder() / "heads"
-    head = trained(encoder, examples, folder, several=config.several)
+    encoder, head = understanding(
+        read_examples(pathlib.Path(config.examples), several=config.several),
+        config.encoder,
+        several=config.several,
+        models=settings.models_path(),
+        heads=settings.cache_folder() / "heads",
+    )
     classifier = Classifier(encoder, head, threshold=config.threshold, likeness=config.likeness)
     classifier.predict(["hello"])  # the first run is slow
     return classifier
@@ -97,6 +99,8 @@ async def _classifier(self: OperationImplementation) -> AsyncIterator[Classifier
         "label": Definition(name="classify_text.label", primitive="string"),
         "score": Definition(name="classify_text.score", primitive="float"),
         "sure": Definition(name="classify_text.sure", primitive="bool"),
+        "labels": Definition(name="classify_text.labels", primitive="array"),
+        "scores": Definition(name="classify_text.scores", primitive="map"),
     },
 )
 class ClassifyText(OperationImplementationContext):

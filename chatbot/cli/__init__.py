@@ -14,6 +14,7 @@ import chatbot
 from chatbot.cli.dead import dead
 from chatbot.cli.dffml import dffml
 from chatbot.cli.doctor import doctor
+from chatbot.cli.evaluate import evaluate
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
 from chatbot.cli.node import node
@@ -21,6 +22,7 @@ from chatbot.cli.replay import replay
 from chatbot.cli.run import run
 from chatbot.cli.status import status
 from chatbot.cli.terminal import refuse, refuse_flow
+from chatbot.cli.train import train
 from chatbot.errors import ChatbotError, FlowError
 
 EXAMPLES = """
@@ -35,6 +37,8 @@ Examples:
   chatbot replay support LOG              what would it have said?
   chatbot flow check myflow.yaml          is it right?
   chatbot flow apply myflow.yaml          have the bots that run take it up
+  chatbot eval support questions.tsv      how right is it?
+  chatbot train support                   make it better
   chatbot dead list                       what failed?
 
 \b
@@ -62,7 +66,7 @@ def cli(context: click.Context, verbose: int) -> None:
     context.obj = verbose
 
 
-for command in (run, node, flow, status, doctor, dead, replay, forget, dffml):
+for command in (run, node, flow, status, doctor, dead, replay, forget, evaluate, train, dffml):
     cli.add_command(command)
 
 
