@@ -25,7 +25,8 @@ class ClassifyConfig:
     `encoder` is a folder or a name on the hub. A label is sure if the text is in scope, which
     is found from held-back examples. `threshold` is the probability that it must have besides.
     `likeness` replaces what was found: the cosine that the text must have to an example of the
-    label. With `several` a text may have several labels.
+    label. With `several` a text may have several labels, which are given as `labels`; with
+    `scores` the probability of every label is given, too.
     """
 
     examples: pathlib.Path
@@ -33,6 +34,7 @@ class ClassifyConfig:
     threshold: float | None = None
     likeness: float | None = None
     several: bool = False
+    scores: bool = False
 
 
 class ClassifierThread:
@@ -107,7 +109,8 @@ class ClassifyText(OperationImplementationContext):
     """Give `text` the likeliest label of the examples.
 
     `score` is its probability (0 to 1), `sure` whether to act on it. An empty text has the
-    label "", the score 0.0 and is not sure.
+    label "", the score 0.0 and is not sure. With `several` in the configuration, `labels` are
+    all those to act on; with `scores`, `scores` maps each label to its probability.
     """
 
     async def run(self, inputs: dict[str, str]) -> dict[str, object]:
@@ -128,10 +131,22 @@ class ClassifyText(OperationImplementationContext):
 
     async def _classify(self, texts: list[str]) -> list[dict[str, object]]:
         predictions = await self.parent.classifier.predict(texts)
-        return [
-            {"label": found.label, "score": found.score, "sure": found.sure}
-            for found in predictions
-        ]
+        config = self.parent.config
+        return [_outputs(found, config.several, config.scores) for found in predictions]
+
+
+def _outputs(found: "Prediction", several: bool, scores: bool) -> dict[str, object]:
+    """Return what a flow gets; more than one label's only where it asks for it."""
+    outputs: dict[str, object] = {
+        "label": found.label,
+        "score": found.score,
+        "sure": found.sure,
+    }
+    if several:
+        outputs["labels"] = list(found.labels)
+    if scores:
+        outputs["scores"] = dict(found.scores)
+    return outputs
 
 
 def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -56,7 +56,7 @@ def _of_rows(path: Path, several: bool) -> tuple[dict[str, list[str]], list[Prob
                 report.add(row.mark, f"the same example is under {other!r} and {label!r}")
             elif row.text not in (sentences := examples.setdefault(label, [])):
                 sentences.append(row.text)
-    if len(examples) < 2 and not problems:
+    if len(examples) < 2 and not problems and not len(report):
         mark = Mark(str(path))
         report.add(mark, "has fewer than two labels", "nothing can be told from one")
     return examples, sorted([*problems, *report.problems()])

@@ -54,7 +54,7 @@ def check_labelled(
             if known is not None and label not in known:
                 hint = suggest(label, known, what="labels")
                 report.add(row.mark, f"the flow has no label {label!r}", hint)
-    if not rows and not report:
+    if not rows and not len(report):
         report.add(Mark(str(path)), "has no labelled texts", HEADER)
     return rows, report.problems()
 
@@ -94,6 +94,8 @@ def _of_table(path: Path, lines: list[str], report: Report) -> Iterator[Labelled
     _, header = next(records, (1, []))
     names = [name.strip() for name in header]
     missing = [name for name in ("text", "label") if name not in names]
+    if not any(names):
+        return
     for name in missing:
         report.add(Mark(str(path)), f"has no column `{name}`", suggest(name, names) or HEADER)
     if missing:
