@@ -38,8 +38,8 @@ class Recipe:
 
     steps: int = 100
     size: int = 154
-    rate: float = 1e-4
-    temperature: float = 0.1
+    rate: float = 5e-5
+    temperature: float = 0.05
     decay: float = 0.01
     seconds: float = 160.0
 

@@ -38,6 +38,8 @@ _BLENDS = (0.5, 0.75, 1.0)
 _FEWEST = 5
 """Held-back examples of which something can be found."""
 
+_FEW = 50
+
 Stage = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 """Told what begins; yields what to tell the share that is done."""
 
@@ -113,7 +115,8 @@ def thorough(
 def _best(before: _Found, tunable: Tunable, kept: Table, held: Table) -> _Found:
     """Return the blend and settings with the least loss on what was held back.
 
-    The encoder stays as it is unless another is better by the standard error of the difference.
+    The encoder stays as it is unless another is better; by the standard error of the difference
+    where little was held back.
     """
     found = before
     for blend in _BLENDS:
@@ -128,9 +131,8 @@ def _best(before: _Found, tunable: Tunable, kept: Table, held: Table) -> _Found:
             if tried.losses.mean() < found.losses.mean():
                 found = tried
     gain = before.losses - found.losses
-    if gain.mean() > gain.std() / len(gain) ** 0.5:
-        return found
-    return before
+    needed = gain.std() / len(gain) ** 0.5 if len(gain) < _FEW else 0.0
+    return found if gain.mean() > needed else before
 
 
 def _near(settings: Settings) -> list[Settings]:
