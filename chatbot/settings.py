@@ -56,6 +56,11 @@ def data_path(given: Path | None = None) -> Path:
     return given.expanduser().resolve()
 
 
+def models_path() -> Path:
+    """Return the folder of what thorough training made; it may not be there."""
+    return data_path() / "models"
+
+
 def cache_folder() -> Path:
     """Return the folder for what can be made again: trained heads, files that travelled."""
     import platformdirs

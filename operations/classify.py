@@ -31,7 +31,8 @@ class ClassifyConfig:
     `encoder` is a folder or a name on the hub. A label is sure if the text is in scope, which
     is found from held-back examples. `threshold` is the probability that it must have besides.
     `likeness` replaces what was found: the cosine that the text must have to an example of the
-    label. With `several` a text may have several labels. `backend` is what the model is run
+    label. With `several` a text may have several labels, which are given as `labels`; with
+    `scores` the probability of every label is given, too. `backend` is what the model is run
     with, one of `chatbot.inference.backends`.
     """
 
@@ -40,6 +41,7 @@ class ClassifyConfig:
     threshold: float | None = None
     likeness: float | None = None
     several: bool = False
+    scores: bool = False
     backend: str = backends.AUTO
 
 
@@ -151,14 +153,20 @@ class ClassifierThread:
 def _load(config: ClassifyConfig) -> "Classifiers":
     from chatbot import settings
     from chatbot.inference import loss
-    from chatbot.inference.encoder import Encoder
     from chatbot.inference.learned import Classifiers, Remembering
+    from chatbot.inference.loading import understanding
 
     examples = _examples(config)
-    encoder = Encoder.load(config.encoder, backend=config.backend)
+    encoder, head = understanding(
+        examples,
+        config.encoder,
+        backend=config.backend,
+        several=config.several,
+        models=settings.models_path(),
+        heads=settings.cache_folder() / "heads",
+    )
     if not backends.is_exact(encoder.backend):
         loss.check(encoder, config.encoder, examples, settings.cache_folder() / "losses")
-    head = _trained(config, encoder, examples, settings.cache_folder() / "heads")
     once = Remembering(encoder)
     classifier = _made(config, once, head)
     classifier.predict(["hello"])  # the first run is slow
@@ -215,14 +223,18 @@ async def _classifier(self: OperationImplementation) -> AsyncIterator[Classifier
         "score": Definition(name="classify_text.score", primitive="float"),
         "sure": Definition(name="classify_text.sure", primitive="bool"),
         "revision": Definition(name="classify_text.revision", primitive="string"),
+        "labels": Definition(name="classify_text.labels", primitive="array"),
+        "scores": Definition(name="classify_text.scores", primitive="map"),
     },
 )
 class ClassifyText(OperationImplementationContext):
     """Give `text` the likeliest label of the examples.
 
     `score` is its probability (0 to 1), `sure` whether to act on it. An empty text has the
-    label "", the score 0.0 and is not sure. `revision` says what it was learned from: the
-    examples and people's corrections, of which some count only in one `room`.
+    label "", the score 0.0 and is not sure. With `several` in the configuration, `labels` are
+    all those to act on; with `scores`, `scores` maps each label to its probability. `revision`
+    says what it was learned from: the examples and people's corrections, of which some count
+    only in one `room`.
     """
 
     merges = True
@@ -247,15 +259,23 @@ class ClassifyText(OperationImplementationContext):
     async def _classify(self, batch: list[dict[str, str]]) -> list[dict[str, object]]:
         texts, rooms = ([str(each.get(key, "")) for each in batch] for key in ("text", "room"))
         predictions = await self.parent.pupil.predict(texts, rooms)
-        return [
-            {
-                "label": found.label,
-                "score": found.score,
-                "sure": found.sure,
-                "revision": found.revision or self.parent.pupil.revision,
-            }
-            for found in predictions
-        ]
+        revision, config = self.parent.pupil.revision, self.parent.config
+        return [_outputs(found, revision, config) for found in predictions]
+
+
+def _outputs(found: "Prediction", revision: str, config: ClassifyConfig) -> dict[str, object]:
+    """Return what a flow gets; more than one label's only where it asks for it."""
+    outputs: dict[str, object] = {
+        "label": found.label,
+        "score": found.score,
+        "sure": found.sure,
+        "revision": found.revision or revision,
+    }
+    if config.several:
+        outputs["labels"] = list(found.labels)
+    if config.scores:
+        outputs["scores"] = dict(found.scores)
+    return outputs
 
 
 def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -16,6 +16,7 @@ from chatbot.cli.dead import dead
 from chatbot.cli.dev import flow_dev
 from chatbot.cli.dffml import dffml
 from chatbot.cli.doctor import doctor
+from chatbot.cli.evaluate import evaluate
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
 from chatbot.cli.init import init, operations_new
@@ -28,6 +29,7 @@ from chatbot.cli.replay import replay
 from chatbot.cli.run import run
 from chatbot.cli.status import status
 from chatbot.cli.terminal import refuse, refuse_flow
+from chatbot.cli.train import train
 from chatbot.errors import ChatbotError, FlowError
 
 EXAMPLES = """
@@ -44,6 +46,8 @@ Examples:
   chatbot flow check myflow.yaml          is it right?
   chatbot flow dev myflow.yaml            talk to it while you write it
   chatbot flow apply myflow.yaml          have the bots that run take it up
+  chatbot eval support questions.tsv      how right is it?
+  chatbot train support                   make it better
   chatbot dead list                       what failed?
   chatbot labels list                     what did people teach it?
 
@@ -74,7 +78,7 @@ def cli(context: click.Context, verbose: int) -> None:
 
 for command in (
     *(init, run, node, flow, operations, status, doctor, dead, replay, forget),
-    *(labels, questions, model, bench, dffml),
+    *(evaluate, train, labels, questions, model, bench, dffml),
 ):
     cli.add_command(command)
 flow.add_command(flow_dev)

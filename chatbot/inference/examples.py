@@ -1,4 +1,4 @@
-"""Labelled examples in a YAML file: label → sentences. Needs no model.
+"""Labelled examples in a YAML file: label → sentences; or one a row. Needs no model.
 
 The rule that it guards: all that is wrong with the file is told at once, with its place.
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from chatbot.errors import FlowError
 from chatbot.flowfile.document import Node, read
-from chatbot.flowfile.problems import Problem, Report
+from chatbot.flowfile.problems import Mark, Problem, Report
+from chatbot.inference.labelled import ROWS, check_labelled
 
 HINT = "write `label:` and below it sentences, one a line, each after `- `"
 
@@ -31,6 +32,8 @@ def check_examples(
     path: Path, *, several: bool = False
 ) -> tuple[dict[str, list[str]], list[Problem]]:
     """Return what can be read of the file, and its problems in the order of the file."""
+    if path.suffix in ROWS:
+        return _of_rows(path, several)
     report = Report()
     tree = read(path, report)
     if tree is None:
@@ -39,6 +42,24 @@ def check_examples(
             for problem in report.problems()
         ]
     return _examples(tree, report, several), report.problems()
+
+
+def _of_rows(path: Path, several: bool) -> tuple[dict[str, list[str]], list[Problem]]:
+    report = Report()
+    rows, problems = check_labelled(path)
+    examples: dict[str, list[str]] = {}
+    seen: dict[str, str] = {}
+    for row in rows:
+        for label in row.labels:
+            other = label if several else seen.setdefault(_folded(row.text), label)
+            if other != label:
+                report.add(row.mark, f"the same example is under {other!r} and {label!r}")
+            elif row.text not in (sentences := examples.setdefault(label, [])):
+                sentences.append(row.text)
+    if len(examples) < 2 and not problems and not len(report):
+        mark = Mark(str(path))
+        report.add(mark, "has fewer than two labels", "nothing can be told from one")
+    return examples, sorted([*problems, *report.problems()])
 
 
 def _examples(tree: Node, report: Report, several: bool) -> dict[str, list[str]]:

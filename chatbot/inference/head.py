@@ -11,7 +11,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FORMAT = "chatbot head 2"
 
 _ARRAYS = ("examples", "targets", "alphas", "bias", "floors")
-_NUMBERS = ("gamma", "temperature", "accepted")
+_NUMBERS = ("temperature", "accepted", "shift")
 _NEAREST = 3
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,18 @@ class Judgement:
     familiarity: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What training chooses: the Gaussian's `gamma`, the ridge's `penalty`, the weight of the
+    letters, and whether labels' names are examples.
+    """
+
+    gamma: float = 0.5
+    penalty: float = 0.1
+    letters: float = 0.0
+    names: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """What was learned from examples; made for one encoder.
@@ -51,10 +63,10 @@ class Head:
     each weighted by how near its example is, plus `bias` (labels), plus what the `lexicon`'s
     features weigh in `lexical` (features x labels) where there is one. `examples` (examples x
     dim) have unit length, `targets` (examples x labels) are 1 where an example has a label.
-    `gamma` is the Gaussian's, `temperature` makes scores probabilities. A text is in scope from
-    the familiarity `accepted` on. With `several`, each label is a question of its own and given
-    from its probability in `floors` on. `revision` changes with the examples, the encoder and
-    the settings of the training.
+    `shift` is what the last label's scores are raised by, `temperature` makes scores
+    probabilities. A text is in scope from the familiarity `accepted` on. With `several`, each
+    label is a question of its own and given from its probability in `floors` on. `revision`
+    changes with the examples, the encoder and the settings of the training.
     """
 
     labels: tuple[str, ...]
@@ -63,9 +75,10 @@ class Head:
     alphas: Any
     bias: Any
     floors: Any
-    gamma: float
-    temperature: float
-    accepted: float
+    settings: Settings
+    shift: float = 0.0
+    temperature: float = 1.0
+    accepted: float = 0.0
     several: bool = False
     lexicon: Lexicon | None = None
     lexical: Any = None
@@ -79,12 +92,18 @@ class Head:
     def judge(self, vectors: Vectors, texts: Sequence[str]) -> Judgement:
         """Judge texts by their vectors (texts x dim, unit length) and their letters."""
         similarities = vectors @ self.examples.T
-        scores = gaussian(vectors, self.examples, self.gamma) @ self.alphas + self.bias
-        if self.lexicon is not None:
-            scores += self.lexicon.features(texts) @ self.lexical
+        scores = self.scores(vectors, texts)
         likelihood = sigmoid if self.several else softmax
         familiar = familiarity(similarities, vectors @ self.centroids().T, scores)
         return Judgement(likelihood(scores, self.temperature), similarities, familiar)
+
+    def scores(self, vectors: Vectors, texts: Sequence[str]) -> Any:
+        """Return how well each label fits each text (texts x labels), about -1 to 1."""
+        scores = gaussian(vectors, self.examples, self.settings.gamma) @ self.alphas + self.bias
+        if self.lexicon is not None:
+            scores += self.lexicon.features(texts) @ self.lexical
+        scores[:, -1] += self.shift
+        return scores
 
     def centroids(self) -> Any:
         """Return the mean of each label's examples (labels x dim), of unit length."""
@@ -100,6 +119,7 @@ class Head:
             names = np.frombuffer(self.lexicon.dumps(), dtype=np.uint8)
             arrays |= {"names": names, "rarity": self.lexicon.rarity, "lexical": self.lexical}
         about = {name: getattr(self, name) for name in ("labels", "several", "revision", *_NUMBERS)}
+        about["settings"] = asdict(self.settings)
         arrays = {name: np.ascontiguousarray(each) for name, each in arrays.items()}
         data: bytes = save(arrays, metadata={"format": FORMAT, "about": json.dumps(about)})
         return data
@@ -179,7 +199,8 @@ def _assembled(arrays: dict[str, Any], about: dict[str, Any]) -> Head:
     if "names" in arrays:
         names = arrays.pop("names").tobytes()
         arrays["lexicon"] = Lexicon.named(names, arrays.pop("rarity"))
-    return Head(**arrays, **(about | {"labels": tuple(about["labels"])}))
+    about |= {"labels": tuple(about["labels"]), "settings": Settings(**about["settings"])}
+    return Head(**arrays, **about)
 
 
 def _checked(head: Head) -> Head:

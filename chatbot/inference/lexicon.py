@@ -29,7 +29,7 @@ class Lexicon:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Lexicon:
-        """Return the lexicon of some texts; they hold at least one word character."""
+        """Return the lexicon of some texts; raises `ValueError` if nothing in them is to count."""
         import numpy as np
 
         fitted = [_counting(kind).fit(_cut(texts)) for kind in _KINDS]
@@ -69,8 +69,8 @@ class Lexicon:
 
 
 _KINDS: tuple[dict[str, Any], ...] = (
-    {"analyzer": "char_wb", "ngram_range": (2, 5)},
-    {"ngram_range": (1, 2), "token_pattern": r"\w+|[^\w\s]"},
+    {"analyzer": "char_wb", "ngram_range": (2, 5), "min_df": 2},
+    {"token_pattern": r"\w+|[^\w\s]"},
 )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from chatbot.inference.calibration import (
     temperature_of,
     temperature_of_each,
 )
-from chatbot.inference.head import FORMAT, Head, familiarity, load_head, save_head, unit
+from chatbot.inference.head import FORMAT, Head, Settings, familiarity, load_head, save_head, unit
 from chatbot.inference.lexicon import Lexicon
 from chatbot.inference.ridge import Solution, gaussian, solve
 from chatbot.messages import digest
@@ -36,6 +37,12 @@ MOST = 6000
 """Examples that a head learns from: its training time grows with their cube."""
 
 _CHOSEN_ON = 1500
+_CHOICES: tuple[tuple[str, tuple[float, ...]], ...] = (
+    ("names", (True,)),
+    ("letters", (0.5, 1.0, 2.0, 4.0)),
+    ("gamma", (0.25, 1.0)),
+    ("penalty", (0.03, 0.3, 1.0)),
+)
 _FLOORS = tuple(step / 100 for step in range(20, 81, 5))
 
 log = logging.getLogger(__name__)
@@ -44,23 +51,23 @@ Examples = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What is chosen: the Gaussian's `gamma`, the ridge's `penalty`, the weight of the letters."""
-
-    gamma: float = 0.5
-    penalty: float = 0.1
-    letters: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Table:
-    """Examples as arrays: texts, their vectors and `targets` (texts x labels; 1 or -1)."""
+    """Examples as arrays: texts, their vectors and `targets` (texts x labels; 1 or -1).
+
+    The last `names` of them are no examples but the labels' names. `count` is that of the
+    examples.
+    """
 
     labels: tuple[str, ...]
     texts: Sequence[str]
     vectors: Vectors
     targets: Any
     several: bool = False
+    names: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.texts) - self.names
 
     @property
     def owners(self) -> Any:
@@ -68,23 +75,39 @@ class Table:
         return self.targets.argmax(axis=1)
 
     def only(self, rows: Any) -> Table:
-        """Return the table with these rows of it."""
+        """Return the table with these examples of it, and all names."""
+        import numpy as np
+
+        rows = np.concatenate([rows, np.arange(self.count, len(self.texts))])
         texts = [self.texts[row] for row in rows]
         return replace(self, texts=texts, vectors=self.vectors[rows], targets=self.targets[rows])
 
+    def without_names(self) -> Table:
+        """Return the table with its examples alone."""
+        count = self.count
+        vectors, targets = self.vectors[:count], self.targets[:count]
+        return replace(self, texts=self.texts[:count], vectors=vectors, targets=targets, names=0)
 
-def trained(encoder: Encoder, examples: Examples, folder: Path, *, several: bool = False) -> Head:
+
+def trained(
+    encoder: Encoder,
+    examples: Examples,
+    folder: Path,
+    *,
+    several: bool = False,
+    like: Head | None = None,
+) -> Head:
     """Return the head for `examples`, from `folder` if it is there, else trained and kept.
 
     The name of its file is its revision. Takes seconds for hundreds of examples; a file that
     cannot be read is replaced, and a folder that cannot be written to costs only the time to
-    train again.
+    train again. `like` is as for `train`.
     """
-    path = folder / f"{revision(encoder, examples, several=several)}.safetensors"
+    path = folder / f"{revision(encoder, examples, several=several, like=like)}.safetensors"
     with _training:  # two that start at once need it trained once
         head = load_head(path)
         if head is None:
-            head = train(encoder, examples, several=several)
+            head = train(encoder, examples, several=several, like=like)
             save_head(head, path)
         return head
 
@@ -92,19 +115,37 @@ def trained(encoder: Encoder, examples: Examples, folder: Path, *, several: bool
 _training = threading.Lock()
 
 
-def revision(encoder: Encoder, examples: Examples, *, several: bool = False) -> str:
+def revision(
+    encoder: Encoder, examples: Examples, *, several: bool = False, like: Head | None = None
+) -> str:
     """Return the revision that a head for `examples` has; trains nothing."""
     shape = json.dumps([[label, list(texts)] for label, texts in examples.items()])
-    return digest(FORMAT, encoder.identity, shape, f"{several}", length=32)
+    taken = "" if like is None else like.revision
+    return digest(FORMAT, encoder.identity, shape, f"{several}", taken, length=32)
 
 
-def train(encoder: Encoder, examples: Examples, *, several: bool = False) -> Head:
+def train(
+    encoder: Encoder, examples: Examples, *, several: bool = False, like: Head | None = None
+) -> Head:
     """Return the head for `examples`: two labels or more, none empty.
 
-    Each text has one label, or with `several` as many as it stands under.
+    Each text has one label, or with `several` as many as it stands under. Settings and
+    calibration are those of `like`, if given: to an encoder that was tuned on examples, they
+    are too familiar to find anything by.
     """
     table = tabled(encoder, examples, several=several)
-    return replace(fitted(table), revision=revision(encoder, examples, several=several))
+    head = (
+        fitted(table) if like is None else calibrated_like(machine(table, like.settings)[0], like)
+    )
+    return replace(head, revision=revision(encoder, examples, several=several, like=like))
+
+
+def calibrated_like(head: Head, like: Head) -> Head:
+    """Return the head with the calibration of another one, of the same labels or not."""
+    same = head.labels == like.labels
+    shift, floors = (like.shift, like.floors) if same else (0.0, head.floors)
+    temperature, accepted = like.temperature, like.accepted
+    return replace(head, shift=shift, floors=floors, temperature=temperature, accepted=accepted)
 
 
 def tabled(encoder: Encoder, examples: Examples, *, several: bool = False) -> Table:
@@ -120,11 +161,31 @@ def tabled(encoder: Encoder, examples: Examples, *, several: bool = False) -> Ta
     if len(rows) < len(texts):
         log.warning("learn from %d of %d examples", len(rows), len(texts))
         texts, targets = [texts[row] for row in rows], targets[rows]
-    return Table(tuple(examples), texts, encoder.encode(texts), targets, several)
+    names = [spoken(label) for label in examples]
+    texts, targets = texts + names, np.concatenate([targets, 2.0 * np.eye(len(names)) - 1.0])
+    vectors = encoder.encode(texts)
+    return Table(tuple(examples), texts, vectors, targets, several, names=len(names))
+
+
+def spoken(label: str) -> str:
+    """Return a label's name as words: `cardArrival` and `card_arrival` are "card arrival"."""
+    parted = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", label)
+    return " ".join(re.split(r"[\s_\-./:]+", parted)).strip().lower()
 
 
 def fitted(table: Table, settings: Settings | None = None) -> Head:
     """Return the head for a table, with the settings that its held-back predictions ask for."""
+    head, scores = machine(table, settings or chosen(table))
+    rows = table if head.settings.names else table.without_names()
+
+    def familiar(scores: Any) -> Any:
+        return held_back_familiarity(rows, scores)
+
+    return calibrated(head, scores, table.targets[: table.count], familiar)
+
+
+def machine(table: Table, settings: Settings) -> tuple[Head, Any]:
+    """Return a head that is not calibrated, and the scores of its examples, each held back."""
     try:
         import sklearn  # noqa: F401
     except ImportError as error:
@@ -132,65 +193,83 @@ def fitted(table: Table, settings: Settings | None = None) -> Head:
             "training a classifier needs scikit-learn, which is not installed",
             hint="pip install 'chatbot[nlp]'",
         ) from error
-    settings = settings or chosen(table)
-    log.debug("train head of %d labels on %d examples", len(table.labels), len(table.texts))
+    if not settings.names:
+        table = table.without_names()
+    log.debug("train head of %d labels on %d examples", len(table.labels), table.count)
     letters = _Letters(table) if settings.letters else None
     solution = _solved(table, settings, letters)
-    shift = _shift(table, solution.held_back)
-    return _calibrated(
-        Head(
-            labels=table.labels,
-            examples=table.vectors,
-            targets=(table.targets > 0).astype("uint8"),
-            alphas=solution.alphas.astype("float32"),
-            bias=(solution.bias + shift).astype("float32"),
-            floors=_halves(table),
-            gamma=settings.gamma,
-            temperature=1.0,
-            accepted=0.0,
-            several=table.several,
-            lexicon=letters.lexicon if letters else None,
-            lexical=letters.weights(solution, settings) if letters else None,
-        ),
-        solution.held_back + shift,
-        table,
-        held_back_familiarity(table, solution.held_back + shift),
+    head = Head(
+        labels=table.labels,
+        examples=table.vectors,
+        targets=(table.targets > 0).astype("uint8"),
+        alphas=solution.alphas.astype("float32"),
+        bias=solution.bias.astype("float32"),
+        floors=_halves(table),
+        settings=settings,
+        several=table.several,
+        lexicon=letters.lexicon if letters else None,
+        lexical=letters.weights(solution, settings) if letters else None,
     )
+    return head, solution.held_back[: table.count]
+
+
+def calibrated(head: Head, scores: Any, targets: Any, familiar: Callable[[Any], Any]) -> Head:
+    """Return the head with the shift, temperature and thresholds that held-back `scores` ask for.
+
+    `familiar` gives the familiarity of the held-back examples for their shifted scores.
+    """
+    owners = targets.argmax(axis=1)
+    shift = 0.0 if head.several else _shift(scores, owners)
+    scores = scores.copy()
+    scores[:, -1] += shift
+    accepts = familiar(scores)
+    if head.several:
+        temperature = temperature_of_each(scores, targets)
+        floors = _floors(sigmoid(scores, temperature), targets > 0)
+        right = ((scores > 0) & (targets > 0)).any(axis=1)
+        accepted = lowest(accepts[right])
+        return replace(head, temperature=temperature, floors=floors, accepted=accepted)
+    accepted = lowest(accepts[scores.argmax(axis=1) == owners])
+    temperature = temperature_of(scores, owners)
+    return replace(head, shift=shift, temperature=temperature, accepted=accepted)
 
 
 def chosen(table: Table) -> Settings:
     """Return the settings with the least held-back loss.
 
-    Letters count only where they help by more than the standard error of the difference: they
-    cost time with each text.
+    Letters and names count only where they help by more than the standard error of the
+    difference; letters cost time with each text.
     """
-    table = table.only(_drawn(table.owners, _CHOSEN_ON))
-    letters = _Letters(table) if any(map(str.strip, table.texts)) else None
-    plain = Settings()
-    best, least = plain, _loss(table, plain, letters)
-    for weight in (0.5, 1.0, 2.0, 4.0) if letters and letters.lexicon else ():
-        found = _loss(table, replace(plain, letters=weight), letters)
-        against = least if best is not plain else least - _standard_error(least - found)
-        if found.mean() < against.mean():
-            best, least = replace(plain, letters=weight), found
-    for name, values in (("gamma", (0.25, 1.0)), ("penalty", (0.03, 0.3, 1.0))):
-        for value in values:
-            tried = replace(best, **{name: value})
-            found = _loss(table, tried, letters)
-            if found.mean() < least.mean():
-                best, least = tried, found
+    table = table.only(_drawn(table.owners[: table.count], _CHOSEN_ON))
+    letters = _Letters(table)
+    best = Settings()
+    least = _loss(table, best, letters)
+    for name, values in _CHOICES:
+        if name == "letters" and letters.lexicon is None:
+            continue
+        changes: list[dict[str, Any]] = [{name: value} for value in values]
+        tried = [replace(best, **each) for each in changes]
+        found = [_loss(table, each, letters) for each in tried]
+        place = min(range(len(found)), key=lambda each: float(found[each].mean()))
+        needed = _standard_error(least - found[place]) if name in ("names", "letters") else 0.0
+        if found[place].mean() < least.mean() - needed:
+            best, least = tried[place], found[place]
     return best
 
 
 def _loss(table: Table, settings: Settings, letters: _Letters | None) -> Any:
     """Return each example's loss, predicted from the others, at the best temperature."""
-    scores = _solved(table, settings, letters if settings.letters else None).held_back
+    if not settings.names:
+        table = table.without_names()
+    solution = _solved(table, settings, letters if settings.letters else None)
+    scores, targets, owners = (
+        each[: table.count] for each in (solution.held_back, table.targets, table.owners)
+    )
     if table.several:
         import numpy as np
 
-        own = sigmoid(scores * table.targets, temperature_of_each(scores, table.targets))
+        own = sigmoid(scores * targets, temperature_of_each(scores, targets))
         return -np.log(np.maximum(own, 1e-9)).mean(axis=1)
-    owners = table.owners
     return losses(softmax(scores, temperature_of(scores, owners)), owners)
 
 
@@ -220,7 +299,8 @@ def _solved(table: Table, settings: Settings, letters: _Letters | None) -> Solut
 
     kernel = gaussian(table.vectors, table.vectors, settings.gamma).astype(np.float64)
     if letters is not None:
-        kernel += settings.letters * letters.kernel
+        size = len(kernel)  # without the names, which come last
+        kernel += settings.letters * letters.kernel[:size, :size]
     return solve(kernel, table.targets, _weights(table), settings.penalty)
 
 
@@ -230,23 +310,21 @@ def _weights(table: Table) -> Any:
 
     if table.several:
         return np.ones(len(table.texts))
-    counts = np.bincount(table.owners, minlength=len(table.labels))
-    return len(table.texts) / len(table.labels) / counts[table.owners]
+    counts = np.bincount(table.owners[: table.count], minlength=len(table.labels))
+    return table.count / len(table.labels) / np.maximum(counts, 1)[table.owners]
 
 
-def _shift(table: Table, held_back: Any) -> Any:
-    """Return what to add to the scores of two labels so that their F1 is best, on average."""
+def _shift(scores: Any, owners: Any) -> float:
+    """Return what to raise the second of two labels by so that their F1 is best, on average."""
     import numpy as np
 
-    shift = np.zeros(len(table.labels))
-    if table.several or len(table.labels) != 2 or len(table.texts) < 200:
-        return shift
-    margin, positive = held_back[:, 1] - held_back[:, 0], table.owners == 1
+    if scores.shape[1] != 2 or len(scores) < 200:
+        return 0.0
+    margin, positive = scores[:, 1] - scores[:, 0], owners == 1
     steps = np.linspace(-0.5, 0.5, 41)
     found = [_mean_f1(margin + step > 0, positive) for step in steps]
     smooth = np.convolve(np.pad(found, 3, mode="edge"), np.ones(7) / 7, mode="valid")
-    shift[1] = steps[int(smooth.argmax())]
-    return shift
+    return float(steps[int(smooth.argmax())])
 
 
 def _mean_f1(said: Any, positive: Any) -> float:
@@ -263,32 +341,19 @@ def _halves(table: Table) -> Any:
 
 
 def held_back_familiarity(table: Table, scores: Any) -> Any:
-    """Return how familiar each example is to the others."""
+    """Return how familiar each example, of which `scores` has a row, is to all else."""
     import numpy as np
 
-    similarities = table.vectors @ table.vectors.T
+    similarities = table.vectors[: table.count] @ table.vectors.T
     np.fill_diagonal(similarities, -1.0)
     members = (table.targets > 0).astype(np.float32)
     sums = members.T @ table.vectors
-    centrality = table.vectors @ unit(sums).T
-    for row, number in zip(*np.nonzero(members), strict=True):
+    centrality = table.vectors[: table.count] @ unit(sums).T
+    for row, number in zip(*np.nonzero(members[: table.count]), strict=True):
         without = sums[number] - table.vectors[row]
         length = np.linalg.norm(without)
         centrality[row, number] = without @ table.vectors[row] / length if length > 1e-6 else 0.0
     return familiarity(similarities, centrality, scores)
-
-
-def _calibrated(head: Head, scores: Any, table: Table, familiar: Any) -> Head:
-    """Return the head with the temperature and the thresholds that held-back scores ask for."""
-    if table.several:
-        temperature = temperature_of_each(scores, table.targets)
-        floors = _floors(sigmoid(scores, temperature), table.targets > 0)
-        right = ((scores > 0) & (table.targets > 0)).any(axis=1)
-        accepted = lowest(familiar[right])
-        return replace(head, temperature=temperature, floors=floors, accepted=accepted)
-    temperature = temperature_of(scores, table.owners)
-    right = scores.argmax(axis=1) == table.owners
-    return replace(head, temperature=temperature, accepted=lowest(familiar[right]))
 
 
 def _floors(probabilities: Any, members: Any) -> Any:

@@ -41,6 +41,8 @@ WATCH = "chatbot run support --watch"
 APPLY = "chatbot flow apply support"
 FORGET = "chatbot forget anna --network irc"
 ONCE = [
+    "chatbot eval support --folds 5",
+    "chatbot train support --list",
     "chatbot flow check flows/support.yaml",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
 ]

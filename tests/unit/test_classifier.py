@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from chatbot.inference.batching import batches
 from chatbot.inference.classifier import NOTHING, Classifier
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.examples import read_examples
-from chatbot.inference.head import Head, load_head
-from chatbot.inference.training import train, trained
+from chatbot.inference.head import Head, Settings, load_head
+from chatbot.inference.training import chosen, machine, spoken, tabled, train, trained
 from operations.classify import ClassifyConfig, ClassifyText, check_config
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -409,3 +410,69 @@ def test_the_shipped_labels_leave_alone_what_is_not_for_them(
 ) -> None:
     [found] = support.predict([text])
     assert found.label == "chatter" or not found.sure
+
+
+def test_labels_names_are_examples_where_that_helps_what_is_held_back(encoder: Encoder) -> None:
+    assert spoken("cardArrival") == spoken("card_arrival") == "card arrival"
+    table = tabled(encoder, {"hi": ["hi", "hi hi"], "thank you": ["thank you", "you thank"]})
+    assert table.texts[table.count :] == ["hi", "thank you"]
+    assert chosen(table).names in (True, False)
+    head, held_back = machine(table, Settings(names=True))
+    assert (len(head.examples), len(held_back)) == (6, 4)
+    head, held_back = machine(table, Settings(names=False))
+    assert (len(head.examples), len(held_back)) == (4, 4)
+
+
+def test_letters_count_where_the_model_sees_no_difference(encoder: Encoder) -> None:
+    """The tiny model knows none of these words: to it they are all alike."""
+    spam = [f"win ca$h {number} w1n" for number in "abcdefghijkl"]
+    ham = [f"lunch at {number} ok" for number in "abcdefghijkl"]
+    head = train(encoder, {"spam": spam, "ham": ham})
+    assert head.settings.letters > 0
+    again = Head.loads(head.dumps())
+    found = Classifier(encoder, again).predict(["win ca$h now", "lunch now"])
+    assert [each.label for each in found] == ["spam", "ham"]
+    assert found == Classifier(encoder, head).predict(["win ca$h now", "lunch now"])
+
+
+def test_a_text_may_have_several_labels(encoder: Encoder) -> None:
+    examples = {
+        "greeting": ["hi", "hello", "hey", "hello thanks", "hi thank you", "hey thanks"],
+        "thanks": ["thanks", "thank you", "thanks thanks", "hello thanks", "hi thank you"],
+        "other": ["cat sat", "the mat", "cat on the mat", "sat on a mat"],
+    }
+    classifier = Classifier(encoder, train(encoder, examples, several=True))
+    both, one = classifier.predict(["hello thanks", "the mat"])
+    assert set(both.labels) == {"greeting", "thanks"}
+    assert one.labels == ("other",)
+    assert sum(both.scores.values()) > 1.2
+    [neither] = classifier.predict(["zzz"])
+    assert neither.labels == () or neither.sure
+
+
+async def test_a_flow_gets_more_than_a_label_only_if_it_asks(
+    config: Callable[..., ClassifyConfig],
+) -> None:
+    async with (
+        asyncio.timeout(60),
+        ClassifyText.imp(config(several=True, scores=True)) as imp,
+        imp(None, None) as context,
+    ):
+        found = await context.run({"text": "hi"})
+    assert found["scores"].keys() == EXAMPLES.keys()
+    assert isinstance(found["labels"], list)
+
+
+def test_a_threshold_of_ones_own_and_the_found_one_both_hold(encoder: Encoder) -> None:
+    head = train(encoder, EXAMPLES)
+    [found] = Classifier(encoder, head).predict(["hi"])
+    assert found.sure
+    assert not Classifier(encoder, replace(head, accepted=99.0)).predict(["hi"])[0].sure
+    assert not Classifier(encoder, head, threshold=1.0).predict(["hi"])[0].sure
+
+
+def test_a_head_for_other_vectors_is_refused(encoder: Encoder) -> None:
+    head = train(encoder, EXAMPLES)
+    other = replace(head, examples=head.examples[:, :7])
+    with pytest.raises(OperationError, match="vectors of 7"):
+        Classifier(encoder, other)

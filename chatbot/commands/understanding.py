@@ -1,0 +1,63 @@
+"""Which operation of a flow classifies texts, and with what; shared by `eval` and `train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatbot.errors import UsageError
+from chatbot.flowfile.load import load
+from chatbot.flowfile.problems import suggest
+from chatbot.inference.encoder import DEFAULT
+from chatbot.inference.examples import read_examples
+from chatbot.inference.training import Examples
+
+CLASSIFIES = "classify_text"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An operation that classifies: its path in the flow, its examples and its settings."""
+
+    name: str
+    examples: Examples
+    encoder: str
+    threshold: float | None
+    likeness: float | None
+    several: bool
+
+    @property
+    def count(self) -> int:
+        """How many examples it has."""
+        return sum(map(len, self.examples.values()))
+
+
+def subject(flow: str, overrides: Sequence[str], operation: str | None) -> Subject:
+    """Return what classifies in the flow; `operation` says which, where there are several.
+
+    Raises `FlowError` for a wrong flow, `UsageError` where there is no one such operation.
+    """
+    checked = load(flow, overrides=overrides)
+    found = {n: each for n, each in checked.instances.items() if each.operation == CLASSIFIES}
+    if not found:
+        raise UsageError(f"{checked.path} has no operation that runs {CLASSIFIES}")
+    if operation is None and len(found) > 1:
+        names = ", ".join(sorted(found))
+        what = f"{checked.path} classifies in several places: {names}"
+        raise UsageError(what, hint="say which with --operation NAME")
+    name = operation or next(iter(found))
+    if name not in found:
+        hint = suggest(name, found, what="those that classify")
+        raise UsageError(f"{checked.path} has no operation {name!r} that classifies", hint=hint)
+    config = found[name].config
+    several = bool(config.get("several", False))
+    examples = read_examples(Path(config["examples"]), several=several)
+    return Subject(
+        name,
+        examples,
+        config.get("encoder", DEFAULT),
+        config.get("threshold"),
+        config.get("likeness"),
+        several,
+    )

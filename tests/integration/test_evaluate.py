@@ -1,0 +1,153 @@
+"""`chatbot eval` and `chatbot train` with a tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chatbot.cli import cli
+from chatbot.errors import ChatbotError, OperationError, UsageError
+from tests.unit.test_classifier import EXAMPLES, tiny
+
+__all__ = ["tiny"]
+
+FLOW = """
+version: 1
+operations:
+  understand:
+    run: classify_text
+    inputs: {{text: message.text}}
+    config: {{examples: labels.yaml, encoder: {encoder}}}
+outputs: {{label: understand.label}}
+"""
+DATA = (
+    "label\ttext\ngreeting\they hi\nthanks\tthank you thanks\ninstall\thow do i install\noos\tcat\n"
+)
+
+
+@pytest.fixture
+def flow(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A flow that classifies with the tiny model; everything is kept in the test's folder."""
+    monkeypatch.setenv("CHATBOT_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    more = {label: [*texts, *(f"{each} it" for each in texts)] for label, texts in EXAMPLES.items()}
+    (tmp_path / "labels.yaml").write_text(json.dumps(more))
+    (tmp_path / "data.tsv").write_text(DATA)
+    path = tmp_path / "flow.yaml"
+    path.write_text(FLOW.format(encoder=tiny))
+    return path
+
+
+def _run(*arguments: object) -> int:
+    return int(cli.main([str(each) for each in arguments], standalone_mode=False) or 0)
+
+
+def test_figures_are_for_people_and_for_programs(
+    flow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("eval", flow, tmp_path / "data.tsv", "--outside", "oos")
+    assert _run(*arguments) == 0
+    shown = capsys.readouterr().out
+    for what in ("accuracy", "macro-F1", "confusion", "calibration", "to be expected", "rejected"):
+        assert what in shown
+    assert _run(*arguments, "--json", "--no-estimate") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["count"], found["outside"], found["revision"]) == (3, 1, "quick")
+    assert found["labels"].keys() >= {"greeting", "thanks", "install"}
+    assert found["estimate"] is None
+    assert "hey hi" not in json.dumps(found)
+
+
+def test_too_low_an_accuracy_is_an_exit_code(
+    flow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wrong.tsv").write_text("label\ttext\nthanks\thi\nthanks\thello\n")
+    arguments = ("eval", flow, tmp_path / "wrong.tsv", "--no-estimate")
+    assert _run(*arguments) == 0
+    assert "worst mistakes" in capsys.readouterr().out
+    assert _run(*arguments, "--min-accuracy", "0.5") == 1
+
+
+def test_wrong_data_is_told_before_a_model_is_loaded(
+    flow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = "operations.understand.config.encoder=/nowhere"
+    code = _run("eval", flow, tmp_path / "data.tsv", "--set", nowhere, "--json")
+    [problem] = json.loads(capsys.readouterr().out)["problems"]
+    assert (code, problem["line"], problem["column"]) == (2, 5, 1)  # of data.tsv
+    assert "no label 'oos'" in problem["message"]
+
+
+def test_examples_are_scored_in_folds(
+    flow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("eval", flow, "--folds", 3, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["count"] == 16
+    assert found["revision"] == "3 folds"
+    with pytest.raises(UsageError, match="--folds"):
+        _run("eval", flow)
+    with pytest.raises(UsageError, match="--folds"):
+        _run("eval", flow, tmp_path / "data.tsv", "--thorough")
+
+
+def test_a_confusion_matrix_is_drawn(flow: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "matrix.png"
+    arguments = ("eval", flow, tmp_path / "data.tsv", "--outside", "oos", "--no-estimate")
+    assert _run(*arguments, "--confusion", picture) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UsageError, match="cannot write the picture"):
+        _run(*arguments, "--confusion", "/no/a.png")
+
+
+def test_without_matplotlib_it_is_said_at_once(
+    flow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(OperationError, match="matplotlib") as caught:
+        _run("eval", flow, tmp_path / "data.tsv", "--confusion", tmp_path / "a.png")
+    assert "chatbot[pictures]" in caught.value.hint
+
+
+def test_a_flow_that_classifies_nothing_or_in_two_places_is_refused(
+    flow: Path, tmp_path: Path
+) -> None:
+    two = FLOW.replace("outputs:", "  again:{again}\noutputs:")
+    again = "run: classify_text, inputs: {text: message.text}, config: {examples: labels.yaml}"
+    flow.write_text(two.format(encoder="x", again=f" {{{again}}}"))
+    with pytest.raises(UsageError, match="several places: again, understand"):
+        _run("eval", flow, "--folds", 3)
+    with pytest.raises(UsageError, match="no operation 'agan'") as caught:
+        _run("eval", flow, "--folds", 3, "--operation", "agan")
+    assert "again" in caught.value.hint
+
+
+def test_training_is_kept_listed_used_and_rolled_back(
+    flow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("train", flow, "--list", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert _run("train", flow, "--json") == 0
+    [kept] = json.loads(capsys.readouterr().out)
+    assert kept["current"]
+    assert kept["held"] > 0
+    assert (Path(kept["folder"]) / "encoder" / "config.json").exists()
+    data = ("eval", flow, tmp_path / "data.tsv", "--outside", "oos", "--json")
+    assert _run(*data) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["revision"] == kept["revision"]
+    assert found["estimate"]["accuracy"] == kept["estimate"]
+    assert _run("train", flow, "--rollback", "quick") == 0
+    assert "quick" in capsys.readouterr().out
+    assert _run(*data, "--no-estimate") == 0
+    assert json.loads(capsys.readouterr().out)["revision"] == "quick"
+    assert _run("train", flow, "--rollback", kept["revision"][:8], "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["current"]
+    with pytest.raises(ChatbotError, match="no revision 'nine'"):
+        _run("train", flow, "--rollback", "nine")

@@ -1,0 +1,104 @@
+"""What thorough training leaves behind, and taking it up or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatbot.commands.train import silent
+from chatbot.errors import UsageError
+from chatbot.inference.encoder import Encoder
+from chatbot.inference.finetuning import Recipe
+from chatbot.inference.loading import fingerprint, understanding
+from chatbot.inference.revisions import About, Kept, Revisions, key, now
+from chatbot.inference.thorough import thorough
+from tests.unit.test_classifier import EXAMPLES, tiny
+
+__all__ = ["tiny"]
+
+MORE = {label: [*texts, *(f"{text} it" for text in texts)] for label, texts in EXAMPLES.items()}
+
+
+def _kept(tiny: Path, tmp_path: Path, examples: dict[str, list[str]]) -> Kept:
+    made = thorough(str(tiny), examples, tmp_path / "work", silent, recipe=Recipe(steps=3, size=8))
+    about = About(
+        revision=made.head.revision,
+        of=fingerprint(examples),
+        at=now(),
+        encoder=str(tiny),
+        examples=sum(map(len, examples.values())),
+        labels=len(examples),
+        held=made.held,
+        estimate=made.right / made.held,
+        low=0.0,
+        high=1.0,
+        estimate_before=made.before / made.held,
+        blend=made.blend,
+        seconds=made.seconds,
+    )
+    store = Revisions(tmp_path / "models", key(str(tiny), examples))
+
+    def save(folder: Path) -> None:
+        (tmp_path / "work").rename(folder)
+
+    return store.keep(about, made.head, save)
+
+
+def test_what_is_kept_is_found_and_answers_as_it_did(tiny: Path, tmp_path: Path) -> None:
+    kept = _kept(tiny, tmp_path, MORE)
+    where = {"several": False, "models": tmp_path / "models", "heads": tmp_path / "heads"}
+    encoder, head = understanding(MORE, str(tiny), **where)
+    assert head.revision == kept.about.revision
+    assert encoder.dim == head.dim
+    quick, plain = understanding(MORE, str(tiny), quick=True, **where)
+    assert plain.revision != head.revision
+    assert quick.identity == Encoder.load(str(tiny)).identity
+
+
+def test_more_examples_are_learned_on_the_tuned_encoder_with_its_limits(
+    tiny: Path, tmp_path: Path
+) -> None:
+    kept = _kept(tiny, tmp_path, MORE)
+    more = {label: [*texts, f"a {label}"] for label, texts in MORE.items()}
+    where = {"several": False, "models": tmp_path / "models", "heads": tmp_path / "heads"}
+    encoder, head = understanding(more, str(tiny), **where)
+    _, before = understanding(MORE, str(tiny), **where)
+    assert encoder.identity == Encoder.load(str(kept.encoder)).identity
+    assert head.revision != before.revision
+    assert (head.accepted, head.temperature) == (before.accepted, before.temperature)
+    other = {**more, "other": ["cat"]}
+    encoder, _ = understanding(other, str(tiny), **where)
+    assert encoder.identity == Encoder.load(str(tiny)).identity
+
+
+def test_a_revision_can_be_left_and_taken_up_again(tiny: Path, tmp_path: Path) -> None:
+    kept = _kept(tiny, tmp_path, MORE)
+    store = Revisions(tmp_path / "models", key(str(tiny), MORE))
+    assert store.current() == kept
+    assert store.use("quick") is None
+    assert store.current() is None
+    assert [each.about.revision for each in store.all()] == [kept.about.revision]
+    assert store.use(kept.about.revision[:6]) == kept
+    assert store.current() == kept
+    with pytest.raises(UsageError, match="there is no revision 'zz'"):
+        store.use("zz")
+
+
+def test_a_training_that_fails_leaves_nothing(tiny: Path, tmp_path: Path) -> None:
+    kept = _kept(tiny, tmp_path, MORE)
+    store = Revisions(tmp_path / "models", key(str(tiny), MORE))
+    _, head = understanding(
+        MORE, str(tiny), several=False, models=tmp_path / "models", heads=tmp_path / "heads"
+    )
+
+    def broken(_: Path) -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        store.keep(kept.about, head, broken)
+    assert store.all() == [kept]
+    assert {path.name for path in kept.folder.parent.iterdir()} == {
+        "current",
+        kept.about.revision,
+    }
