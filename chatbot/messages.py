@@ -364,7 +364,8 @@ class OperationStats(Record, frozen=True):
 class NodeRecord(Record, frozen=True, omit_defaults=False):
     """A node's announcement; it expires unless it is renewed.
 
-    `time` is when it was made, by the clock there.
+    `time` is when it was made, by the clock there; `doing` what the node does until it is ready
+    to run an operation that is not among its `operations` yet.
     """
 
     id: str
@@ -377,6 +378,7 @@ class NodeRecord(Record, frozen=True, omit_defaults=False):
     protocol: int = PROTOCOL
     labels: list[str] = []
     time: datetime | None = None
+    doing: str = ""
 
 
 class PrimaryRecord(Record, frozen=True, omit_defaults=False):

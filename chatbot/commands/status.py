@@ -208,7 +208,9 @@ def _nodes_table(seen: Status, screen: Screen) -> None:
             for each in node.operations.values()
         ]
         if not node.operations:
-            rows.append([*about, ", ".join(node.offers), "(none wants it)", "-", "-", "-"])
+            rows.append(
+                [*about, ", ".join(node.offers), node.doing or "(none wants it)", "-", "-", "-"]
+            )
     columns = ["where", *(["labels"] if labelled else [])]
     columns += ["since", "operation", "flow", "done", "per s", "ms each"]
     _table(screen, "Nodes", columns, rows, figures=3)

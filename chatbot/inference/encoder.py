@@ -98,6 +98,7 @@ class Encoder:
         if self._threads != threads.own.threads:
             self._threads = threads.own.threads
             self._backend.use_threads(self._threads)
+            self._merging.limit = self._backend.batch_tokens
         width = max(map(len, rows))
         ids = np.full((len(rows), width), self._padding, dtype=np.int64)
         mask = np.zeros((len(rows), width), dtype=np.int64)

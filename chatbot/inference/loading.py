@@ -38,7 +38,8 @@ def understanding(
     They are those of the revision in use below the folder `models`, where thorough training
     left one for these labels; if the examples changed since, its encoder with a head that is
     trained now. Else, and if `quick`, the encoder so named with a head that is trained now.
-    It runs with `backend`. Heads are kept in the folder `heads`. Takes seconds; raises `OperationError`.
+    The encoder runs with `backend`; heads are kept in the folder `heads`. Takes seconds; raises
+    `OperationError`.
     """
     from chatbot.inference.encoder import Encoder
 

@@ -67,13 +67,14 @@ class Lane:
 class Merging:
     """Runs the rows of many threads in common batches of at most `limit` tokens with padding.
 
+    `limit` may be changed at any time.
     `run` is given the rows of a batch and returns something for each; it is never called by two
     threads at once.
     """
 
     def __init__(self, run: Run, limit: int) -> None:
         self._run = run
-        self._limit = limit
+        self.limit = limit
         self._changed = threading.Condition()
         self._led = False
         self._people = Lane()
@@ -109,9 +110,9 @@ class Merging:
     def _next(self) -> list[Place]:
         if self._people and (not self._bulk or self._passed_over < PATIENCE):
             self._passed_over += bool(self._bulk)
-            return self._people.next(self._limit)
+            return self._people.next(self.limit)
         self._passed_over = 0
-        return self._bulk.next(self._limit)
+        return self._bulk.next(self.limit)
 
     def _run_batch(self, batch: list[Place]) -> None:
         found: Iterable[Any] = [None] * len(batch)

@@ -99,6 +99,7 @@ class Node:
         self._not_before: dict[tuple[str, str], float] = {}
         self._look = asyncio.Event()
         self._announce: Callable[[], None] = lambda: None
+        self._doing = ""
         self.limits = Limits()
         self._attempts: Attempts
 
@@ -143,6 +144,7 @@ class Node:
             operations={worker.record.key: worker.stats() for worker in self._workers.values()},
             labels=list(self.labels),
             time=datetime.now(UTC),
+            doing=self._doing,
         )
 
     @asynccontextmanager
@@ -251,6 +253,7 @@ class Node:
                 if learner is not None:
                     group.create_task(learner.run())
                 await worker.ready.wait()
+                self._doing = ""
                 self._announce()
                 log.info("run %s for %s", record.name, flow)
                 self._progress(f"running {name} for {flow}")
@@ -261,6 +264,7 @@ class Node:
                 self._progress(f"cannot run {name}: {error}")
             self._not_before[key] = asyncio.get_running_loop().time() + FAILED_PAUSE
         finally:
+            self._doing = ""
             self._workers.pop(key, None)
             self._tasks.pop(key, None)
             if record.private and not failed:
@@ -298,7 +302,7 @@ class Node:
         operation = own.op._replace(instance_name=record.key, retry=record.retry)
         if not await nctx.contains(operation):
             try:
-                with telling(lambda text: self._progress(f"{record.name}: {text}")):
+                with telling(self._teller(record.name)):
                     await nctx.instantiate(operation, given.config, opimp=own)
             except Exception as error:  # whatever a class does with what came over the wire
                 raise OperationError(f"{type(error).__name__}: {error}") from error
@@ -306,6 +310,20 @@ class Node:
 
     def _find(self, name: str) -> Implementation:
         return self._local.find(name) if file_named(name) else find(name)
+
+    def _teller(self, name: str) -> Callable[[str], None]:
+        """Return what is told, in any thread, what is done so that the operation can run."""
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            self._doing = f"{name}: {text}"
+            self._progress(self._doing)
+            self._announce()
+
+        def hand_over(text: str) -> None:
+            loop.call_soon_threadsafe(tell, text)
+
+        return hand_over
 
     async def _fetch(self, record: OperationRecord) -> dict[str, Path]:
         """Bring the files that the configuration names; they lie in the cache, by content."""

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from dffml.df.base import OperationImplementationContext, op
 from dffml.df.types import Definition
 
+from chatbot.progress import tell
 from chatbot.urgency import is_bulk
 
 REPLY = Definition(name="reply", primitive="map")
@@ -152,6 +153,33 @@ class Merge(OperationImplementationContext):
             await merging.go.wait()
             merging.running -= 1
         return [{"text": inputs["text"]} for inputs in batch]
+
+
+@contextlib.asynccontextmanager
+async def warmed(self):
+    await asyncio.to_thread(tell, "warming up")
+    while not Path(self.config.file).exists():
+        await asyncio.sleep(0.01)
+    yield
+
+
+@dataclass
+class WarmConfig:
+    file: str
+
+
+@op(
+    name="test_warm",
+    config_cls=WarmConfig,
+    imp_enter={"warm": warmed},
+    inputs={"text": Definition(name="warm.text", primitive="string")},
+    outputs={"text": Definition(name="warm.passed", primitive="string")},
+)
+class Warm(OperationImplementationContext):
+    """Pass texts on; ready when there is such a file."""
+
+    async def run(self, inputs):
+        return {"text": inputs["text"]}
 
 
 @op(

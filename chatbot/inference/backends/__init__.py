@@ -37,13 +37,13 @@ log = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
-    """A model that was loaded. Used by one thread at a time.
-
-    `batch_tokens` is how many tokens, with padding, a batch has at best.
-    """
+    """A model that was loaded. Used by one thread at a time."""
 
     name: str
-    batch_tokens: int
+
+    @property
+    def batch_tokens(self) -> int:
+        """How many tokens, with padding, a batch has at best; changes with the threads."""
 
     def run(self, ids: Any, mask: Any) -> Vectors:
         """Return a vector of unit length for each row of `ids`.

@@ -30,7 +30,10 @@ class TorchBackend:
         self._model = model
         self._pooling = pooling
         self._device = "cuda" if name.startswith("cuda") else "cpu"
-        self.batch_tokens = GPU_BATCH_TOKENS if self._device == "cuda" else BATCH_TOKENS
+
+    @property
+    def batch_tokens(self) -> int:
+        return GPU_BATCH_TOKENS if self._device == "cuda" else BATCH_TOKENS
 
     @classmethod
     def load(cls, name: str, files: ModelFiles, threads: int) -> TorchBackend:
