@@ -16,7 +16,7 @@ from chatbot.flowfile.assembly import Assembled, Assembler
 from chatbot.flowfile.catalog import LISTENERS, OPERATIONS, Catalog
 from chatbot.flowfile.flow import Flow, Instance, ListenerSection
 from chatbot.flowfile.keeping import read_backlog, read_storage
-from chatbot.flowfile.learning import read_learning
+from chatbot.flowfile.learning import read_learning, warn_of_unheard
 from chatbot.flowfile.networks import Networks
 from chatbot.flowfile.overrides import parse_all
 from chatbot.flowfile.policies import read_rules
@@ -60,6 +60,7 @@ def load(
         kept["rules"] = dataclasses.replace(rules, learning=learning)
         kept["instances"] = _learning_instances(assembled, learning)
         listeners = _listeners(assembled.file, environment, report)
+        warn_of_unheard(assembled.file.learning, learning, listeners.values(), report)
     if report or assembled is None:
         raise FlowError(report.problems())
     warnings = tuple(report.warnings())
