@@ -182,6 +182,22 @@ async def test_the_forgotten_are_in_no_example_and_in_no_head(
         assert intake.missing == []
 
 
+async def test_what_is_taken_back_on_the_network_is_not_learned_either(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
+        said = await room.hear(SAID)
+        before = (await room.outcome(said)).understood["label"]
+        await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        await becomes(room, SAID, TAUGHT)
+        await room.gate.forget("another message")
+        assert await label(room, SAID) == TAUGHT
+        await room.gate.forget(said)
+        corrections = await Corrections.open(broker, "test", "classify")
+        assert await corrections.all() == []
+        await becomes(room, SAID, before)
+
+
 async def stored_heads(broker: Broker) -> int:
     objects = await broker.js.object_store("chatbot-heads")
     try:
