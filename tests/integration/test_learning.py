@@ -263,6 +263,8 @@ async def test_a_shadow_is_compared_and_takes_over_after_so_many_messages(
 async def test_the_same_command_run_again_changes_nothing(broker: Broker, tmp_path: Path) -> None:
     async with bot(broker, flow_file(tmp_path)) as (room, intake, _):
         said = await room.hear(SAID)
+        other = await room.hear("zoom zoom")
+        await room.ask("!label bug", reply_to=other, id="zero", **BEN)
         await room.ask("!label bug", reply_to=said, id="one", **BEN)
         await room.ask("!label thanks", reply_to=said, id="two", **BEN)
         await room.ask("!undo", id="three", **BEN)
