@@ -208,8 +208,10 @@ def restored(
     return msgspec.structs.replace(known, votes=tuple(votes))
 
 
-def forgotten(example: Example, is_meant: Callable[[str, str], bool]) -> Example:
-    """Return the example without what those who are meant said, and without their names."""
+def forgotten(
+    example: Example, is_said: Callable[[Vote], bool], is_meant: Callable[[str, str], bool]
+) -> Example:
+    """Return the example without the votes on what `is_said`, and the names of those `is_meant`."""
     votes = tuple(
         msgspec.structs.replace(
             vote,
@@ -217,7 +219,7 @@ def forgotten(example: Example, is_meant: Callable[[str, str], bool]) -> Example
             undone_by="" if is_meant(vote.network, vote.undone_by) else vote.undone_by,
         )
         for vote in example.votes
-        if not is_meant(vote.network, vote.sender)
+        if not is_said(vote)
     )
     return msgspec.structs.replace(example, votes=votes)
 

@@ -132,22 +132,24 @@ class Corrections:
             changed += known is not None and known.is_touched(now)
         return changed
 
-    async def forget(self, is_meant: Callable[[str, str], bool]) -> int:
-        """Erase what those who are meant said, and that they corrected; return of how many texts.
+    async def forget(
+        self, is_said: Callable[[Vote], bool], is_meant: Callable[[str, str], bool]
+    ) -> int:
+        """Erase what was said in messages that `is_said` names, and who corrected, if meant.
 
-        What was learned is erased, too: it is learned anew without.
-        `is_meant` is asked with a network and a sender.
+        Returns of how many texts. What was learned is erased, too: it is learned anew without.
+        `is_meant` is asked with a network and an account.
         """
         touched = 0
         for example in await self.all():
-            left = forgotten(example, is_meant)
+            left = forgotten(example, is_said, is_meant)
             if left == example:
                 continue
             touched += 1
             if left.votes:
                 # Written anew under its key: the bucket keeps one value of each.
                 await self._change(
-                    example.key, lambda known, _: known and forgotten(known, is_meant)
+                    example.key, lambda known, _: known and forgotten(known, is_said, is_meant)
                 )
             else:
                 key = self._key(example.key)
@@ -233,12 +235,38 @@ async def forget(
 ) -> int:
     """Erase people from all corrections, or from those of one flow; return of how many texts.
 
+    `is_meant` is asked with a network and a sender, or an account. Raises one of `broker.errors`
+    where the server does not answer.
+    """
+
+    def is_said(vote: Vote) -> bool:
+        return is_meant(vote.network, vote.sender)
+
+    return await _forget(broker, flow, is_said, is_meant)
+
+
+async def forget_message(broker: Broker, flow: str, network: str, message_id: str) -> int:
+    """Erase what was learned of a message that was taken back; return of how many texts it was.
+
     Raises one of `broker.errors` where the server does not answer.
     """
+
+    def is_said(vote: Vote) -> bool:
+        return (vote.network, vote.message) == (network, message_id)
+
+    return await _forget(broker, flow, is_said, lambda *_: False)
+
+
+async def _forget(
+    broker: Broker,
+    flow: str | None,
+    is_said: Callable[[Vote], bool],
+    is_meant: Callable[[str, str], bool],
+) -> int:
     count = 0
     for learner, about in (await learners(broker)).items():
         if flow in (None, about.flow):
-            count += await (await Corrections.of(broker, learner)).forget(is_meant)
+            count += await (await Corrections.of(broker, learner)).forget(is_said, is_meant)
     return count
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -191,7 +192,9 @@ class Heads:
         return f"{self._learner}.{kind}.{self._operation}"
 
     def _name(self, content: bytes) -> str:
-        return f"{self._learner}.{self._operation}.{digest(content, length=40)}"
+        """Return a name that no other head has, of equal content neither: each is erased alone."""
+        own = secrets.token_hex(4)
+        return f"{self._learner}.{self._operation}.{own}.{digest(content, length=40)}"
 
 
 async def drop(broker: Broker, bucket: Bucket, learner: str, operation: str = "*") -> None:
@@ -200,11 +203,19 @@ async def drop(broker: Broker, bucket: Bucket, learner: str, operation: str = "*
     Who runs it learns it anew.
     """
     for kind in (HEAD, NEXT):
-        for key, record in (await all_heads(broker, bucket, learner, kind)).items():
+        for key in await all_heads(broker, bucket, learner, kind):
             if operation in ("*", key):
-                name = f"{learner}.{kind}.{key}"
-                await broker.insist(functools.partial(bucket.delete, name))
-                await broker.insist(functools.partial(_delete, broker, record.stored))
+                await _drop(broker, bucket, f"{learner}.{kind}.{key}")
+
+
+async def _drop(broker: Broker, bucket: Bucket, key: str) -> None:
+    """Erase a head and its key, and any that took its place in this moment."""
+    while (found := await broker.insist(lambda: bucket.get(key))) is not None:
+        record, revision = _decoded(found), found.revision
+        await broker.insist(functools.partial(bucket.delete, key, revision))
+        now = await broker.insist(lambda: bucket.get(key))
+        if record is not None and (now is None or now.revision != revision):
+            await broker.insist(functools.partial(_delete, broker, record.stored))
 
 
 async def all_heads(

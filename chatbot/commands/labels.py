@@ -174,8 +174,9 @@ async def take(asked: Asked, taught: Sequence[Taught], by: str, screen: Screen) 
         with screen.counting("importing", len(taught)) as advance:
             for each in taught:
                 before = await corrections.get(each.text, each.room)
-                vote = Vote(each.label, by, 0, now)
-                changed += await corrections.vote(each.text, each.room, vote) != before
+                if before is None or before.labels != (each.label,):
+                    await corrections.vote(each.text, each.room, Vote(each.label, by, 0, now))
+                    changed += 1
                 advance()
     return changed
 

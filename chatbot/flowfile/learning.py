@@ -10,13 +10,13 @@ every flow file on the way, unless they are already.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chatbot.flowfile.catalog import Catalog, NotLoadedError
 from chatbot.flowfile.document import Node
-from chatbot.flowfile.flow import Instance
+from chatbot.flowfile.flow import Instance, ListenerSection
 from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.sections import INPUT, FlowFile, Section, Source, keys, mapping
 from chatbot.learning import SHOWN_REVISION, SHOWN_TEXT, Learning
@@ -174,6 +174,20 @@ def read_learning(
         shadow=shadow,
         after=after,
     )
+
+
+def warn_of_unheard(
+    node: Node | None,
+    learning: Learning | None,
+    networks: Iterable[ListenerSection],
+    report: Report,
+) -> None:
+    """Warn of reactions that no listener is told to hear."""
+    if node is None or learning is None or not learning.reactions:
+        return
+    if not any(each.settings.get("reactions") is True for each in networks):
+        hint = "a Matrix listener does with `reactions: true`"
+        report.warn(node.key, "`learning` has reactions, and no listener hears any", hint)
 
 
 def _operation(node: Node | None, found: Mapping[str, Trace]) -> str:

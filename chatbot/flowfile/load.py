@@ -17,7 +17,7 @@ from chatbot.flowfile.catalog import LISTENERS, OPERATIONS, Catalog
 from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Flow, Instance, ListenerSection
 from chatbot.flowfile.keeping import read_backlog, read_storage
-from chatbot.flowfile.learning import read_learning
+from chatbot.flowfile.learning import read_learning, warn_of_unheard
 from chatbot.flowfile.networks import Networks
 from chatbot.flowfile.overrides import Override, parse_all
 from chatbot.flowfile.policies import read_rules
@@ -67,6 +67,7 @@ def load(
         kept["schedules"] = read_schedules(assembled.file, report)
         kept["state"] = read_state(assembled.file, report)
         listeners = _listeners(assembled.file, environment, report)
+        warn_of_unheard(assembled.file.learning, learning, listeners.values(), report)
     if report or assembled is None:
         raise FlowError(report.problems())
     warnings = tuple(report.warnings())

@@ -17,7 +17,16 @@ from typing import Protocol
 
 import msgspec
 
-from chatbot.broker import Broker, Pull, Taken, forgetting, stored, streams, subjects
+from chatbot.broker import (
+    Broker,
+    Pull,
+    Taken,
+    corrections,
+    forgetting,
+    stored,
+    streams,
+    subjects,
+)
 from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished
@@ -99,7 +108,7 @@ class Bridge(Protocol):
         """
 
     async def forget(self, message_id: str) -> None:
-        """Erase a message that was taken back on the network, and what was decided for it.
+        """Erase a message that was taken back on the network, and what came of it.
 
         It is not answered any more, unless the answer was yielded already. That it was never
         heard is no harm.
@@ -222,6 +231,7 @@ class NatsBridge:
                 await taken.ack()
         said = forgetting.Said(self._flow, self._network, message_id)
         await forgetting.forget(self._broker, [said])
+        await corrections.forget_message(self._broker, self._flow, self._network, message_id)
 
     async def position(self) -> str:
         key = subjects.position_key(self._flow, self._network)

@@ -7,10 +7,14 @@ import json
 import os
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from chatbot.broker import Broker, EmbeddedServer
+from chatbot.broker.corrections import Corrections
+from chatbot.learning import About, Vote
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from tests.acceptance import test_docs_operations
 from tests.integration import contract
@@ -52,6 +56,14 @@ KEPT = {
     "chatbot questions list": "There are no questions.\n",
     "chatbot model list": "There are no models.\n",
 }
+LABELS = [
+    "chatbot labels list                     # what people taught, and where they disagree",
+    "chatbot labels export -o learned.yaml   # as a file of examples; --json for all that is known",
+    "chatbot labels import learned.yaml",
+    "chatbot labels history                  # every change, with its number",
+    "chatbot labels rollback 0 --yes         # all as it was after a change; 0 is before the first",
+    "chatbot labels shadow                   # how many messages differ, and in which labels",
+]
 DOCTOR = ["chatbot doctor", "chatbot doctor support"]
 MAKE = ["make run", "make test"]
 # What these do is tested in test_benchmarks.py, test_overload.py, test_bench_model.py.
@@ -79,7 +91,7 @@ def arguments(command: str) -> list[str]:
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
     started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, THREADS, LISTEN, ELSEWHERE, WATCH}
-    asked = {APPLY, FORGET, DEAD, *KEPT, *ONCE, *WHILE_IT_RUNS, *DOCTOR}
+    asked = {APPLY, FORGET, DEAD, *KEPT, *ONCE, *WHILE_IT_RUNS, *DOCTOR, *LABELS}
     assert commands() == {
         *started,
         *asked,
@@ -164,6 +176,19 @@ async def test_a_bot_that_watches_its_files_is_told_to_read_them_anew(program: P
         assert (code, "unchanged" in out) == (0, True), out + err
         code, out, err = await program.run(*arguments(FORGET))
         assert (code, out) == (0, "erased 0 messages\n"), err
+
+
+async def test_what_people_taught_is_listed_moved_and_rolled_back(
+    broker: Broker, nats_server: EmbeddedServer, program: Program
+) -> None:
+    corrections = await Corrections.open(broker, "support", "understand/classify")
+    await corrections.introduce(About("support", "understand/classify", ("help",)))
+    await corrections.vote("hm?", "", Vote("help", "ben", 0, datetime.now(UTC)))
+    for command in LABELS:
+        given = shlex.split(command, comments=True)[1:]
+        code, out, err = await program.run(*given, CHATBOT_NATS_URL=nats_server.url)
+        assert code == 0, out + err
+    assert (program.data / "learned.yaml").read_text() == "help:\n  - hm?\n"
 
 
 async def test_make_run_answers_lines_from_a_pipe(tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
-from chatbot.broker import Broker
+from nats.js.errors import NotFoundError
+
+from chatbot.broker import Broker, subjects
+from chatbot.broker.buckets import open_bucket
 from chatbot.broker.corrections import Corrections, forget
-from chatbot.broker.heads import Heads
+from chatbot.broker.heads import HeadRecord, Heads, drop
 from tests.servers.lessons import ANNA, BEN, CARL, becomes, bot, flow_file, label
 
 SAID = "flux warp flux"
@@ -172,11 +176,60 @@ async def test_the_forgotten_are_in_no_example_and_in_no_head(
         corrections = await Corrections.open(broker, "test", "classify")
         [left] = await corrections.all()
         assert (left.text, left.votes[0].by, left.votes[0].sender) == ("zoom zoom", "", "dora")
-        objects = await broker.js.object_store("chatbot-heads")
         async with asyncio.timeout(5):
-            while len(await objects.list()) != 1:  # the former ones are erased
+            while await stored_heads(broker) != 1:  # the former ones are erased
                 await asyncio.sleep(0.02)
         assert intake.missing == []
+
+
+async def test_what_is_taken_back_on_the_network_is_not_learned_either(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
+        said = await room.hear(SAID)
+        before = (await room.outcome(said)).understood["label"]
+        await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        await becomes(room, SAID, TAUGHT)
+        await room.gate.forget("another message")
+        assert await label(room, SAID) == TAUGHT
+        await room.gate.forget(said)
+        corrections = await Corrections.open(broker, "test", "classify")
+        assert await corrections.all() == []
+        await becomes(room, SAID, before)
+
+
+async def stored_heads(broker: Broker) -> int:
+    objects = await broker.js.object_store("chatbot-heads")
+    try:
+        return len(await objects.list())
+    except NotFoundError:  # how nats-py says that there is none
+        return 0
+
+
+async def test_heads_that_are_dropped_while_others_come_leave_nothing_behind(
+    broker: Broker,
+) -> None:
+    heads = await Heads.open(broker, "learner", "operation")
+    bucket = await open_bucket(broker, subjects.LEARNED)
+
+    async def publish(number: int) -> bool:
+        record = HeadRecord("r", "", "l", number, 1, datetime.now(UTC))
+        return await heads.publish(record, b"the same each time", shadow=False)
+
+    for number in range(1, 40, 4):
+        await asyncio.gather(
+            *(publish(number + i) for i in range(4)), drop(broker, bucket, "learner")
+        )
+        current = await heads.current()
+        assert await stored_heads(broker) == (current is not None)
+        if current is not None:
+            assert await heads.load(current) == b"the same each time"
+    assert await publish(100)
+    assert not await publish(99), "an older one does not take its place"
+    assert await stored_heads(broker) == 1
+    await drop(broker, bucket, "learner")
+    assert await heads.current() is None
+    assert await stored_heads(broker) == 0
 
 
 async def test_a_shadow_is_compared_and_takes_over_after_so_many_messages(
@@ -210,6 +263,8 @@ async def test_a_shadow_is_compared_and_takes_over_after_so_many_messages(
 async def test_the_same_command_run_again_changes_nothing(broker: Broker, tmp_path: Path) -> None:
     async with bot(broker, flow_file(tmp_path)) as (room, intake, _):
         said = await room.hear(SAID)
+        other = await room.hear("zoom zoom")
+        await room.ask("!label bug", reply_to=other, id="zero", **BEN)
         await room.ask("!label bug", reply_to=said, id="one", **BEN)
         await room.ask("!label thanks", reply_to=said, id="two", **BEN)
         await room.ask("!undo", id="three", **BEN)

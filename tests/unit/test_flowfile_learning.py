@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from chatbot.errors import FlowError
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
 from chatbot.learning import SHOWN_REVISION, SHOWN_TEXT
+
+ROOT = Path(__file__).parents[2]
 
 FLOW = """\
 version: 1
@@ -77,6 +80,29 @@ def test_the_text_that_the_operation_is_given_can_be_had_from_within_a_subflow(
     assert made.outputs == {"label": "understand.label"}, "people see what they asked for"
     outside = flow(tmp_path, "learning: {}", text="text").dataflow.configs["outcome"].outputs
     assert outside[SHOWN_TEXT].name == "message.text", "what comes from outside is had there"
+
+
+def test_reactions_that_nobody_hears_are_warned_of(tmp_path: Path) -> None:
+    reactions = "learning: {reactions: {x: bug}}"
+    [warning] = flow(tmp_path, reactions).warnings
+    assert "`learning` has reactions, and no listener hears any" in str(warning)
+    assert flow(tmp_path, "learning: {}").warnings == ()
+    hears = FLOW.replace("irc: {{}}", "irc: {{}}, net: {{kind: matrix, reactions: true}}")
+    assert flow(tmp_path, reactions, outer=hears).warnings == ()
+
+
+def test_the_examples_in_the_docs_are_right(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "understanding.md").read_text()
+    section = page.partition("## Corrections in the channel")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert blocks
+    support = (ROOT / "flows" / "support.yaml").read_text()
+    for name in ("support-labels.yaml", "understand.yaml"):
+        (tmp_path / name).write_text((ROOT / "flows" / name).read_text())
+    for block in blocks:
+        path = tmp_path / "support.yaml"
+        path.write_text(f"{support}\n{block}")
+        assert load(path, environment=lambda _: None).rules.learning is not None
 
 
 def test_a_flow_that_does_not_learn_is_as_it_was(tmp_path: Path) -> None:

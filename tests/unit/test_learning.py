@@ -112,9 +112,9 @@ def test_a_label_may_have_several_words(
 def test_the_forgotten_are_in_nothing_that_is_left() -> None:
     example = Example("x").with_vote(vote("bug", "ben", sender="anna"))
     example = example.with_vote(vote("bug", "carl", 2, sender="dora"))
-    left = forgotten(example, lambda _, who: who in ("anna", "carl"))
+    left = forgotten(example, lambda v: v.sender == "anna", lambda _, who: who == "carl")
     assert [(v.sender, v.by) for v in left.votes] == [("dora", "")]
-    assert forgotten(example, lambda *_: False) == example
+    assert forgotten(example, lambda _: False, lambda *_: False) == example
 
 
 steps = st.lists(
