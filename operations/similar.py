@@ -230,7 +230,7 @@ async def _answers(
 
 async def _remove(index: QuestionIndex, said: _Said, trusted: bool) -> str:
     found = await index.get(said.network, said.reply_to)
-    found = found or index.answered_by(said.network, said.reply_to)
+    found = found or await index.answered_by(said.network, said.reply_to)
     if found is None or not (trusted or said.sender in (found.sender, found.by)):
         return ""
     await index.remove(found)

@@ -239,8 +239,9 @@ class Node:
         except* ChatbotError as failure:
             failed = True
             for error in failure.exceptions:
-                log.error("cannot run %s for %s: %s", record.name, flow, error)
-                self._progress(f"cannot run {record.name}: {error}")
+                told = f"{error} ({error.hint})" if error.hint else str(error)
+                log.error("cannot run %s for %s: %s", record.name, flow, told)
+                self._progress(f"cannot run {record.name}: {told}")
             self._not_before[key] = asyncio.get_running_loop().time() + FAILED_PAUSE
         finally:
             self._workers.pop(key, None)
@@ -270,7 +271,8 @@ class Node:
             try:
                 await nctx.instantiate(operation, given.config, opimp=own)
             except Exception as error:  # whatever a class does with what came over the wire
-                raise OperationError(f"{type(error).__name__}: {error}") from error
+                hint = error.hint if isinstance(error, ChatbotError) else ""
+                raise OperationError(f"{type(error).__name__}: {error}", hint=hint) from error
         return operation
 
     async def _fetch(self, record: OperationRecord) -> dict[str, Path]:
