@@ -239,7 +239,8 @@ class Node:
         except* ChatbotError as failure:
             failed = True
             for error in failure.exceptions:
-                told = f"{error} ({error.hint})" if error.hint else str(error)
+                hint = getattr(error, "hint", "")
+                told = f"{error} ({hint})" if hint else str(error)
                 log.error("cannot run %s for %s: %s", record.name, flow, told)
                 self._progress(f"cannot run {record.name}: {told}")
             self._not_before[key] = asyncio.get_running_loop().time() + FAILED_PAUSE

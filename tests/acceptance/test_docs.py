@@ -18,6 +18,10 @@ from tests.servers.matrix import Person, Synapse
 from tests.servers.processes import ROOT, Program, environment
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+KEPT = {
+    "chatbot questions list": "There are no questions.\n",
+    "chatbot model list": "There are no models.\n",
+}
 IRC = (
     "chatbot run support --set listeners.irc.server=irc.libera.chat "
     "--set 'listeners.irc.channels=[\"#example\"]'"
@@ -44,10 +48,6 @@ ONCE = [
 ]
 WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
 DEAD = "chatbot dead list"
-KEPT = {
-    "chatbot questions list": "There are no questions.\n",
-    "chatbot model list": "There are no models.\n",
-}
 DOCTOR = ["chatbot doctor", "chatbot doctor support"]
 MAKE = ["make run", "make test"]
 # What these do is tested in test_benchmarks.py, test_overload.py.
