@@ -98,10 +98,14 @@ class QuestionIndex:
             return self._known.get(key)
         return await self._shared.get(key)
 
-    def answered_by(self, network: str, message_id: str) -> Question | None:
+    async def answered_by(self, network: str, message_id: str) -> Question | None:
         """Return the question that a message answered."""
-        found = (q for q in self._known.values() if q.answer_id == message_id)
-        return next((q for q in found if q.network == network), None)
+
+        def look() -> Question | None:
+            found = (q for q in self._known.values() if q.answer_id == message_id)
+            return next((q for q in found if q.network == network), None)
+
+        return await self._thread.run(look)
 
     def last_of(self, network: str, room: str, nick: str, since: datetime) -> Question | None:
         """Return the last question of a person in a room that has no answer yet."""

@@ -14,6 +14,7 @@ from dffml import Definition, OperationImplementation, OperationImplementationCo
 
 from chatbot.broker.questions import KEPT, Question
 from chatbot.errors import UsageError
+from chatbot.messages import origin
 from chatbot.units import duration, shown_duration
 from operations.answer import fill, unknown_fields
 from operations.asking import is_answer, is_question, quotable, spoken_to, when
@@ -80,7 +81,7 @@ class _Said:
 def _said(inputs: dict[str, Any]) -> _Said:
     if not isinstance(inputs["text"], str):
         raise TypeError(f"text must be a string, not {type(inputs['text']).__name__}")
-    values = {**inputs, "roles": tuple(inputs["roles"])}
+    values = {**inputs, "id": origin(inputs["id"]), "roles": tuple(inputs["roles"])}
     return _Said(**values)
 
 
@@ -229,7 +230,7 @@ async def _answers(
 
 async def _remove(index: QuestionIndex, said: _Said, trusted: bool) -> str:
     found = await index.get(said.network, said.reply_to)
-    found = found or index.answered_by(said.network, said.reply_to)
+    found = found or await index.answered_by(said.network, said.reply_to)
     if found is None or not (trusted or said.sender in (found.sender, found.by)):
         return ""
     await index.remove(found)

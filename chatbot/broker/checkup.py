@@ -13,7 +13,17 @@ import msgspec
 from nats.js.api import AccountInfo, DiscardPolicy, StreamConfig, StreamInfo, Tier
 from nats.js.errors import APIError, NotFoundError
 
-from chatbot.broker import buckets, clock, files, gauge, objects, streams, subjects
+from chatbot.broker import (
+    buckets,
+    clock,
+    files,
+    gauge,
+    models,
+    objects,
+    questions,
+    streams,
+    subjects,
+)
 from chatbot.broker.clock import Clock
 from chatbot.broker.connection import Broker
 from chatbot.broker.migration import FORMAT, differences, format_of, shown
@@ -145,6 +155,8 @@ def _fixed() -> dict[str, StreamConfig]:
         *(buckets.stream(kind) for kind in kinds),
         files.stream(),
         objects.stream(),
+        models.stream(),
+        questions.stream(),
     ]
     return {str(config.name): config for config in made}
 

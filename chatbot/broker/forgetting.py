@@ -1,4 +1,4 @@
-"""Forgetting what was said: in IN, in OUT and in the dead letters.
+"""Forgetting what was said: in IN, in OUT, in the dead letters and among the questions.
 
 The rule that it guards: a message that was forgotten is not answered any more, and all that is
 left of it is its id, so that nothing brings it back.
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from chatbot.broker import gauge, letters, stored, subjects
+from chatbot.broker import gauge, letters, questions, stored, subjects
 from chatbot.broker.connection import Broker
 from chatbot.broker.stored import Stored
 from chatbot.broker.subjects import Lane
@@ -58,6 +58,7 @@ async def forget(
         for each in wanted:
             group.create_task(one(each))
     await letters.drop(broker, [s async for s, found in _letters(broker) if found in wanted])
+    await questions.retract(broker, {(each.network, each.id) for each in wanted})
 
 
 async def said_by(

@@ -1,4 +1,4 @@
-"""What was asked in channels, and how it was answered: the stream CHATBOT_QUESTIONS.
+"""What was asked in channels, and how it was answered: the stream `chatbot-questions`.
 
 It is the one place where an index of questions is kept; nodes hold copies in memory. An index is
 a name that flows share. Each question is one message, under
@@ -12,7 +12,7 @@ of it: an empty message takes its place.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ from chatbot.broker.connection import Broker
 from chatbot.messages import Record, digest
 from chatbot.units import DAY
 
-STREAM = "CHATBOT_QUESTIONS"
+STREAM = "chatbot-questions"
 KEPT = 365 * DAY
 """Seconds; an index may look back for less, and nothing is kept for longer."""
 
@@ -173,9 +173,22 @@ async def forget(
         if is_meant(question.network, question.sender):
             await remove(broker, question)
         elif question.by and is_meant(question.network, question.by):
-            bare = msgspec.structs.replace(question, answer="", answer_id="", by="", answered=None)
+            await _without_answer(broker, question)
+
+
+async def retract(broker: Broker, said: Container[tuple[str, str]]) -> None:
+    """Erase what messages asked or answered; they are known by their networks and ids."""
+    for question in await every(broker):
+        if (question.network, question.id) in said:
             await remove(broker, question)
-            await broker.publish(_subject(question.index, question.key), bare.encode())
+        elif (question.network, question.answer_id) in said:
+            await _without_answer(broker, question)
+
+
+async def _without_answer(broker: Broker, question: Question) -> None:
+    bare = msgspec.structs.replace(question, answer="", answer_id="", by="", answered=None)
+    await remove(broker, question)
+    await broker.publish(_subject(question.index, question.key), bare.encode())
 
 
 async def of_people(broker: Broker, is_meant: Callable[[str, str], bool]) -> list[Question]:

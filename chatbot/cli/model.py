@@ -48,7 +48,7 @@ existing_name = click.argument("name", shell_complete=_complete_name)
 def model_push(name: str, folder: Path, nats: str | None, data: Path | None, as_json: bool) -> int:
     """Store the model in FOLDER as NAME.
 
-    What was called so is replaced.
+    It takes the place of what was called so.
 
     FOLDER is what `save_pretrained` of transformers wrote, or a model of MLflow's flavour
     transformers. Files that hold code or pickles are left out.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatbot.broker import corrections, forgetting, memory, questions, state
+from chatbot.broker import corrections, forgetting, memory, state
 from chatbot.broker.forgetting import Said
-from chatbot.broker.questions import Question
+from chatbot.broker.questions import Question, of_people
+from chatbot.broker.questions import forget as forget_questions
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
 from chatbot.errors import BrokerError
@@ -46,7 +47,7 @@ async def find(whom: Whom, nats: str | None, data: Path | None, screen: Screen) 
         try:
             with screen.busy("looking for what is kept"):
                 said = await forgetting.said_by(broker, whom.is_meant, whom.flow)
-                return Found(said, await questions.of_people(broker, whom.is_meant))
+                return Found(said, await of_people(broker, whom.is_meant))
         except broker.errors as error:
             raise BrokerError(f"the NATS server does not answer ({error})") from error
 
@@ -59,7 +60,7 @@ async def forget(
         try:
             with screen.counting("erasing", len(found.said)) as advance:
                 await forgetting.forget(broker, found.said, done=advance)
-            await questions.forget(broker, whom.is_meant, found.questions)
+            await forget_questions(broker, whom.is_meant, found.questions)
             await state.forget(broker, whom.is_meant, whom.flow)
             await memory.forget(broker, whom.is_meant, whom.flow)
             await corrections.forget(broker, whom.is_meant, whom.flow)

@@ -260,8 +260,10 @@ class Node:
         except* ChatbotError as failure:
             failed = True
             for error in failure.exceptions:
-                log.error("cannot run %s for %s: %s", record.name, flow, error)
-                self._progress(f"cannot run {name}: {error}")
+                hint = getattr(error, "hint", "")
+                told = f"{error} ({hint})" if hint else str(error)
+                log.error("cannot run %s for %s: %s", record.name, flow, told)
+                self._progress(f"cannot run {name}: {told}")
             self._not_before[key] = asyncio.get_running_loop().time() + FAILED_PAUSE
         finally:
             self._doing = ""
@@ -305,7 +307,8 @@ class Node:
                 with telling(self._teller(record.name)):
                     await nctx.instantiate(operation, given.config, opimp=own)
             except Exception as error:  # whatever a class does with what came over the wire
-                raise OperationError(f"{type(error).__name__}: {error}") from error
+                hint = error.hint if isinstance(error, ChatbotError) else ""
+                raise OperationError(f"{type(error).__name__}: {error}", hint=hint) from error
         return operation
 
     def _find(self, name: str) -> Implementation:

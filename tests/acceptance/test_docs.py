@@ -23,6 +23,10 @@ from tests.servers.matrix import Person, Synapse
 from tests.servers.processes import ROOT, Program, environment
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+KEPT = {
+    "chatbot questions list": "There are no questions.\n",
+    "chatbot model list": "There are no models.\n",
+}
 IRC = (
     "chatbot run support --set listeners.irc.server=irc.libera.chat "
     "--set 'listeners.irc.channels=[\"#example\"]'"
@@ -52,10 +56,6 @@ ONCE = [
 ]
 WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
 DEAD = "chatbot dead list"
-KEPT = {
-    "chatbot questions list": "There are no questions.\n",
-    "chatbot model list": "There are no models.\n",
-}
 LABELS = [
     "chatbot labels list                     # what people taught, and where they disagree",
     "chatbot labels export -o learned.yaml   # as a file of examples; --json for all that is known",

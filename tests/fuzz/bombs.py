@@ -18,6 +18,20 @@ _COLLIDING = [_whole(_PRIME * (2**64 + number)) for number in range(12_000)]
 _KEYS = b"a: &a {" + b",".join(b"k%d: 1" % n for n in range(1000)) + b"}\n"
 
 BOMBS: dict[str, dict[str, bytes]] = {
+    "entities": {
+        "words": b"a1. " * 500_000,
+        "one word": b"x=/" * 500_000,
+        "commands": b"apt install " * 100_000,
+        "links": b"https://x.org/a/b/issues/1)](" * 50_000,
+        "requirement": b"a" * 400 + b"[" + b"a," * 200,
+    },
+    "quoted": {"marks": b"\x03" * 1_000_000, "words": b"how " * 300_000},
+    "faq_file": {
+        "headings": b"# a\n" * 20_000,
+        "deep": b"> " * 20_000 + b"# a\n",
+        "links": b"# a\n" + b"[a](" * 20_000,
+        "also": b"# a\n<!-- also:" + b"-" * 200_000,
+    },
     "gitter_answer": {
         "deep": b"[" * 500_000,
         "long name": b'[{"id": "a", "username": "' + b"\xe2\x80\xae" * 300_000 + b'"}]',

@@ -13,6 +13,8 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
+from chatbot.broker.models import Model, ModelFile
+from chatbot.broker.questions import Question
 from chatbot.messages import (
     Call,
     ChatMessage,
@@ -50,6 +52,8 @@ _RECORDS: tuple[Record, ...] = (
     Work("a1b2", [Call(1, 2, {"text": "hi", "v": Ext(1, b"\x01")})], True),
     Results("node", "key", 0.1, [Result(1, 2, [{"a": 1}])], False, [Part(1, 2, 0, [{}], True)]),
     DeadLetter("flow", _MESSAGE, "reason", "trace", _NOW),
+    Question("i", "1", "n", "#r", "a", "how?", _NOW, "so", "2", "b", _NOW, "e", b"\0" * 8),
+    Model("moods", "0" * 40, _NOW, (ModelFile("config.json", 5, "0" * 64),)),
     _OPERATION,
     Partial("it", {"text": "hi"}),
     FlowRecord("flow", "revision", [_OPERATION], primary="p", version="1"),
@@ -192,6 +196,10 @@ SEEDS: dict[str, list[bytes]] = {
     "subflow_file": [INNER, (FLOWS / "understand.yaml").read_bytes()],
     "overrides": [_OVERRIDES, *_OVERRIDES.splitlines()],
     "examples_file": [b"greeting: [hi, hello]\nbye:\n  - &a bye\n  - *a\n  - 'so long'\n"],
+    "faq_file": [
+        b"# T\n\n## Why?\n<!-- also: how? | what? -->\n\nSo [x](https://x.org) `y`.\n",
+        b"Why\n===\n\nso\n\n1. a\n\n> ### How?\n> x\n",
+    ],
     "chat_log": [_LOG, _JSON_LOG],
     "server_announcement": [b'{"url": "nats://t@127.0.0.1:4222", "starter": 1}'],
     "server_token": [b"x" * 43],
@@ -203,6 +211,12 @@ SEEDS: dict[str, list[bytes]] = {
     "listen_address": [b"192.0.2.7:4222", b"[::1]:4222", b"host.example", b"::"],
     "labels": [b"gpu\nsize=large\nhost=db1", b"primary", b"nodes"],
     "lease": [b"host (process 12)\n0123456789abcdef"],
+    "entities": [
+        b"KeyError in 1.2.3-rc1, /etc/x.conf see https://x.org/a_(b) org/repo#12 bug 5",
+        b"`pip install 'x[y]>=1' z` on ubuntu 12.04: HTTP 404, error 0x80070005, C:\\x",
+        b"[n](https://github.com/a/b/issues/1)and x_1.2_amd64.deb foo==1 @a/b@2",
+    ],
+    "quoted": [b"anna: how do I mount this? \x0304red\x0f https://x.org", b"a" * 500],
     "chat_text": [
         b"bot: see https://x.org/a_(b), `code` and\n> a quote\n```py\nfence\n```",
         "a\u0301\u0302\u0303\x0304,05red\x0f \u202etrojan www.x.org {sender} {{x}}".encode(),

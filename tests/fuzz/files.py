@@ -18,6 +18,7 @@ from chatbot.flowfile.load import load
 from chatbot.flowfile.problems import Problem, render
 from chatbot.inference.examples import check_examples
 from chatbot.messages import ChatMessage
+from operations.faq_file import check_faq
 
 FLOW = b"""\
 version: 1
@@ -82,6 +83,16 @@ def examples(data: bytes) -> None:
     assert all(str(problem) for problem in problems)
 
 
+def faq(data: bytes) -> None:
+    """Read a FAQ: entries, or problems with their places."""
+    path = folder() / "faq.md"
+    path.write_bytes(data)
+    entries, problems = check_faq(path)
+    assert entries or problems
+    assert all(entry.question and entry.answer for entry in entries)
+    assert all(problem.line >= 1 and problem.column >= 1 for problem in problems)
+
+
 def log(data: bytes) -> None:
     """Read a recorded log: messages that can be sent, as many as are counted, or why not."""
     path = folder() / "2016-11-20.log"
@@ -125,6 +136,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "subflow_file": subflow,
     "overrides": overrides,
     "examples_file": examples,
+    "faq_file": faq,
     "chat_log": log,
     "server_announcement": server_announcement,
     "server_token": server_token,

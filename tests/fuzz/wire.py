@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 from dffml.df.types import Definition
 
+from chatbot.broker.models import Model
 from chatbot.broker.nats_compat import Client
+from chatbot.broker.questions import Question
 from chatbot.encoding import Place, is_packed, pack, stored, unpack
 from chatbot.errors import EncodingError
 from chatbot.messages import (
@@ -48,6 +50,8 @@ RECORDS: tuple[type[Record], ...] = (
     DeadLetter,
     OperationRecord,
     Partial,
+    Question,
+    Model,
 )
 ANNOUNCEMENTS: tuple[type[Record], ...] = (FlowRecord, NodeRecord, PrimaryRecord)
 

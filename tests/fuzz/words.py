@@ -11,6 +11,8 @@ from chatbot.broker.server import Listen
 from chatbot.errors import ConnectError, UsageError
 from chatbot.labels import checked, fits, placement, together
 from operations.answer import AnswerConfig, check_config, fill
+from operations.asking import LONGEST, is_answer, is_question, quotable, spoken_to
+from operations.entities import MOST, entities
 from operations.text import clean
 
 
@@ -66,10 +68,29 @@ def chat_text(data: bytes) -> None:
     list(check_config(AnswerConfig({text: text}, addressed_only=[text[:5]])))
 
 
+def entities_of(data: bytes) -> None:
+    """Find what a text names: short strings, each once."""
+    found = entities(data.decode("utf-8", "replace"))
+    assert all(len(values) == len(set(values)) <= MOST for values in found.values())
+    assert all(0 < len(value) <= 4096 for values in found.values() for value in values)
+
+
+def quoted(data: bytes) -> None:
+    """Make a line of what is quoted, and say whether it asks or answers something."""
+    text = data.decode("utf-8", "replace")
+    line = quotable(text)
+    assert len(line) <= LONGEST + 1
+    assert "\n" not in line
+    is_question(text)
+    is_answer(spoken_to(text)[1])
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "nats_address": address,
     "listen_address": listen,
     "labels": labels,
     "lease": lease,
     "chat_text": chat_text,
+    "entities": entities_of,
+    "quoted": quoted,
 }

@@ -156,6 +156,12 @@ async def test_a_node_answers_from_the_faq(program: Program) -> None:
 
 
 @pytest.mark.crash
+async def test_a_node_that_cannot_reach_the_hub_says_what_to_do(program: Program) -> None:
+    async with program.start("run", "zero-shot", "--jsonl") as bot:
+        await bot.wait_for("cannot be had from the hub (HF_HUB_OFFLINE is set: unset it")
+
+
+@pytest.mark.crash
 async def test_a_node_remembers_what_was_answered_over_a_restart(program: Program) -> None:
     room = {"room": "#r", "private": False, "addressed": False}
     asked = {"text": "how do I add a user to the sudo group?", "id": "q", "sender": "anna"}

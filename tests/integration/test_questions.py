@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 from transformers import BertModel
 
-from chatbot.broker import Broker, EmbeddedServer, connect, questions
+from chatbot.broker import Broker, EmbeddedServer, connect, questions, streams
 from chatbot.broker.current import borrowed, lent
+from chatbot.broker.forgetting import Said, forget
 from chatbot.broker.questions import Question, Questions
 from operations.question_index import QuestionIndex
 from tests.models import save
@@ -140,6 +141,19 @@ async def test_a_person_is_forgotten_who_asked_or_answered(
 async def _unanswered(index: QuestionIndex, text: str) -> bool:
     near = await found(index, text)
     return near is not None and not near.answer
+
+
+async def test_a_message_that_is_taken_back_is_no_question_or_answer_any_more(
+    broker: Broker, nats_server: EmbeddedServer, tiny_encoder: str
+) -> None:
+    asked, other = question("how do i install this"), question("where is the book")
+    await streams.ensure(broker, streams.account_streams() + streams.flow_streams("f"))
+    async with node(nats_server.url, tiny_encoder) as index:
+        await index.put(asked)
+        await index.put(answered(other))
+        await forget(broker, [Said("f", "irc", asked.id), Said("f", "irc", "a")])
+        await until(lambda: _gone(index, asked.text))
+        await until(lambda: _unanswered(index, other.text))
 
 
 async def test_questions_are_listed_and_removed(

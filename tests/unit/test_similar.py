@@ -160,6 +160,7 @@ async def test_a_message_that_is_handled_twice_is_noted_once(open_index: Any) ->
     async with open_index() as say:
         await say(QUESTION)
         assert (await say(QUESTION))["noted"] == ""
+        assert (await say(QUESTION, id=f"{QUESTION}~retry-1"))["noted"] == ""
         assert len(say.imp.index) == 1
 
 
