@@ -40,7 +40,20 @@ APPLY = "chatbot flow apply support"
 FORGET = "chatbot forget anna --network irc"
 ONCE = [
     "chatbot flow check flows/support.yaml",
+    "chatbot flow check flows/support.yaml flows/understand.yaml --json",
+    "chatbot flow schema",
+    "chatbot flow show support",
+    "chatbot flow show support --as mermaid",
+    "chatbot flow show support --fold --as svg",
+    "chatbot operations list",
+    "chatbot flow explain classify_text",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
+]
+WITH_A_MODEL = [
+    "chatbot flow test support",
+    "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 --report report.html",
+    "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 "
+    "--against flows/support.yaml",
 ]
 WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
 DEAD = "chatbot dead list"
@@ -69,13 +82,15 @@ def arguments(command: str) -> list[str]:
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
     started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, LISTEN, ELSEWHERE, WATCH}
-    asked = {APPLY, FORGET, DEAD, *ONCE, *WHILE_IT_RUNS, *DOCTOR}
+    asked = {APPLY, FORGET, DEAD, *ONCE, *WITH_A_MODEL, *WHILE_IT_RUNS, *DOCTOR}
     assert commands() == {*started, *asked, *MAKE, *BENCH, *OVERLOAD}
 
 
-@pytest.mark.parametrize("command", ONCE)
+@pytest.mark.parametrize(
+    "command", [*ONCE, *(pytest.param(each, marks=pytest.mark.crash) for each in WITH_A_MODEL)]
+)
 async def test_a_command_that_ends(command: str, program: Program) -> None:
-    given = [str(ROOT / each) if (ROOT / each).exists() else each for each in arguments(command)]
+    given = [str(ROOT / each) if (ROOT / each).is_file() else each for each in arguments(command)]
     code, out, err = await program.run(*given)
     assert code == 0, out + err
 
