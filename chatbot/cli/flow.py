@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from chatbot.cli.flowfiles import export, migrate
 from chatbot.cli.options import json_option, nats_options, set_option
 from chatbot.cli.terminal import print_json, refuse_flow, screen
 from chatbot.errors import FlowError
@@ -84,6 +85,10 @@ def flow_apply(
     else:
         commands.show(applied, screen())
     return 0 if all(each.is_done for each in applied) else 1
+
+
+flow.add_command(export)
+flow.add_command(migrate)
 
 
 def _refuse(error: FlowError, overrides: tuple[str, ...], as_json: bool) -> int:

@@ -14,7 +14,9 @@ from typing import Any
 from chatbot.flowfile import completeness, validation
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
+from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Instance
+from chatbot.flowfile.foreign import Foreign, is_dataflow, read_foreign, wrapped
 from chatbot.flowfile.including import found_beside, read_whole
 from chatbot.flowfile.overrides import Override
 from chatbot.flowfile.problems import Report, suggest
@@ -28,11 +30,14 @@ from chatbot.flowfile.sections import (
     SEEDS,
     STATE,
     FlowFile,
+    Literal,
     Section,
+    Wire,
 )
 from chatbot.flowfile.templated import templated
 from chatbot.flowfile.timing import names_of
 from chatbot.flowfile.wiring import (
+    DECISIONS,
     Part,
     Scope,
     Wired,
@@ -44,6 +49,7 @@ from chatbot.flowfile.wiring import (
 )
 
 SUBFLOW = "dffml.dataflow.run"
+_CONTEXT = "~context"
 
 MOST_SUBFLOWS = 256
 """A file that names another twice, which names another twice… makes no end of them."""
@@ -69,6 +75,8 @@ class Assembled:
     instances: dict[str, Instance]
     content: dict[str, Any]
     sources: frozenset[Path]
+    foreign: Foreign | None = None
+    """DFFML's own dataflow, where the file is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +95,12 @@ class Assembler:
 
     def flow(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the flow for a bot at `path`; `None` where its file cannot be read at all."""
-        file = self._file(path, overrides, subflow=False)
+        wrapped_file = self._wrapped(path)
+        file = wrapped_file or self._file(path, overrides, subflow=False)
         if file is None:
             return None
-        found = self._parts(file, overrides, (path.resolve(),), collected=True)
+        chain = () if wrapped_file else (path.resolve(),)
+        found = self._parts(file, overrides, chain, collected=True)
         seeds = {
             MESSAGE: message_seeds(),
             STATE: named_seeds(STATE, read_types(file.state)),
@@ -101,6 +111,9 @@ class Assembler:
     def _subflow(
         self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
     ) -> Assembled | None:
+        foreign = self._foreign(path)
+        if foreign is not None:
+            return foreign
         file = self._file(path, overrides, section, subflow=True)
         if file is None:
             return None
@@ -108,6 +121,41 @@ class Assembler:
         found = self._parts(file, overrides, (*chain, path.resolve()), collected=False)
         seeds = {INPUT: input_seeds(section.name, file.inputs)}
         return self._assembled(file, found, INPUT, seeds)
+
+    def _wrapped(self, path: Path) -> FlowFile | None:
+        """Return a flow around DFFML's own dataflow, where the file is one."""
+        foreign = self._foreign(path)
+        if foreign is None or foreign.foreign is None:
+            return None if foreign is None else foreign.file
+        tree = wrapped(path, foreign.foreign, self._report)
+        if tree is None:
+            return foreign.file
+        return read_sections(tree, path, self._report, subflow=False)
+
+    def _foreign(self, path: Path) -> Assembled | None:
+        """Return DFFML's own dataflow in a file, `None` where the file is none."""
+        trial = Report()
+        tree = read(path, trial)
+        if tree is None or trial or not is_dataflow(tree):
+            return None
+        from chatbot.flowfile.endings import gathered
+
+        found = read_foreign(tree, path, self._catalog, self._report)
+        empty = FlowFile(path, tree.mark, "dataflow", {}, {}, {}, {}, files=(path,))
+        if found is None:
+            return Assembled(empty, None, {}, {}, {}, {}, {}, frozenset({path.absolute()}))
+        files = (file for each in found.instances.values() for file in each.files.values())
+        return Assembled(
+            file=empty,
+            dataflow=gathered(found),
+            inputs=found.inputs,
+            outputs=found.outputs,
+            decisions={name: name for name in found.outputs if name in DECISIONS},
+            instances=found.instances,
+            content={"dataflow": tree.plain()},
+            sources=frozenset(each.absolute() for each in (path, *files)),
+            foreign=found,
+        )
 
     def _file(
         self,
@@ -154,6 +202,7 @@ class Assembler:
             inner = self._inner(section, file.path, deeper, chain)
             if inner is not None:
                 found.inner[name] = inner
+                section = _with_context(section, inner)
             found.parts[name] = self._instance_of(section, inner, collected=collected)
         return found
 
@@ -241,11 +290,12 @@ class Assembler:
         return endings.subflow(
             section,
             inner.dataflow,
-            inner.inputs,
+            _with_string(section, inner.inputs),
             outputs,
             inner.decisions,
             collected=collected,
             report=self._report,
+            expand=[n for n in inner.decisions if inner.foreign and n in inner.foreign.many],
         )
 
     def _assembled(
@@ -303,6 +353,24 @@ def _ended(
     else:
         ending = {endings.RESULTS: endings.results(outputs, seeds[kind])}
     return endings.dataflow({**wired, **ending}, seeds, file.seeds)
+
+
+def _with_string(section: Section, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return `inputs` with a string first: DFFML names a subflow's context by it."""
+    from dffml import Definition
+
+    first = [name for name, definition in inputs.items() if definition.primitive == "string"][:1]
+    if first:
+        return {first[0]: inputs[first[0]], **inputs}
+    return {_CONTEXT: Definition(f"{section.name}/{_CONTEXT}", "string"), **inputs}
+
+
+def _with_context(section: Section, inner: Assembled) -> Section:
+    """Return `section` with a name for the context of a dataflow that takes no string."""
+    if any(definition.primitive == "string" for definition in inner.inputs.values()):
+        return section
+    wire = Wire(section.mark, (Literal(section.name, section.mark),))
+    return replace(section, inputs={_CONTEXT: wire, **section.inputs})
 
 
 def _elsewhere(section: Section) -> bool:
