@@ -47,7 +47,8 @@ def export(flow: str, overrides: tuple[str, ...], dffml: bool, form: str) -> int
 def migrate(files: tuple[Path, ...], write: bool, as_json: bool) -> int:
     """Bring flow FILES to the version of today.
 
-    Comments and layout stay. Without --write nothing is changed, and the exit code is 1 if a file is not of this version.
+    Comments and layout stay. Without --write nothing is changed, and the exit code is 1 if a file
+    is of an earlier version.
 
     \b
     Examples:
