@@ -7,11 +7,13 @@ memory orchestrator could not run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from chatbot.flowfile import completeness, validation
+from chatbot.flowfile.byroom import Varied, varied
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.document import read
@@ -34,7 +36,7 @@ from chatbot.flowfile.sections import (
     Section,
     Wire,
 )
-from chatbot.flowfile.templated import templated
+from chatbot.flowfile.templated import templated, with_outputs
 from chatbot.flowfile.timing import names_of
 from chatbot.flowfile.wiring import (
     DECISIONS,
@@ -100,13 +102,15 @@ class Assembler:
         if file is None:
             return None
         chain = () if wrapped_file else (path.resolve(),)
-        found = self._parts(file, overrides, chain, collected=True)
+        by_room = varied(file, self._report)
+        file = by_room.file
+        found = self._parts(file, overrides, chain, collected=True, by_room=by_room)
         seeds = {
             MESSAGE: message_seeds(),
             STATE: named_seeds(STATE, read_types(file.state)),
             SCHEDULE: named_seeds(SCHEDULE, dict.fromkeys(names_of(file.schedules), "map")),
         }
-        return self._assembled(file, found, MESSAGE, seeds)
+        return self._assembled(file, found, MESSAGE, seeds, by_room.variants)
 
     def _subflow(
         self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
@@ -188,8 +192,10 @@ class Assembler:
         chain: tuple[Path, ...],
         *,
         collected: bool,
+        by_room: Varied | None = None,
     ) -> _Parts:
         self._check_overrides(file, overrides)
+        different = by_room.overrides if by_room else {}
         found = _Parts()
         for name, section in file.operations.items():
             if section.run:
@@ -198,7 +204,8 @@ class Assembler:
                     part = renamed(part, self._report, collected=collected)
                 found.parts[name] = part
                 continue
-            deeper = [o.inner() for o in overrides if o.instance == name]
+            deeper = [o.inner() for o in overrides if o.instance == (section.base or name)]
+            deeper += different.get(name, [])
             inner = self._inner(section, file.path, deeper, chain)
             if inner is not None:
                 found.inner[name] = inner
@@ -231,6 +238,9 @@ class Assembler:
         implementation = loaded.implementation
         operation = loaded.operation
         configuration = configure(section, implementation, file.path.parent, self._report)
+        outputs_of = getattr(implementation, "outputs_of", None)
+        if outputs_of is not None and configuration.value is not None:
+            operation = with_outputs(operation, outputs_of(configuration.value))
         templates = getattr(implementation, "templates", None)
         if templates is not None and configuration.value is not None:
             texts = templates(configuration.value)
@@ -299,11 +309,16 @@ class Assembler:
         )
 
     def _assembled(
-        self, file: FlowFile, found: _Parts, kind: str, seeds: dict[str, dict[str, Any]]
+        self,
+        file: FlowFile,
+        found: _Parts,
+        kind: str,
+        seeds: dict[str, dict[str, Any]],
+        variants: Mapping[str, tuple[str, ...]] | None = None,
     ) -> Assembled:
         seeds = {**seeds, SEEDS: declared_seeds(file.seeds)}
         checked = validation.take(file, found.parts, seeds[kind], self._report)
-        scope = Scope(kind, seeds, found.parts, self._report, checked)
+        scope = Scope(kind, seeds, found.parts, self._report, checked, variants)
         wired = self._wired(found, scope)
         completeness.check(found.parts, self._report)
         outputs = {name: scope.definition(source) for name, source in file.outputs.items()}
