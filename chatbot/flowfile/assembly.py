@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chatbot.flowfile import completeness, validation
+from chatbot.flowfile import completeness, forwarding, validation
 from chatbot.flowfile.byroom import Varied, varied
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
@@ -57,6 +57,9 @@ MOST_SUBFLOWS = 256
 """A file that names another twice, which names another twice… makes no end of them."""
 
 DEEPEST = 16
+
+Seeds = dict[str, dict[str, Any]]
+"""Definitions of what is there without an operation, by origin and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +107,22 @@ class Assembler:
         chain = () if wrapped_file else (path.resolve(),)
         by_room = varied(file, self._report)
         file = by_room.file
-        found = self._parts(file, overrides, chain, collected=True, by_room=by_room)
         seeds = {
             MESSAGE: message_seeds(),
             STATE: named_seeds(STATE, read_types(file.state)),
             SCHEDULE: named_seeds(SCHEDULE, dict.fromkeys(names_of(file.schedules), "map")),
         }
+        seeds[SEEDS] = declared_seeds(file.seeds)
+        found = self._parts(file, overrides, chain, seeds, by_room)
         return self._assembled(file, found, MESSAGE, seeds, by_room.variants)
 
     def _subflow(
-        self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
+        self,
+        section: Section,
+        path: Path,
+        overrides: list[Override],
+        chain: tuple[Path, ...],
+        outer: Seeds,
     ) -> Assembled | None:
         foreign = self._foreign(path)
         if foreign is not None:
@@ -122,9 +131,13 @@ class Assembler:
         if file is None:
             return None
         self._check_distinct(file)
-        found = self._parts(file, overrides, (*chain, path.resolve()), collected=False)
-        seeds = {INPUT: input_seeds(section.name, file.inputs)}
-        return self._assembled(file, found, INPUT, seeds)
+        inputs = input_seeds(section.name, file.inputs)
+        forwarded = forwarding.definitions(section, inputs, outer, self._report)
+        seeds = {INPUT: {**inputs, **forwarded}, SEEDS: declared_seeds(file.seeds)}
+        found = self._parts(file, overrides, (*chain, path.resolve()), seeds)
+        assembled = self._assembled(file, found, INPUT, seeds)
+        wanted = {name: d for name, d in assembled.inputs.items() if name not in forwarded}
+        return replace(assembled, inputs=wanted)
 
     def _wrapped(self, path: Path) -> FlowFile | None:
         """Return a flow around DFFML's own dataflow, where the file is one."""
@@ -190,10 +203,10 @@ class Assembler:
         file: FlowFile,
         overrides: list[Override],
         chain: tuple[Path, ...],
-        *,
-        collected: bool,
+        seeds: Seeds,
         by_room: Varied | None = None,
     ) -> _Parts:
+        collected = MESSAGE in seeds
         self._check_overrides(file, overrides)
         different = by_room.overrides if by_room else {}
         found = _Parts()
@@ -206,7 +219,7 @@ class Assembler:
                 continue
             deeper = [o.inner() for o in overrides if o.instance == (section.base or name)]
             deeper += different.get(name, [])
-            inner = self._inner(section, file.path, deeper, chain)
+            inner = self._inner(section, file.path, deeper, chain, seeds)
             if inner is not None:
                 found.inner[name] = inner
                 section = _with_context(section, inner)
@@ -269,7 +282,12 @@ class Assembler:
         return True
 
     def _inner(
-        self, section: Section, file: Path, overrides: list[Override], chain: tuple[Path, ...]
+        self,
+        section: Section,
+        file: Path,
+        overrides: list[Override],
+        chain: tuple[Path, ...],
+        outer: Seeds,
     ) -> Assembled | None:
         if section.flow is None:
             return None  # was reported
@@ -287,7 +305,7 @@ class Assembler:
         if self._subflows > MOST_SUBFLOWS:
             self._report.add(section.flow.mark, f"there are over {MOST_SUBFLOWS} subflows in all")
             return None
-        return self._subflow(section, path, overrides, chain)
+        return self._subflow(section, path, overrides, chain, outer)
 
     def _instance_of(self, section: Section, inner: Assembled | None, *, collected: bool) -> Part:
         from dffml.df.types import GENERIC
@@ -316,7 +334,6 @@ class Assembler:
         seeds: dict[str, dict[str, Any]],
         variants: Mapping[str, tuple[str, ...]] | None = None,
     ) -> Assembled:
-        seeds = {**seeds, SEEDS: declared_seeds(file.seeds)}
         checked = validation.take(file, found.parts, seeds[kind], self._report)
         scope = Scope(kind, seeds, found.parts, self._report, checked, variants)
         wired = self._wired(found, scope)
@@ -367,7 +384,7 @@ def _ended(
         ending = {endings.OUTCOME: endings.outcome(wired, outputs)}
     else:
         ending = {endings.RESULTS: endings.results(outputs, seeds[kind])}
-    return endings.dataflow({**wired, **ending}, seeds, file.seeds)
+    return endings.dataflow({**wired, **ending}, seeds, file.seeds, forwarding.of_file(file, seeds))
 
 
 def _with_string(section: Section, inputs: dict[str, Any]) -> dict[str, Any]:

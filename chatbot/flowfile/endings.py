@@ -105,13 +105,18 @@ def dataflow(
     wired: dict[str, Wired],
     seeds: dict[str, dict[str, Any]],
     values: Mapping[str, Seed],
+    forward: Mapping[str, list[Any]],
 ) -> Any:
     """Return the DataFlow of the instances in `wired`.
 
-    It takes inputs defined by `seeds` (by origin and name), of which `values` are in it.
+    It takes inputs defined by `seeds` (by origin and name), of which `values` are in it. What is
+    defined as `forward` says goes on to subflows that run.
     """
-    from dffml import DataFlow, Input
+    from dffml import DataFlow, Forward, Input
 
+    book = Forward()
+    for instance, definitions in forward.items():
+        book.add(instance, definitions)
     given = [
         Input(value=copy.deepcopy(seed.value), definition=seeds[SEEDS][name])
         for name, seed in values.items()
@@ -123,6 +128,7 @@ def dataflow(
         configs={name: w.config for name, w in wired.items() if w.config is not None},
         definitions={d.name: d for each in seeds.values() for d in each.values()},
         implementations={w.operation.name: w.implementation for w in wired.values()},
+        forward=book,
     )
 
 

@@ -40,6 +40,8 @@ APPLY = "chatbot flow apply support"
 FORGET = "chatbot forget anna --network irc"
 ONCE = [
     "chatbot flow check flows/support.yaml",
+    "chatbot flow export support --dffml",
+    "chatbot flow migrate flows/support.yaml",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
 ]
 WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]

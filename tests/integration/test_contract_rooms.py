@@ -96,7 +96,7 @@ WRONG = [
     ("operations: {answer: {config: {^notic: true}}}", "no key `notic`"),
     ("operations: {answer: {^operations: {}}}", "`answer` is not a subflow"),
     ("operations: {understand: {^config: {}}}", "`understand` is a subflow"),
-    ("operations: {understand: {operations: {lable: {config: {threshold: ^1}}}}}", "lable"),
+    ("operations: {understand: {operations: {lable: {config: {^threshold: 1}}}}}", "lable"),
 ]
 
 
