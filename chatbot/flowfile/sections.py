@@ -109,6 +109,8 @@ class Section:
     expand: tuple[Name, ...] = ()
     lock: tuple[Name, ...] = ()
     cleanup: bool = False
+    base: str = ""
+    """Of an instance for a room: the one that it stands for there."""
 
 
 @dataclass(frozen=True, slots=True)

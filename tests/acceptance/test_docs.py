@@ -47,6 +47,8 @@ ONCE = [
     "chatbot flow show support --fold --as svg",
     "chatbot operations list",
     "chatbot flow explain classify_text",
+    "chatbot flow export support --dffml",
+    "chatbot flow migrate flows/support.yaml",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
 ]
 WITH_A_MODEL = [
