@@ -121,7 +121,9 @@ def flow_show(
 @click.argument("operation", shell_complete=complete_operations)
 @json_option
 def flow_explain(operation: str, as_json: bool) -> int:
-    """Say what OPERATION does, what it takes and gives, its configuration and where it runs.
+    """Say what OPERATION does, takes and gives.
+
+    Its documentation, inputs, outputs, configuration with defaults, and where it runs.
 
     \b
     Examples:

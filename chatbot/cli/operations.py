@@ -22,7 +22,9 @@ def operations() -> None:
 @operations.command("list")
 @json_option
 def operations_list(as_json: bool) -> int:
-    """List the installed operations: the package, where they run, what they do.
+    """List the installed operations.
+
+    With their packages, where they run, and what they do.
 
     \b
     Examples:
