@@ -187,6 +187,30 @@ def _build_spec(definition: Any, spec: dict[str, Any]) -> Any:
     return built
 
 
+def _mend_configurations(module: ModuleType) -> None:
+    """Make what a file has for an operation whose configuration is a plain dataclass, and for one
+    that runs a dataflow within: DFFML's own gives them the map as it is."""
+    begin = module.OperationImplementation.__init__
+
+    def configured(self: Any, config: Any) -> None:
+        begin(self, _configuration(self, config))
+
+    module.OperationImplementation.__init__ = configured
+
+
+def _configuration(implementation: Any, config: Any) -> Any:
+    import dataclasses
+
+    kind = getattr(implementation, "CONFIG", None)
+    if isinstance(config, dict) and dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        config = kind(**config)
+    if isinstance(getattr(config, "dataflow", None), dict):
+        from dffml import DataFlow
+
+        config = dataclasses.replace(config, dataflow=DataFlow._fromdict(**config.dataflow))
+    return config
+
+
 class Repair(NamedTuple):
     """What holds while one module is executed, and what is mended in it afterwards."""
 
@@ -197,7 +221,9 @@ class Repair(NamedTuple):
 _REPAIRS = {
     "dffml": Repair(around=_quiet_pkg_resources),
     "dffml.df.types": Repair(around=_single_inheritance_for_named_tuples, after=_mend_definitions),
-    "dffml.df.base": Repair(around=_single_inheritance_for_named_tuples),
+    "dffml.df.base": Repair(
+        around=_single_inheritance_for_named_tuples, after=_mend_configurations
+    ),
     "dffml.util.asynctestcase": Repair(around=_no_loop_of_its_own, after=_mend_test_case),
     "dffml.source.df": Repair(around=_hashable_dataclass_defaults),
 }

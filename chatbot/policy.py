@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -177,6 +177,14 @@ class Rules:
 def room_of(message: ChatMessage) -> str:
     """Return what the room of `message` is called in a policy."""
     return PRIVATE if message.private else message.room
+
+
+def nearest(patterns: Sequence[str], room: str) -> str | None:
+    """Return the pattern that is meant by `room`: its own name goes before all others."""
+    for pattern in patterns:
+        if pattern.casefold() == room.casefold():
+            return pattern
+    return next((pattern for pattern in patterns if matches((pattern,), room)), None)
 
 
 def matches(patterns: Iterable[str], name: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from chatbot.cli.flow_test import flow_test
+from chatbot.cli.flowfiles import export, migrate
 from chatbot.cli.options import complete_operations, json_option, nats_options, set_option
 from chatbot.cli.terminal import print_json, refuse_flow, screen, write_file
 from chatbot.errors import FlowError
@@ -122,7 +123,7 @@ def flow_show(
 def flow_explain(operation: str, as_json: bool) -> int:
     """Say what OPERATION does, takes and gives.
 
-    With its configuration, and where it runs.
+    Its documentation, inputs, outputs, configuration with defaults, and where it runs.
 
     \b
     Examples:
@@ -176,6 +177,8 @@ def flow_apply(
 
 
 flow.add_command(flow_test)
+flow.add_command(export)
+flow.add_command(migrate)
 
 
 def _refuse(error: FlowError, overrides: tuple[str, ...], as_json: bool) -> int:

@@ -48,13 +48,12 @@ def flow_test(
     verbose: bool,
     as_json: bool,
 ) -> int:
-    """Run the tests that lie beside flows.
+    """Run the tests of flows.
 
-    Those of support.yaml are in support.test.yaml.
-
-    A FLOW, a FILE of tests, or all in a FOLDER (without any: in this one). They run in this
-    process, or with --nats as the bot does. Nothing is sent. The exit code is 0 if all is as
-    expected, 1 if a test failed, 2 if a file is wrong.
+    They lie beside a flow: those of support.yaml in support.test.yaml. A FLOW, a FILE of tests, or
+    all in a FOLDER (without any: in this one). They run in this process, or with --nats as the bot
+    does. Nothing is sent. The exit code is 0 if all is as expected, 1 if a test failed, 2 if a file
+    is wrong.
 
     \b
     Examples:

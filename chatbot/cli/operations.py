@@ -25,7 +25,7 @@ def operations() -> None:
 def operations_list(as_json: bool) -> int:
     """List the installed operations.
 
-    With the package, where they run, and what they do.
+    With their packages, where they run, and what they do.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ from chatbot.errors import FlowError
 
 
 @click.command()
-@click.argument("flow")
+@click.argument("flows", metavar="FLOW...", nargs=-1, required=True)
 @set_option
 @nats_options
 @click.option("--no-node", is_flag=True, help="Start no node on this machine.")
@@ -33,7 +33,7 @@ from chatbot.errors import FlowError
     help="Let other machines reach the embedded server, with TLS and a token.",
 )
 def run(
-    flow: str,
+    flows: tuple[str, ...],
     overrides: tuple[str, ...],
     nats: str | None,
     data: Path | None,
@@ -45,11 +45,12 @@ def run(
     watch: bool,
     listen: str | None,
 ) -> int:
-    """Run the bot of a flow.
+    """Run the bot of a flow, or of several.
 
     FLOW is a file, or the name of a flow that comes with the program. Where it names no chat
     network (or with --console) the bot talks in this terminal; lines from a pipe are answered
-    in order. Without --nats it starts a NATS server of its own.
+    in order. Of several flows, the first of these has the terminal. Without --nats it starts a
+    NATS server of its own.
 
     With --jsonl each line of standard input is a message as JSON ({"text": …}), and each line of
     standard output what became of it; it ends when all are answered.
@@ -61,6 +62,7 @@ def run(
       printf '{"text": "thanks!"}\\n' | chatbot run support --jsonl
       chatbot run support --set listeners.irc.server=irc.libera.chat
       chatbot run ./myflow.yaml --watch            edit it while the bot runs
+      chatbot run support ./other.yaml             two flows in one process
       chatbot run ./myflow.yaml --label gpu        its node takes what the flow wants on a GPU
       chatbot run support --listen 192.0.2.7       nodes may join from other machines
     """
@@ -72,10 +74,13 @@ def run(
         raise click.UsageError("--label is for the node here, and --no-node wants none")
     if listen and nats:
         raise click.UsageError("--listen opens the embedded server, and --nats uses another")
+    if len(flows) > 1 and overrides:
+        raise click.UsageError("--set is for one flow; put what several share in an `include`")
     if console and jsonl:
         raise click.UsageError("--console and --jsonl both take standard input")
     options = RunOptions(
-        flow=flow,
+        flow=flows[0],
+        others=flows[1:],
         overrides=overrides,
         nats=nats,
         data=data,

@@ -14,6 +14,7 @@ from typing import Any
 from dffml import Input, MemoryOrchestrator
 
 from chatbot.commands.playing import outcome_or_error
+from chatbot.commands.remembered import Remembered
 from chatbot.flowfile.flow import Flow, dataflows
 from chatbot.messages import ChatMessage, Outcome
 from chatbot.orchestrator.decision import fields_of, inputs_of
@@ -75,6 +76,7 @@ class Bench:
         self._ran = ran
         self._count = 0
         self.coverage = coverage
+        self.state = Remembered(flow)
 
     async def decide(self, message: ChatMessage) -> Outcome:
         """Return what the flow decides for `message`; an operation's error is in the outcome."""
@@ -82,7 +84,7 @@ class Bench:
         self._ran.clear()
         inputs = [
             Input(value=each.value, definition=each.definition)
-            for each in inputs_of(message, self._fields)
+            for each in (*inputs_of(message, self._fields), *self.state.recall(message))
         ]
         results, failure = None, None
         try:
@@ -91,7 +93,9 @@ class Bench:
         except Exception as error:  # noqa: BLE001 - whatever an operation raised
             failure = error
         self.coverage.count(self._ran)
-        return outcome_or_error(message, results, failure)
+        outcome = outcome_or_error(message, results, failure)
+        self.state.keep(message, outcome)
+        return outcome
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from chatbot.policy import Policy, Rules
 LISTENERS = "chatbot.listener"
 CONSOLE = "console"
 JSONL = "jsonl"
+TERMINALS = (CONSOLE, JSONL)
 
 
 def sections_of(flow: Flow, *, console: bool = False, jsonl: bool = False) -> list[ListenerSection]:
@@ -31,8 +32,7 @@ def sections_of(flow: Flow, *, console: bool = False, jsonl: bool = False) -> li
     With `console`, and where there is no other, the console is one of them; with `jsonl`, lines
     of JSON are instead.
     """
-    ours = (CONSOLE, JSONL)
-    sections = [each for each in flow.listeners.values() if each.kind not in ours and each.on]
+    sections = [e for e in flow.listeners.values() if e.kind not in TERMINALS and e.on]
     if jsonl:
         given = [each for each in flow.listeners.values() if each.kind == JSONL]
         sections += given or [ListenerSection(JSONL, JSONL, {})]

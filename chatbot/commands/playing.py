@@ -25,6 +25,7 @@ from chatbot.commands.nodes import (
     names_of,
     say_what_is_missing,
 )
+from chatbot.commands.remembered import Remembered
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import serving
 from chatbot.flowfile.flow import Flow
@@ -54,20 +55,26 @@ class Place:
 class Player:
     """A flow that takes messages; `failure` ends with what keeps its node from going on."""
 
-    def __init__(self, octx: NatsOrchestratorContext, failure: Failure | None) -> None:
+    def __init__(self, octx: NatsOrchestratorContext, flow: Flow, failure: Failure | None) -> None:
+        self.state = Remembered(flow)
         self._octx = octx
         self._fields = fields_of(octx.config.dataflow)
         self.failure = failure
 
     def begin(self, handle: str, message: ChatMessage) -> tuple[Context, asyncio.Future[Decided]]:
-        """Begin a context for `message`; the future gives what the flow decides, and no error."""
+        """Begin a context for `message`; the future gives what the flow decides, and no error.
+
+        A flow with state must be given one message after the other.
+        """
         future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
 
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
             if not future.done():
-                future.set_result((message, outcome_or_error(message, results, error)))
+                outcome = outcome_or_error(message, results, error)
+                self.state.keep(message, outcome)
+                future.set_result((message, outcome))
 
-        inputs = inputs_of(message, self._fields)
+        inputs = [*inputs_of(message, self._fields), *self.state.recall(message)]
         return self._octx.start(StringInputSetContext(handle), handle, inputs, ended), future
 
     async def give_up(self, context: Context) -> None:
@@ -87,7 +94,7 @@ async def player(flow: Flow, place: Place, screen: Screen, stack: AsyncExitStack
         octx = await stack.enter_async_context(running(flow.dataflow))
         await stack.enter_async_context(watchdog(running.dispatcher.turn))
     failure = await _have_nodes(place, url, running.records, roster, screen, stack)
-    return Player(octx, failure)
+    return Player(octx, flow, failure)
 
 
 async def _have_nodes(

@@ -153,6 +153,7 @@ async def _outcomes(
     messages: Iterator[ChatMessage] = islice(chatlog.read(options.log, _nick(flow)), options.limit)
     pace = _Pace(options.speed)
     running: Running = deque()
+    at_once = 1 if flow.state else AT_ONCE  # each finds what the one before it left
     try:
         for number, message in enumerate(messages):
             while (left := pace.left(message.time)) > 0:
@@ -160,7 +161,7 @@ async def _outcomes(
                 while running and running[0][1].done():
                     yield running.popleft()[1].result()
             running.append(playing.begin(f"{number}/{message.id}", message))
-            while running and (len(running) >= AT_ONCE or running[0][1].done()):
+            while running and (len(running) >= at_once or running[0][1].done()):
                 yield await running[0][1]
                 running.popleft()
         while running:

@@ -167,6 +167,32 @@ def _behaviour(flow: Flow) -> tuple[object, ...]:
     return flow.revision, flow.backlog, flow.storage, flow.rules, flow.schedules, flow.state
 
 
+class Together:
+    """The calls of several flows, for one watchdog."""
+
+    def __init__(self, flows: Sequence[Revisions]) -> None:
+        self._all = [each.calls for each in flows]
+
+    @property
+    def on_expired(self) -> Callable[[], None]:
+        return self._all[0].on_expired
+
+    @on_expired.setter
+    def on_expired(self, call: Callable[[], None]) -> None:
+        for calls in self._all:
+            calls.on_expired = call
+
+    @property
+    def longest(self) -> float:
+        return max(calls.longest for calls in self._all)
+
+    def blocking(self) -> TimeoutError | None:
+        return next(filter(None, (calls.blocking() for calls in self._all)), None)
+
+    def heedless(self) -> str | None:
+        return next(filter(None, (calls.heedless() for calls in self._all)), None)
+
+
 class _Calls:
     """The calls that run here, of all revisions that still run; for a watchdog."""
 

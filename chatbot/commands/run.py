@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,13 @@ from chatbot import service, settings
 from chatbot.broker import Broker, EmbeddedServer, connect
 from chatbot.broker.server import Listen
 from chatbot.commands.flow import warn
-from chatbot.commands.listening import CONSOLE, Listening, sections_of
+from chatbot.commands.listening import CONSOLE, TERMINALS, Listening, sections_of
 from chatbot.commands.nodes import LocalNodes, names_of, say_what_is_missing
-from chatbot.commands.revisions import Revisions
+from chatbot.commands.revisions import Revisions, Together
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import serving
 from chatbot.commands.watching import watch
+from chatbot.errors import UsageError
 from chatbot.flowfile.flow import Flow, ListenerSection
 from chatbot.flowfile.load import load
 from chatbot.labels import of_this_machine
@@ -32,9 +34,10 @@ from chatbot.orchestrator.context import Context
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What the command line of `chatbot run` says."""
+    """What the command line of `chatbot run` says; `others` are flows that run beside."""
 
     flow: str
+    others: Sequence[str] = ()
     overrides: Sequence[str] = ()
     nats: str | None = field(default=None, repr=False)
     data: Path | None = None
@@ -51,65 +54,122 @@ class RunOptions:
     """Of another class where they are watched (see `chatbot.orchestrator.journey`)."""
 
 
-async def run(options: RunOptions, screen: Screen) -> int:
-    """Run a bot until its console ends or a signal drains it; return the exit code.
+@dataclass(slots=True)
+class _Bot:
+    """One of the flows that run here: what the file said at first, and what it has become."""
 
-    The flow is checked before anything is started or connected to.
+    name: str
+    flow: Flow
+    options: RunOptions
+    terminal: bool
+    listening: Listening
+
+    def sections(self, flow: Flow) -> list[ListenerSection]:
+        """Return the listeners of `flow` that run here; a terminal has one flow only."""
+        if not self.options.listeners:
+            return []
+        if self.terminal:
+            options = self.options
+            return sections_of(flow, console=options.console, jsonl=options.jsonl)
+        return [each for each in flow.listeners.values() if each.on and each.kind not in TERMINALS]
+
+
+async def run(options: RunOptions, screen: Screen) -> int:
+    """Run bots until a console ends or a signal drains them; return the exit code.
+
+    The flows are checked before anything is started or connected to.
     """
     settings.keep_data_in(options.data)  # for listeners, too
-    flow = _load(options)
+    bots = _bots(options)
     of_this_machine(options.labels)  # what is wrong with them is told before anything is started
-    warn(flow, options.overrides, screen)
-    listening = Listening(_sections(flow, options), flow.rules)
+    for bot in bots:
+        warn(bot.flow, options.overrides, screen)
     async with AsyncExitStack() as stack:
         with screen.busy("starting"):
             url, server = await stack.enter_async_context(
                 serving(options.nats, options.data, options.listen)
             )
-            broker = await stack.enter_async_context(connect(url, name=f"chatbot-{flow.name}"))
+            name = f"chatbot-{bots[0].flow.name}"
+            broker = await stack.enter_async_context(connect(url, name=name))
             roster = await stack.enter_async_context(Roster.follow(broker))
             nodes = await stack.enter_async_context(LocalNodes(url, roster, options.labels))
-            revisions = _revisions(options, broker, roster, nodes, listening, screen)
-            intake = await stack.enter_async_context(revisions.run(flow))
-            await stack.enter_async_context(watchdog(revisions.calls))
-        here = await nodes.start(intake.records) if options.node else []
+            records: list[OperationRecord] = []
+            started = []
+            for bot in bots:
+                revisions = _revisions(bot, broker, roster, nodes, screen)
+                intake = await stack.enter_async_context(revisions.run(bot.flow))
+                records += intake.records
+                started.append(revisions)
+            await stack.enter_async_context(watchdog(Together(started)))
+        here = await nodes.start(records) if options.node else []
         failure = nodes.failure
-        _say_how_to_join(screen, server, intake.records)
+        _say_how_to_join(screen, server, records)
         if here:
             with screen.busy(f"starting {', '.join(names_of(here))} on a node"):
                 await nodes.make_ready(here)
         if options.node:
-            elsewhere = [each for each in intake.records if each not in here]
+            elsewhere = [each for each in records if each not in here]
             say_what_is_missing(elsewhere, roster, screen)
-        for name in listening.names:
-            screen.say(f"{flow.name} listens: {name}")
-        watching = await stack.enter_async_context(_watching(revisions, options, screen))
-        body = service.unless(watching, listening.run(broker, flow.name))
+        for bot in bots:
+            for name in bot.listening.names:
+                screen.say(f"{bot.flow.name} listens: {name}")
+        watching = None
+        for revisions in started:
+            watching = await stack.enter_async_context(
+                _watching(revisions, options, screen, watching)
+            )
+        body = service.unless(watching, _listen(bots, broker))
         await service.unless(broker.closed, service.unless(failure, body))
     return 0
 
 
-def _load(options: RunOptions) -> Flow:
-    return load(options.flow, overrides=options.overrides, environment=options.environment)
+def _load(options: RunOptions, name: str) -> Flow:
+    flow = load(name, overrides=options.overrides, environment=options.environment)
+    if not options.only_console:
+        return flow
+    listeners = {k: each for k, each in flow.listeners.items() if each.kind == CONSOLE}
+    return replace(flow, listeners=listeners)
 
 
-def _sections(flow: Flow, options: RunOptions) -> list[ListenerSection]:
-    if not options.listeners:
-        return []
-    if options.only_console:
-        listeners = {k: each for k, each in flow.listeners.items() if each.kind == CONSOLE}
-        flow = replace(flow, listeners=listeners)
-    return sections_of(flow, console=options.console, jsonl=options.jsonl)
+def _bots(options: RunOptions) -> list[_Bot]:
+    """Check all flows; raises `FlowError` for the first that is wrong, and `UsageError`."""
+    names = [options.flow, *options.others]
+    flows = [_load(options, name) for name in names]
+    twice = [name for name, count in Counter(flow.name for flow in flows).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"two flows are called {twice[0]}", hint="give one of them another `name:`"
+        )
+    bots = []
+    terminal = False
+    for name, flow in zip(names, flows, strict=True):
+        networks = [e for e in flow.listeners.values() if e.on and e.kind not in TERMINALS]
+        wants = options.console or options.jsonl or not networks
+        bot = _Bot(name, flow, options, wants and not terminal, Listening([], flow.rules))
+        bot.listening = Listening(bot.sections(flow), flow.rules)
+        terminal = terminal or wants
+        bots.append(bot)
+    return bots
+
+
+async def _listen(bots: Sequence[_Bot], broker: Broker) -> None:
+    """Listen for all flows; return when a listener that can end (a console) has ended."""
+    tasks = [asyncio.ensure_future(bot.listening.run(broker, bot.flow.name)) for bot in bots]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _revisions(
-    options: RunOptions,
-    broker: Broker,
-    roster: Roster,
-    nodes: LocalNodes,
-    listening: Listening,
-    screen: Screen,
+    bot: _Bot, broker: Broker, roster: Roster, nodes: LocalNodes, screen: Screen
 ) -> Revisions:
+    options, listening = bot.options, bot.listening
+
     async def ready(records: Sequence[OperationRecord]) -> None:
         here = await nodes.start(records) if options.node else []
         there = [r for r in records if any(may_run(node, r) for node in roster.nodes)]
@@ -120,8 +180,8 @@ def _revisions(
     return Revisions(
         broker,
         roster,
-        load=lambda: _load(options),
-        prepare=lambda flow: listening.prepare(_sections(flow, options), flow.rules),
+        load=lambda: _load(options, bot.name),
+        prepare=lambda flow: listening.prepare(bot.sections(flow), flow.rules),
         ready=ready,
         listeners=lambda: listening.names,
         contexts=options.contexts,
@@ -130,13 +190,18 @@ def _revisions(
 
 @asynccontextmanager
 async def _watching(
-    revisions: Revisions, options: RunOptions, screen: Screen
+    revisions: Revisions,
+    options: RunOptions,
+    screen: Screen,
+    others: asyncio.Future[NoReturn] | None,
 ) -> AsyncIterator[asyncio.Future[NoReturn] | None]:
-    """Watch the flow's files for the block's duration, if that is wanted."""
+    """Watch the flow's files for the block's duration, if that is wanted, beside `others`."""
     if not options.watch:
         yield None
         return
-    watching = asyncio.ensure_future(watch(revisions, screen.say, options.overrides))
+    watching = asyncio.ensure_future(
+        service.unless(others, watch(revisions, screen.say, options.overrides))
+    )
     try:
         yield watching
     finally:

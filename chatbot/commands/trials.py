@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from chatbot import service
 from chatbot.commands.bench import Coverage, bench
-from chatbot.commands.playing import Place, player
+from chatbot.commands.playing import Place, Player, player
 from chatbot.commands.screen import Screen
 from chatbot.errors import FlowError, UsageError
 from chatbot.flowfile.flow import Flow
@@ -168,18 +168,19 @@ async def run(
                     here = await stack.enter_async_context(bench(flow))
                 results.coverage[str(file.flow)] = here.coverage
                 decide: Decide = here.decide
+                state = here.state
             else:
-                decide = await _through_nats(flow, options.place, screen, stack)
+                playing = await player(flow, options.place, screen, stack)
+                decide, state = _through_nats(playing), playing.state
             for trial in file.trials:
+                state.clear()  # no test finds what another left
                 verdict = await _verdict(trial, file.path, flow, decide)
                 results.verdicts.append(verdict)
                 ended(verdict)
     return results
 
 
-async def _through_nats(flow: Flow, place: Place, screen: Screen, stack: AsyncExitStack) -> Decide:
-    playing = await player(flow, place, screen, stack)
-
+def _through_nats(playing: Player) -> Decide:
     async def decide(message: ChatMessage) -> Outcome:
         _, future = playing.begin(message.id, message)
 

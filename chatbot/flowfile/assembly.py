@@ -7,15 +7,19 @@ memory orchestrator could not run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from chatbot.authoring.local import is_local
-from chatbot.flowfile import beside, completeness, packages, strays, validation
+from chatbot.flowfile import beside, completeness, forwarding, packages, strays, validation
+from chatbot.flowfile.byroom import Varied, varied
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
+from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Instance
+from chatbot.flowfile.foreign import Foreign, is_dataflow, read_foreign, wrapped
 from chatbot.flowfile.including import folder_of, found_beside, read_whole
 from chatbot.flowfile.learning import Trace, shown, traced, traces
 from chatbot.flowfile.overrides import Override
@@ -30,11 +34,14 @@ from chatbot.flowfile.sections import (
     SEEDS,
     STATE,
     FlowFile,
+    Literal,
     Section,
+    Wire,
 )
-from chatbot.flowfile.templated import templated
+from chatbot.flowfile.templated import templated, with_outputs
 from chatbot.flowfile.timing import names_of
 from chatbot.flowfile.wiring import (
+    DECISIONS,
     Part,
     Scope,
     Wired,
@@ -46,11 +53,15 @@ from chatbot.flowfile.wiring import (
 )
 
 SUBFLOW = "dffml.dataflow.run"
+_CONTEXT = "~context"
 
 MOST_SUBFLOWS = 256
 """A file that names another twice, which names another twice… makes no end of them."""
 
 DEEPEST = 16
+
+Seeds = dict[str, dict[str, Any]]
+"""Definitions of what is there without an operation, by origin and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,8 @@ class Assembled:
     parts: dict[str, Part] = field(default_factory=dict)
     inner: dict[str, Assembled] = field(default_factory=dict)
     traces: dict[str, Trace] = field(default_factory=dict)
+    foreign: Foreign | None = None
+    """DFFML's own dataflow, where the file is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,33 +108,85 @@ class Assembler:
 
     def flow(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the flow for a bot at `path`; `None` where its file cannot be read at all."""
-        file = self._file(path, overrides, subflow=False)
+        wrapped_file = self._wrapped(path)
+        file = wrapped_file or self._file(path, overrides, subflow=False)
         if file is None:
             return None
         self._learns = file.learning is not None
-        found = self._parts(file, overrides, (path.resolve(),), collected=True)
+        chain = () if wrapped_file else (path.resolve(),)
+        by_room = varied(file, self._report)
+        file = by_room.file
         seeds = {
             MESSAGE: message_seeds(),
             STATE: named_seeds(STATE, read_types(file.state)),
             SCHEDULE: named_seeds(SCHEDULE, dict.fromkeys(names_of(file.schedules), "map")),
         }
-        return self._assembled(file, found, MESSAGE, seeds)
+        seeds[SEEDS] = declared_seeds(file.seeds)
+        found = self._parts(file, overrides, chain, seeds, by_room)
+        return self._assembled(file, found, MESSAGE, seeds, by_room.variants)
 
     def alone(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the subflow at `path` by itself; `None` where its file cannot be read at all."""
         mark = Mark(str(path))
-        return self._subflow(Section(path.stem.lower(), mark, "", mark), path, overrides, ())
+        return self._subflow(Section(path.stem.lower(), mark, "", mark), path, overrides, (), {})
 
     def _subflow(
-        self, section: Section, path: Path, overrides: list[Override], chain: tuple[Path, ...]
+        self,
+        section: Section,
+        path: Path,
+        overrides: list[Override],
+        chain: tuple[Path, ...],
+        outer: Seeds,
     ) -> Assembled | None:
+        foreign = self._foreign(path)
+        if foreign is not None:
+            return foreign
         file = self._file(path, overrides, section, subflow=True)
         if file is None:
             return None
         self._check_distinct(file)
-        found = self._parts(file, overrides, (*chain, path.resolve()), collected=False)
-        seeds = {INPUT: input_seeds(section.name, file.inputs)}
-        return self._assembled(file, found, INPUT, seeds)
+        inputs = input_seeds(section.name, file.inputs)
+        forwarded = forwarding.definitions(section, inputs, outer, self._report)
+        seeds = {INPUT: {**inputs, **forwarded}, SEEDS: declared_seeds(file.seeds)}
+        found = self._parts(file, overrides, (*chain, path.resolve()), seeds)
+        assembled = self._assembled(file, found, INPUT, seeds)
+        wanted = {name: d for name, d in assembled.inputs.items() if name not in forwarded}
+        return replace(assembled, inputs=wanted)
+
+    def _wrapped(self, path: Path) -> FlowFile | None:
+        """Return a flow around DFFML's own dataflow, where the file is one."""
+        foreign = self._foreign(path)
+        if foreign is None or foreign.foreign is None:
+            return None if foreign is None else foreign.file
+        tree = wrapped(path, foreign.foreign, self._report)
+        if tree is None:
+            return foreign.file
+        return read_sections(tree, path, self._report, subflow=False)
+
+    def _foreign(self, path: Path) -> Assembled | None:
+        """Return DFFML's own dataflow in a file, `None` where the file is none."""
+        trial = Report()
+        tree = read(path, trial)
+        if tree is None or trial or not is_dataflow(tree):
+            return None
+        from chatbot.flowfile.endings import gathered
+
+        found = read_foreign(tree, path, self._catalog, self._report)
+        empty = FlowFile(path, tree.mark, "dataflow", {}, {}, {}, {}, files=(path,))
+        if found is None:
+            return Assembled(empty, None, {}, {}, {}, {}, {}, frozenset({path.absolute()}))
+        files = (file for each in found.instances.values() for file in each.files.values())
+        return Assembled(
+            file=empty,
+            dataflow=gathered(found),
+            inputs=found.inputs,
+            outputs=found.outputs,
+            decisions={name: name for name in found.outputs if name in DECISIONS},
+            instances=found.instances,
+            content={"dataflow": tree.plain()},
+            sources=frozenset(each.absolute() for each in (path, *files)),
+            foreign=found,
+        )
 
     def _file(
         self,
@@ -152,10 +217,12 @@ class Assembler:
         file: FlowFile,
         overrides: list[Override],
         chain: tuple[Path, ...],
-        *,
-        collected: bool,
+        seeds: Seeds,
+        by_room: Varied | None = None,
     ) -> _Parts:
+        collected = MESSAGE in seeds
         self._check_overrides(file, overrides)
+        different = by_room.overrides if by_room else {}
         found = _Parts()
         for name, section in file.operations.items():
             if section.run:
@@ -164,10 +231,12 @@ class Assembler:
                     part = renamed(part, self._report, collected=collected)
                 found.parts[name] = part
                 continue
-            deeper = [o.inner() for o in overrides if o.instance == name]
-            inner = self._inner(section, file.path, deeper, chain)
+            deeper = [o.inner() for o in overrides if o.instance == (section.base or name)]
+            deeper += different.get(name, [])
+            inner = self._inner(section, file.path, deeper, chain, seeds)
             if inner is not None:
                 found.inner[name] = inner
+                section = _with_context(section, inner)
             found.parts[name] = self._instance_of(section, inner, collected=collected)
         return found
 
@@ -210,6 +279,9 @@ class Assembler:
         implementation = loaded.implementation
         operation = loaded.operation
         configuration = configure(section, implementation, file.path.parent, self._report)
+        outputs_of = getattr(implementation, "outputs_of", None)
+        if outputs_of is not None and configuration.value is not None:
+            operation = with_outputs(operation, outputs_of(configuration.value))
         templates = getattr(implementation, "templates", None)
         if templates is not None and configuration.value is not None:
             texts = templates(configuration.value)
@@ -238,7 +310,12 @@ class Assembler:
         return True
 
     def _inner(
-        self, section: Section, file: Path, overrides: list[Override], chain: tuple[Path, ...]
+        self,
+        section: Section,
+        file: Path,
+        overrides: list[Override],
+        chain: tuple[Path, ...],
+        outer: Seeds,
     ) -> Assembled | None:
         if section.flow is None:
             return None  # was reported
@@ -256,7 +333,7 @@ class Assembler:
         if self._subflows > MOST_SUBFLOWS:
             self._report.add(section.flow.mark, f"there are over {MOST_SUBFLOWS} subflows in all")
             return None
-        return self._subflow(section, path, overrides, chain)
+        return self._subflow(section, path, overrides, chain, outer)
 
     def _instance_of(self, section: Section, inner: Assembled | None, *, collected: bool) -> Part:
         from dffml.df.types import GENERIC
@@ -269,19 +346,24 @@ class Assembler:
         return endings.subflow(
             section,
             inner.dataflow,
-            inner.inputs,
+            _with_string(section, inner.inputs),
             outputs,
             inner.decisions,
             collected=collected,
             report=self._report,
+            expand=[n for n in inner.decisions if inner.foreign and n in inner.foreign.many],
         )
 
     def _assembled(
-        self, file: FlowFile, found: _Parts, kind: str, seeds: dict[str, dict[str, Any]]
+        self,
+        file: FlowFile,
+        found: _Parts,
+        kind: str,
+        seeds: dict[str, dict[str, Any]],
+        variants: Mapping[str, tuple[str, ...]] | None = None,
     ) -> Assembled:
-        seeds = {**seeds, SEEDS: declared_seeds(file.seeds)}
         checked = validation.take(file, found.parts, seeds[kind], self._report)
-        scope = Scope(kind, seeds, found.parts, self._report, checked)
+        scope = Scope(kind, seeds, found.parts, self._report, checked, variants)
         wired = self._wired(found, scope)
         completeness.check(found.parts, self._report)
         followed, learned = self._learned(file, found, kind)
@@ -346,7 +428,25 @@ def _ended(
         ending = {endings.OUTCOME: endings.outcome(wired, outputs)}
     else:
         ending = {endings.RESULTS: endings.results(outputs, seeds[kind])}
-    return endings.dataflow({**wired, **ending}, seeds, file.seeds)
+    return endings.dataflow({**wired, **ending}, seeds, file.seeds, forwarding.of_file(file, seeds))
+
+
+def _with_string(section: Section, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return `inputs` with a string first: DFFML names a subflow's context by it."""
+    from dffml import Definition
+
+    first = [name for name, definition in inputs.items() if definition.primitive == "string"][:1]
+    if first:
+        return {first[0]: inputs[first[0]], **inputs}
+    return {_CONTEXT: Definition(f"{section.name}/{_CONTEXT}", "string"), **inputs}
+
+
+def _with_context(section: Section, inner: Assembled) -> Section:
+    """Return `section` with a name for the context of a dataflow that takes no string."""
+    if any(definition.primitive == "string" for definition in inner.inputs.values()):
+        return section
+    wire = Wire(section.mark, (Literal(section.name, section.mark),))
+    return replace(section, inputs={_CONTEXT: wire, **section.inputs})
 
 
 def _elsewhere(section: Section) -> bool:

@@ -63,9 +63,8 @@ class Catalog:
         implementation = getattr(found, "imp", None) or found
         if operation is None or not inspect.isclass(implementation):
             raise NotLoadedError(f"`{name}` is installed, but is no operation")
-        if hasattr(found, "signature"):  # made by our own decorator, which knows no entry points
-            operation = operation._replace(name=name)
-        return Loaded(operation, own(implementation))
+        # By this name it is found again, here and by DFFML: a plain function's own is a path.
+        return Loaded(operation._replace(name=name), own(implementation))
 
 
 def own(implementation: Any) -> Any:

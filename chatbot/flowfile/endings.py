@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chatbot.flowfile.catalog import own
 from chatbot.flowfile.configuration import Configuration
-from chatbot.flowfile.outcome import START, CollectOutcome, OutcomeConfig
+from chatbot.flowfile.foreign import Foreign
+from chatbot.flowfile.outcome import START, CollectOutcome, Gather, GatherConfig, OutcomeConfig
 from chatbot.flowfile.problems import Report
 from chatbot.flowfile.sections import SEEDS, Section, Seed
 from chatbot.flowfile.wiring import ACTION, CHANGE, REPLY, Part, Wired, renamed
@@ -16,6 +17,20 @@ from chatbot.flowfile.wiring import ACTION, CHANGE, REPLY, Part, Wired, renamed
 OUTCOME = "outcome"
 RESULTS = "results"
 """The instance names of the operations that end a flow for a bot and a subflow."""
+
+
+def gathered(found: Foreign) -> Any:
+    """Return the dataflow of a file of DFFML's, with an end that has a name for all it gives."""
+    from dffml import Input, InputFlow
+
+    made = copy.copy(found.dataflow)
+    made.operations = {**made.operations, RESULTS: Gather.op._replace(instance_name=RESULTS)}
+    made.flow = {**made.flow, RESULTS: InputFlow(inputs={"start": ["seed"]})}
+    made.seed = [*made.seed, Input(value=True, definition=START)]
+    made.implementations = {**made.implementations, Gather.op.name: own(Gather.imp)}
+    made.configs = {**made.configs, RESULTS: GatherConfig(found.outputs, found.many)}
+    made.update()
+    return made
 
 
 def outcome(wired: dict[str, Wired], outputs: dict[str, Any]) -> Wired:
@@ -64,6 +79,7 @@ def subflow(
     *,
     collected: bool,
     report: Report,
+    expand: Iterable[str] = (),
 ) -> Part:
     """Return the instance that runs `dataflow`: DFFML's `dffml.dataflow.run`.
 
@@ -77,7 +93,7 @@ def subflow(
     given = {k: Definition(d.name, d.primitive, lock=d.lock) for k, d in outputs.items()}
     part = Part(
         section=section,
-        operation=run_dataflow.op._replace(inputs=inputs, outputs=given, expand=[]),
+        operation=run_dataflow.op._replace(inputs=inputs, outputs=given, expand=[*expand]),
         implementation=own(run_dataflow.imp),
         configuration=Configuration(RunDataFlowConfig(dataflow)),
         decisions=decisions,
@@ -89,13 +105,18 @@ def dataflow(
     wired: dict[str, Wired],
     seeds: dict[str, dict[str, Any]],
     values: Mapping[str, Seed],
+    forward: Mapping[str, list[Any]],
 ) -> Any:
     """Return the DataFlow of the instances in `wired`.
 
-    It takes inputs defined by `seeds` (by origin and name), of which `values` are in it.
+    It takes inputs defined by `seeds` (by origin and name), of which `values` are in it. What is
+    defined as `forward` says goes on to subflows that run.
     """
-    from dffml import DataFlow, Input
+    from dffml import DataFlow, Forward, Input
 
+    book = Forward()
+    for instance, definitions in forward.items():
+        book.add(instance, definitions)
     given = [
         Input(value=copy.deepcopy(seed.value), definition=seeds[SEEDS][name])
         for name, seed in values.items()
@@ -107,6 +128,7 @@ def dataflow(
         configs={name: w.config for name, w in wired.items() if w.config is not None},
         definitions={d.name: d for each in seeds.values() for d in each.values()},
         implementations={w.operation.name: w.implementation for w in wired.values()},
+        forward=book,
     )
 
 

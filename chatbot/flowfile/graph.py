@@ -103,7 +103,7 @@ class _Builder:
             path = f"{inside}/{name}" if inside else name
             inner = frame.inner.get(name)
             self._graph.nodes[path] = self._node(path, part, inner, inside)
-            if inner is None or self._folded:
+            if inner is None or self._folded or not inner.parts:
                 self._wires(frame, path, part)
             else:
                 self._conditions(frame, path, part)

@@ -81,7 +81,7 @@ class _Reader:
         files = [path]
         for inner in self._included(tree, path, chain):
             files += inner.files
-            tree = _merged(_without_own(inner.tree), tree)
+            tree = merged(_without_own(inner.tree), tree)
         rest = [each for each in overrides if each.path[0] != _PARAMETERS]
         return Whole(apply(tree, rest, self._report), tuple(files))
 
@@ -248,12 +248,12 @@ def _without_own(tree: Node) -> Node:
     return replace(tree, value={k: n for k, n in tree.value.items() if k not in _OWN})
 
 
-def _merged(under: Node, over: Node) -> Node:
+def merged(under: Node, over: Node) -> Node:
     """Return `over` with what only `under` has; maps are merged, all else is replaced."""
     if not (isinstance(under.value, dict) and isinstance(over.value, dict)):
         return over
     both = {
-        name: _merged(under.value[name], node) if name in under.value else node
+        name: merged(under.value[name], node) if name in under.value else node
         for name, node in over.value.items()
     }
     return replace(over, value={**under.value, **both})

@@ -22,6 +22,34 @@ class OutcomeConfig:
     actions: tuple[Any, ...] = ()
     changes: tuple[Any, ...] = ()
 
+    def plain(self) -> dict[str, Any]:
+        """Return it as DFFML's files have it: definitions by their names."""
+        return {
+            "replies": [each.name for each in self.replies],
+            "outputs": {name: each.name for name, each in self.outputs.items()},
+            "order": list(self.order),
+            "actions": [each.name for each in self.actions],
+            "changes": [each.name for each in self.changes],
+        }
+
+    @classmethod
+    def _fromdict(cls, **plain: Any) -> OutcomeConfig:
+        """Return the configuration in a file of DFFML's, which calls this."""
+        names = {key: tuple(plain.get(key, ())) for key in ("replies", "actions", "changes")}
+        return cls(outputs=plain.get("outputs", {}), order=tuple(plain.get("order", ())), **names)
+
+    def resolved(self, definitions: dict[str, Any]) -> OutcomeConfig:
+        """Return it with definitions where a file had names."""
+        if not any(isinstance(each, str) for each in (*self.replies, *self.outputs.values())):
+            return self
+        return OutcomeConfig(
+            replies=tuple(definitions[name] for name in self.replies),
+            outputs={shown: definitions[name] for shown, name in self.outputs.items()},
+            order=self.order,
+            actions=tuple(definitions[name] for name in self.actions),
+            changes=tuple(definitions[name] for name in self.changes),
+        )
+
 
 @op(
     name="collect_outcome",
@@ -39,15 +67,46 @@ class CollectOutcome(OperationImplementationContext):
     """Return the replies, the actions and what was understood; there need be none of them."""
 
     async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        config = self.config.resolved(self.octx.config.dataflow.definitions)
         async with self.octx.ictx.definitions(self.ctx) as found:
-            config = self.config
             given = (
                 *(*config.replies, *config.actions, *config.changes),
                 *config.outputs.values(),
             )
             wanted = {definition.name: definition for definition in given}
             items = [item for d in wanted.values() for item in await _items(found, d)]
-        return Collector(self.config)(items)
+        return Collector(config)(items)
+
+
+@dataclass(frozen=True)
+class GatherConfig:
+    """What to gather: definitions by name, and of which of them all values are wanted."""
+
+    outputs: dict[str, Any] = field(default_factory=dict)
+    many: frozenset[str] = frozenset()
+
+
+@op(
+    name="gather_outputs",
+    inputs={"start": START},
+    outputs={"outputs": Definition(name="gathered.outputs", primitive="map")},
+    stage=Stage.OUTPUT,
+    config_cls=GatherConfig,
+)
+class Gather(OperationImplementationContext):
+    """Return the last value of each output, or all; null, or none, where nothing came."""
+
+    async def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        config = self.config
+        async with self.octx.ictx.definitions(self.ctx) as found:
+            values = {
+                name: [item.value for item in await _items(found, definition)]
+                for name, definition in config.outputs.items()
+            }
+        return {
+            name: given if name in config.many else given[-1] if given else None
+            for name, given in values.items()
+        }
 
 
 class Collector:

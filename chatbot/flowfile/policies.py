@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from chatbot import policy
 from chatbot.errors import UsageError
 from chatbot.flowfile.document import Node
+from chatbot.flowfile.keys import names
 from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.sections import FlowFile, keys, mapping
 from chatbot.policy import ADDRESSED, EVERYBODY, OFF, Policy, Quiet, Rate, Rules, Terms
@@ -24,7 +25,7 @@ KEYS = ("only", "allow", "deny", "limits", "quiet", ROOMS)
 
 ORDERS = ("by person", "any")
 
-_ROOM_KEYS = ("only", "allow", "deny", "limits", "quiet", "listen")
+_ROOM_KEYS = names("room")
 _LIMITS = ("person", "room")
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _ACCOUNT_HINT = "network/account, such as irc/anna: an account, as a nick gives no rights"

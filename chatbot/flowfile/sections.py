@@ -89,6 +89,10 @@ class Section:
     run: str
     run_mark: Mark
     flow: Node | None = None
+    strays: dict[str, Node] = field(default_factory=dict)
+    """Keys that an operation has not; they may have been meant as inputs or configuration."""
+    complete: bool = True
+    """Whether `inputs` has all that the file gives, and not less for what was reported."""
     inputs: dict[str, Wire] = field(default_factory=dict)
     when: tuple[Source, ...] = ()
     config: Node | None = None
@@ -105,11 +109,8 @@ class Section:
     expand: tuple[Name, ...] = ()
     lock: tuple[Name, ...] = ()
     cleanup: bool = False
-    strays: dict[str, Node] = field(default_factory=dict)
-    """Keys that an operation has not; they may have been meant as inputs or configuration."""
-
-    complete: bool = True
-    """Whether `inputs` has all that the file gives, and not less for what was reported."""
+    base: str = ""
+    """Of an instance for a room: the one that it stands for there."""
 
 
 @dataclass(frozen=True, slots=True)

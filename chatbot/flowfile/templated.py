@@ -52,6 +52,14 @@ def templated(
     return dataclasses.replace(section, inputs=inputs), operation._replace(inputs=taken)
 
 
+def with_outputs(operation: Any, names: Iterable[str]) -> Any:
+    """Return an operation that has the outputs which its configuration makes."""
+    from dffml import Definition
+
+    made = {name: Definition(f"{operation.name}.{name}", "generic") for name in names}
+    return operation._replace(outputs=made)
+
+
 def place(mark: Mark, fragment: str, line: int = 1) -> Mark:
     """Return where `fragment` stands first at or after `mark`, or that line of the text there."""
     if mark.file == COMMAND_LINE:

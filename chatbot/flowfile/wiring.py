@@ -130,7 +130,7 @@ def renamed(part: Part, report: Report, *, collected: bool) -> Part:
     given = {k: d.name for k, d in operation.outputs.items() if d.name in DECISIONS}
     decisions = {**given, **part.decisions}
     kept = decisions if collected else {}
-    own = {k: kept.get(k, f"{name}.{k}") for k in operation.outputs}
+    own = {k: kept.get(k, f"{part.section.base or name}.{k}") for k in operation.outputs}
     _check_outputs(part, report)
     locked = {each.text for each in part.section.lock}
     operation = operation._replace(
@@ -162,7 +162,8 @@ class Scope:
 
     `seeds` are what is there without them, by origin: the message's fields or the subflow's
     inputs, as `kind` (`message`, `input`) says, state, schedules and seeds; `parts` are the
-    instances. `checked` says which instance's output stands for a seed that it validates.
+    instances. `checked` says which instance's output stands for a seed that it validates,
+    `variants` which instances stand for one in some rooms.
     """
 
     def __init__(
@@ -172,12 +173,14 @@ class Scope:
         parts: dict[str, Part],
         report: Report,
         checked: Mapping[str, Source] | None = None,
+        variants: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._kind = kind
         self._seeds = seeds
         self._parts = parts
         self._report = report
         self._checked = checked or {}
+        self._variants = variants or {}
 
     def definition(self, source: Source) -> Any:
         """Return the definition of what `source` names; `None` when there is none to be had."""
@@ -270,7 +273,8 @@ class Scope:
         if source.origin in self._seeds:
             own: dict[str, Any] = {"seed": [definition.name]}
         else:
-            own = {source.origin: source.key}
+            several = self._variants.get(source.origin, ())
+            own = dict.fromkeys((source.origin, *several), source.key)
         if not source.via:
             return own
         path = [(each, self.definition(each)) for each in source.via]
@@ -279,6 +283,9 @@ class Scope:
     def _ancestor(self, source: Source, definition: Any) -> dict[str, Any]:
         found = self._flow_source(source, definition)
         assert isinstance(found, dict)
+        if len(found) > 1:
+            hint = "take what comes before it"
+            self._report.add(source.mark, f"`{source.origin}` differs by room", hint)
         return found
 
     def _output(self, source: Source, outputs: dict[str, Any]) -> Any:

@@ -52,7 +52,22 @@ ONCE = [
     "chatbot eval support --folds 5",
     "chatbot train support --list",
     "chatbot flow check flows/support.yaml",
+    "chatbot flow check flows/support.yaml flows/understand.yaml --json",
+    "chatbot flow schema",
+    "chatbot flow show support",
+    "chatbot flow show support --as mermaid",
+    "chatbot flow show support --fold --as svg",
+    "chatbot operations list",
+    "chatbot flow explain classify_text",
+    "chatbot flow export support --dffml",
+    "chatbot flow migrate flows/support.yaml",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
+]
+WITH_A_MODEL = [
+    "chatbot flow test support",
+    "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 --report report.html",
+    "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 "
+    "--against flows/support.yaml",
 ]
 WHILE_IT_RUNS = ["chatbot status", "chatbot status --json"]
 DEAD = "chatbot dead list"
@@ -91,7 +106,7 @@ def arguments(command: str) -> list[str]:
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
     started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, THREADS, LISTEN, ELSEWHERE, WATCH}
-    asked = {APPLY, FORGET, DEAD, *KEPT, *ONCE, *WHILE_IT_RUNS, *DOCTOR, *LABELS}
+    asked = {APPLY, FORGET, DEAD, *KEPT, *ONCE, *WITH_A_MODEL, *WHILE_IT_RUNS, *DOCTOR, *LABELS}
     assert commands() == {
         *started,
         *asked,
@@ -102,9 +117,11 @@ def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
     }
 
 
-@pytest.mark.parametrize("command", ONCE)
+@pytest.mark.parametrize(
+    "command", [*ONCE, *(pytest.param(each, marks=pytest.mark.crash) for each in WITH_A_MODEL)]
+)
 async def test_a_command_that_ends(command: str, program: Program) -> None:
-    given = [str(ROOT / each) if (ROOT / each).exists() else each for each in arguments(command)]
+    given = [str(ROOT / each) if (ROOT / each).is_file() else each for each in arguments(command)]
     code, out, err = await program.run(*given)
     assert code == 0, out + err
 

@@ -225,6 +225,25 @@ async def test_what_is_due_starts_only_what_uses_it(kind: Kind, tmp_path: Path) 
     assert [each["text"] for each in found["replies"]] == ["You said x"]
 
 
+@OURS  # DFFML's own loses what comes before the subflow runs
+async def test_what_is_forwarded_need_not_be_there(kind: Kind, tmp_path: Path) -> None:
+    outer = TOP + (
+        "  in:\n    flow: inner.yaml\n    inputs: {text: message.text}\n"
+        "    forward: {more: message.account}\noutputs: {a: in.a, b: in.b}\n"
+    )
+    inner = (
+        "version: 1\ninputs: {text: string, more: string}\noperations:\n"
+        "  a: {run: sample_plain, inputs: {text: text}}\n"
+        "  b: {run: sample_join, inputs: {left: more, right: text}}\n"
+        "outputs: {a: a.result, b: b.text}\n"
+    )
+    path = write(tmp_path, flow=outer, inner=inner)
+    found = await outcome(kind, path, message__text="x")
+    assert found["understood"] == {"a": "X"}
+    found = await outcome(kind, path, message__text="x", message__account="y")
+    assert found["understood"] == {"a": "X", "b": "y+x"}
+
+
 @OURS
 async def test_a_call_that_fails_is_tried_again(kind: Kind, tmp_path: Path) -> None:
     flow = TOP + (

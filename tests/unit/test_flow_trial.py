@@ -160,6 +160,33 @@ async def test_an_operation_is_entered_once_for_all_messages(
     assert entered == [1]
 
 
+async def test_a_conversation_finds_what_it_left_and_another_test_does_not(tmp_path: Path) -> None:
+    flow = """\
+version: 1
+name: small
+state: {said: {type: integer, start: 0, per: person}}
+operations:
+  count: {run: set_state, config: {changes: {said: {add: 1}}}}
+  once: {run: sample_plain, when: "{{ state.said == 1 }}", inputs: {text: message.text}}
+outputs: {loud: once.result}
+"""
+    tests = """\
+tests:
+  - name: twice
+    conversation:
+      - {said: a, outputs: {loud: null}}
+      - {said: b, loud: B}
+      - {said: c, by: kim, loud: null}
+  - {said: d, loud: null, silence: true}
+"""
+    look = LOOK
+    write(tmp_path, small=flow, look=look)
+    (tmp_path / "small.test.yaml").write_text(tests)
+    chosen = Selection(paths=[str(tmp_path / "small.yaml")])
+    found = await run(chosen, collect(chosen), Screen(quiet=True), lambda verdict: None)
+    assert [each.differences for each in found.verdicts] == [(), ()]
+
+
 async def test_junit_and_json_have_each_test(tmp_path: Path) -> None:
     tests = """\
 tests:
