@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, TypeVar, overload
 
-from chatbot.authoring.hints import plain, values_of
+from chatbot.authoring.hints import made, plain, values_of
 from chatbot.authoring.place import Fault, places_of
 from chatbot.authoring.signature import DECISIONS, InputHint, Signature, signature_of
 from chatbot.errors import SignatureError
@@ -67,10 +67,10 @@ def operation(
 
     Raises `SignatureError` with all that is wrong with the signature.
     """
-    made = functools.partial(
+    decorate = functools.partial(
         _decorated, name=name, output=output, batch=batch, thread=thread, cheap=cheap
     )
-    return made if function is None else made(function)
+    return decorate if function is None else decorate(function)
 
 
 @contextlib.contextmanager
@@ -97,10 +97,10 @@ def _decorated(function: F, *, name: str, output: str, thread: bool, cheap: bool
             raise SignatureError(name, wrong)
         collecting += wrong
         return function
-    made: Any = function
-    made.op, made.imp = _operation(function, name, signature, thread=thread, cheap=cheap)
-    made.signature = signature
-    made.ENTRY_POINT_NAME = ["operation"]  # as DFFML's `@op` does
+    own: Any = function
+    own.op, own.imp = _operation(function, name, signature, thread=thread, cheap=cheap)
+    own.signature = signature
+    own.ENTRY_POINT_NAME = ["operation"]  # as DFFML's `@op` does
     return function
 
 
@@ -152,12 +152,18 @@ def _operation(
 
         def __init__(self, config: Any) -> None:
             if isinstance(config, dict) and signature.config is not None:
-                config = signature.config(**config)
+                config = self.configured(**config)
             super().__init__(config)
             self.caller = _Caller(function, name, signature, config, thread)
+            self.direct = self.caller.direct if self.caller.is_direct else None
 
         async def __aexit__(self, *exc_info: Any) -> None:
             self.caller.close()
+
+        @staticmethod
+        def configured(**values: Any) -> Any:
+            """Return the configuration made of what came over the wire."""
+            return made(signature.config, values)
 
     if signature.config is not None:
         Implementation.CONFIG = signature.config
@@ -201,6 +207,8 @@ class _Caller:
         self._given = {"config": config} if signature.config is not None else {}
         self._threads = ThreadPoolExecutor(thread_name_prefix=name) if thread else None
         self._waits = inspect.iscoroutinefunction(function)
+        several = signature.batch or signature.yields
+        self.is_direct = not (several or thread or self._waits)
 
     def close(self) -> None:
         """Drop what waits; what runs in a thread ends by itself."""
@@ -216,6 +224,10 @@ class _Caller:
             return outputs
         given = await self._call(self._read(inputs))
         return self._each(given) if self._signature.yields else self._outputs(given)
+
+    def direct(self, inputs: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the outputs of one call at once, where nothing needs to wait."""
+        return self._outputs(self._function(**self._read(inputs), **self._given))
 
     async def run_batch(self, batch: Sequence[dict[str, Any]]) -> list[Any]:
         """Return the outputs of each call, or the exception that it ended with."""
@@ -285,7 +297,7 @@ class _Caller:
         except TypeError as error:
             return error
 
-    def _outputs(self, given: Any) -> Any:
+    def _outputs(self, given: Any) -> dict[str, Any] | None:
         """Return what one call gave, by the outputs' names; `None` for nothing."""
         if given is None:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import inspect
 import types
@@ -267,6 +268,17 @@ def _decisions(hint: Any) -> list[str]:
 def _evaluated(function: Callable[..., Any], annotation: Any) -> Any:
     """Return a hint with all that it has as texts evaluated, as the function's module sees it."""
     about = types.SimpleNamespace(__annotations__={"it": annotation})
-    inside = dict(inspect.getclosurevars(function).nonlocals)
-    hints = typing.get_type_hints(about, function.__globals__, inside, include_extras=True)
+    hints = typing.get_type_hints(
+        about, function.__globals__, _enclosing(function), include_extras=True
+    )
     return hints["it"]
+
+
+def _enclosing(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return what a function within another sees of that one."""
+    found = {}
+    cells = function.__closure__ or ()
+    for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
+        with contextlib.suppress(ValueError):  # not bound yet: the function itself
+            found[name] = cell.cell_contents
+    return found
