@@ -107,13 +107,14 @@ def _decorated(function: F, *, name: str, output: str, thread: bool, cheap: bool
 def _unfit(
     function: Any, name: str, output: str, signature: Signature, thread: bool, cheap: bool
 ) -> Iterator[Fault]:
-    place = places_of(function).of()
+    place = places_of(inspect.unwrap(function)).of()
     where = place.file, place.line, place.column
     if not _NAME.fullmatch(name):
         yield Fault(*where, f"`{name}` cannot name an operation", "give it one: name=…")
     if output and not output.isidentifier():
         yield Fault(*where, f"`{output}` cannot name an output", "letters, digits and _")
-    if thread and (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)):
+    waits = inspect.iscoroutinefunction, inspect.isasyncgenfunction
+    if thread and any(is_such(inspect.unwrap(function)) for is_such in waits):
         yield Fault(*where, "an async function runs in no thread", "leave out thread=True")
     if cheap and (thread or signature.batch):
         other = "thread=True" if thread else "a batch"
@@ -151,8 +152,8 @@ def _operation(
         CONTEXT = Together if signature.batch else Context
 
         def __init__(self, config: Any) -> None:
-            if isinstance(config, dict) and signature.config is not None:
-                config = self.configured(**config)
+            if signature.config is not None and not isinstance(config, signature.config):
+                config = self.configured(**(config if isinstance(config, dict) else {}))
             super().__init__(config)
             self.caller = _Caller(function, name, signature, config, thread)
             self.direct = self.caller.direct if self.caller.is_direct else None
@@ -206,7 +207,7 @@ class _Caller:
         self._signature = signature
         self._given = {"config": config} if signature.config is not None else {}
         self._threads = ThreadPoolExecutor(thread_name_prefix=name) if thread else None
-        self._waits = inspect.iscoroutinefunction(function)
+        self._waits = inspect.iscoroutinefunction(inspect.unwrap(function))
         several = signature.batch or signature.yields
         self.is_direct = not (several or thread or self._waits)
 

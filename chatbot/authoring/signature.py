@@ -84,7 +84,8 @@ def signature_of(
 class _Reader:
     def __init__(self, function: Callable[..., Any], batch: bool, output: str) -> None:
         self._function = function
-        self._places: Places = places_of(function)
+        self._source = inspect.unwrap(function)
+        self._places: Places = places_of(self._source)
         self._faults: list[Fault] = []
         self._asked = batch
         self._output = output
@@ -131,7 +132,7 @@ class _Reader:
 
     def _evaluated(self, name: str, annotation: Any) -> Any:
         try:
-            return _evaluated(self._function, annotation)
+            return _evaluated(self._source, annotation)
         except NameError as error:
             message = f"the hint of `{name}` names `{error.name}`, which is not known here"
             hint = "import it where the function can see it, not under `if TYPE_CHECKING:`"
@@ -200,8 +201,8 @@ class _Reader:
         return self._outputs(hint, yields)
 
     def _yields(self, hint: Any) -> bool:
-        is_generator = inspect.isgeneratorfunction(self._function)
-        yields = is_generator or inspect.isasyncgenfunction(self._function)
+        is_generator = inspect.isgeneratorfunction(self._source)
+        yields = is_generator or inspect.isasyncgenfunction(self._source)
         if yields and typing.get_origin(hint) not in _YIELDS:
             name = "Iterator" if is_generator else "AsyncIterator"
             self._add("return", "it yields, and its hint does not say so", f"write -> {name}[…]")

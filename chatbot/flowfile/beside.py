@@ -33,7 +33,8 @@ def operation(section: Section, folder: Path, report: Report) -> Loaded | None:
         implementation = own(operation_in(file, wanted))
     except LocalError as error:
         fault = error.faults[0]
-        hint = suggest(wanted, file.operations, what="there are") if wanted else fault.hint
+        known = () if wanted in file.functions else file.operations
+        hint = suggest(wanted, known, what="there are") if wanted else ""
         report.add(section.run_mark, f"{path.name} {fault.message}", hint or fault.hint)
         return None
     return Loaded(implementation.op, implementation)

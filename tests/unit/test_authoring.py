@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import subprocess
 import sys
 import threading
@@ -350,3 +351,21 @@ async def test_a_function_may_call_itself_within_another() -> None:
         return 1 + count(number - 1) if number else 0
 
     assert await run(count, number=3) == {"result": 3}
+
+
+async def test_other_decorators_may_stand_below() -> None:
+    def logged(function: Any) -> Any:
+        @functools.wraps(function)
+        def call(*given: Any, **named: Any) -> Any:
+            return function(*given, **named)
+
+        return call
+
+    @operation
+    @logged
+    async def slow(text: str, config: Settings) -> str:
+        return text * config.times
+
+    own: Any = slow
+    assert primitives(own.op.inputs) == {"text": "string"}
+    assert await run(slow, text="a") == {"result": "aa"}

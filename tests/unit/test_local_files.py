@@ -20,6 +20,9 @@ from chatbot import Reply, operation
 class Loudness:
     marks: int = 1
 
+def quiet(text: str) -> str:
+    return text
+
 @operation
 def shout(text: str, config: Loudness) -> Reply:
     return Reply(text.upper() + "!" * config.marks)
@@ -117,6 +120,11 @@ def test_a_file_that_cannot_be_loaded_says_why(
     [
         ("shuot.py:shout", "there is no file", "did you mean shout.py?"),
         ("shout.py:shuot", "shout.py has no operation `shuot`", "did you mean shout?"),
+        (
+            "shout.py:quiet",
+            "shout.py has `quiet`, which is a function and no operation",
+            "put `@operation` above it",
+        ),
         ("shout.py:Loudness", "shout.py has no operation `Loudness`", "there are: shout"),
     ],
 )
