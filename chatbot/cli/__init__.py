@@ -11,13 +11,14 @@ import sys
 import click
 
 import chatbot
+from chatbot.cli.authoring import operations_check, operations_new
 from chatbot.cli.dead import dead
 from chatbot.cli.dev import flow_dev
 from chatbot.cli.dffml import dffml
 from chatbot.cli.doctor import doctor
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
-from chatbot.cli.init import init, operations_new
+from chatbot.cli.init import init
 from chatbot.cli.node import node
 from chatbot.cli.operations import operations
 from chatbot.cli.replay import replay
@@ -71,6 +72,7 @@ for command in (init, run, node, flow, operations, status, doctor, dead, replay,
     cli.add_command(command)
 flow.add_command(flow_dev)
 operations.add_command(operations_new)
+operations.add_command(operations_check)
 
 
 def main() -> None:

@@ -12,4 +12,5 @@ def operations() -> None:
     \b
     Examples:
       chatbot operations new is_question
+      chatbot operations check is_question.py
     """
