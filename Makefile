@@ -17,7 +17,7 @@ TORCH_INDEX ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	-c deploy/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test crash soak check bench overload fuzz debian clean help
+.PHONY: run test crash soak check docs bench overload fuzz debian clean help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -37,6 +37,9 @@ check: $(VENV)/.check ## lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs ## build the documentation's site in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 bench: $(VENV)/.test ## measure, beside what people would use instead (ARGS='--only w1,w4')
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -76,6 +79,10 @@ $(VENV)/.test: $(VENV)/.run
 
 $(VENV)/.check: $(VENV)/.test
 	@$(PIP_INSTALL) -e '.[nlp,test,check]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	@$(PIP_INSTALL) -e '.[nlp,docs]'
 	@touch $@
 
 clean: ## remove the virtual environment and what tools left

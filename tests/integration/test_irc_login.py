@@ -93,6 +93,19 @@ async def test_a_bot_is_logged_in_by_its_certificate(network: tuple[Inspircd, At
             assert await account_of(ann, "bot") == ACCOUNT
 
 
+@SLOW
+async def test_the_nick_of_its_account_is_freed_by_the_services(
+    network: tuple[Inspircd, Atheme],
+) -> None:
+    server, _ = network
+    chosen = settings(server, nick=ACCOUNT, account=ACCOUNT, account_password=PASSWORD)
+    async with present(server.plain, "ann") as ann, present(server.plain, ACCOUNT, "#else"):
+        async with listening(chosen, Timing(regain=3600.0)):
+            await ann.wait_for("JOIN :#chan")
+            await ann.wait_for(f"NICK :{ACCOUNT}")
+            assert await account_of(ann, ACCOUNT) == ACCOUNT
+
+
 @pytest.mark.parametrize(
     "how",
     ["password", pytest.param("certificate", marks=SLOW), pytest.param("nickserv", marks=SLOW)],

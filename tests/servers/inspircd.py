@@ -197,6 +197,8 @@ _ATHEME_MODULES = (
     "nickserv/identify",
     "nickserv/logout",
     "nickserv/cert",
+    "nickserv/enforce",
+    "nickserv/ghost",
     "saslserv/main",
     "saslserv/plain",
     "saslserv/external",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 from collections.abc import Callable
@@ -12,12 +13,19 @@ from irc.client import Event
 
 from chatbot.listeners.irc.commands import Commands
 from chatbot.listeners.irc.names import alternatives
+from chatbot.listeners.irc.nickserv import NICK
 from chatbot.listeners.irc.text import heard, is_target
 from chatbot.listeners.irc.wire import Wire
 
 log = logging.getLogger(__name__)
 
 _HINT = "check `password`; if that is right, ask the network's staff"
+_CLAIMS = ("REGAIN", "GHOST", "RECOVER")
+"""How services of different kinds are told to free a nick; they pass over what they don't know."""
+
+CLAIMED = 2.0
+"""Seconds in which services have freed a nick."""
+
 # What an ERROR before the welcome says when waiting mends nothing. "Too many connections",
 # "reconnecting too fast" and a full server are not among it.
 _FOR_GOOD = re.compile(r"password|\bbanned|[kgz][-:]?line|not authori[sz]ed|access denied", re.I)
@@ -70,9 +78,17 @@ class Registration:
             "quit": self._on_quit,
         }
 
-    async def regain(self, interval: float) -> None:
-        """Ask for the wanted nick every `interval` seconds, for ever, while another is used."""
-        while True:
+    async def regain(self, interval: float, owns: Callable[[], bool]) -> None:
+        """Ask for the wanted nick every `interval` seconds, for ever, while another is used.
+
+        Who is logged in `owns` it, maybe: the services are asked first to send off who has it,
+        often our own connection from before. They judge by the account; no password is sent.
+        """
+        for command in itertools.cycle(_CLAIMS):
+            if not self._wire.is_me(self._wanted) and owns():
+                self._commands.put(f"PRIVMSG {NICK} :{command} {self._wanted}")
+                await asyncio.sleep(min(interval, CLAIMED))
+                self._ask()
             await asyncio.sleep(interval)
             self._ask()
 

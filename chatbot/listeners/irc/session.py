@@ -168,7 +168,7 @@ class Session:
                 self._commands.run(),
                 self._membership.run(),
                 self._login.keep(),
-                self._registration.regain(self._timing.regain),
+                self._registration.regain(self._timing.regain, lambda: bool(self._login.account)),
                 self._moderator.end_sentences(self._is_open),
                 self._watch(),
                 speak(self),
