@@ -55,8 +55,8 @@ def operations_new(name: str, folder: Path, batch: bool, force: bool) -> int:
 def operations_check(files: tuple[Path, ...], as_json: bool) -> int:
     """Say what is wrong with the operations in each FILE.
 
-    Of those that are right it says what they take and give. The files are loaded, as a flow that names them, or a node, does. The exit code is 2 if
-    anything is wrong.
+    Of those that are right it says what they take and give. The files are loaded, as a flow that
+    names them, or a node, does. The exit code is 2 if anything is wrong.
 
     \b
     Examples:

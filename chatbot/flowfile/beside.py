@@ -24,7 +24,7 @@ def operation(section: Section, folder: Path, report: Report) -> Loaded | None:
         report.add(section.run_mark, f"there is no file {path or name}", hint)
         return None
     try:
-        file = load_file(path)
+        file = load_file(folder / Path(name).expanduser())  # called as it is written, links too
     except LocalError as error:
         report.add(section.run_mark, f"{path.name} cannot be used: why stands there")
         _report(error, report)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chatbot.broker import EmbeddedServer
 from chatbot.settings import NATS_URL
 from tests.acceptance.test_terminal import terminal
 from tests.servers.processes import Process, Program
@@ -108,3 +109,15 @@ async def test_a_person_types_edits_and_types_again(program: Program) -> None:
         await desk.wait_for("#2 ✓ shout", "bot: Hello\n", "you:")
         desk.type("\x04")
         assert await desk.ended() == 0
+
+
+async def test_on_a_named_server_it_takes_no_message_of_the_bot_that_runs(
+    program: Program, nats_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    flow = str(written(tmp_path))
+    code, out, err = await program.run(
+        "flow", "dev", flow, "--nats", nats_server.url, stdin="hello\n"
+    )
+    assert code == 0, err
+    assert "loud-dev listens: console" in err
+    assert "bot: HELLO" in out

@@ -160,6 +160,16 @@ def test_two_files_of_one_name_are_two_operations(tmp_path: Path) -> None:
     assert {plain_name(name) for name in names} == {"shout.py:shout", "collect_outcome"}
 
 
+def test_a_file_is_called_as_the_flow_names_it_though_it_is_a_link(tmp_path: Path) -> None:
+    path = flow(tmp_path)
+    (tmp_path / "shout.py").rename(tmp_path / "version-7.py")
+    (tmp_path / "shout.py").symlink_to("version-7.py")
+    loaded = load(path)
+    names = [plain_name(each.name) for each in loaded.dataflow.operations.values()]
+    assert "shout.py:shout" in names
+    assert tmp_path / "shout.py" in loaded.sources
+
+
 def test_a_node_has_what_its_files_hold_and_loads_a_changed_one_anew(tmp_path: Path) -> None:
     path = tmp_path / "shout.py"
     path.write_text(SHOUT)
