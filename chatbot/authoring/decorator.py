@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, TypeVar, overload
 
+import msgspec
+
 from chatbot.authoring.hints import made, plain, values_of
 from chatbot.authoring.place import Fault, places_of
 from chatbot.authoring.signature import DECISIONS, InputHint, Signature, signature_of
@@ -324,7 +326,6 @@ class _Caller:
 
 
 def _plain(value: Any) -> Any:
-    kind = type(value)
-    if kind in DECISIONS:
-        return {name: getattr(value, name) for name in value.__struct_fields__}
+    if type(value) in DECISIONS:
+        return msgspec.to_builtins(value)  # without what is as usual
     return plain(value)

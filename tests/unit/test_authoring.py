@@ -257,10 +257,10 @@ async def test_a_reply_and_an_action_are_what_the_bot_says_and_does() -> None:
 
     own: Any = greet
     assert own.op.outputs["reply"].name == "reply"
-    said = {"text": "Hello ann", "notice": True, "markdown": False}
+    said = {"text": "Hello ann", "notice": True}
     assert await run(greet, name="ann") == {"reply": said}
     assert await run(answer, name="ann") == {"reply": {"text": "ann"}}
-    done = {"kind": "mute", "to": "ann", "text": "", "seconds": 5}
+    done = {"kind": "mute", "to": "ann", "seconds": 5}
     assert await run(mute, name="ann") == {"reply": {"text": "Quiet!"}, "action": done}
     first, second = await run(warn, name="ann")
     assert (first["reply"]["text"], second["action"]["kind"]) == ("ann", "kick")

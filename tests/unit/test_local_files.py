@@ -42,7 +42,7 @@ def flow(folder: Path, code: str = SHOUT, text: str = FLOW) -> Path:
 async def test_a_flow_runs_a_function_of_a_file_beside_it(tmp_path: Path) -> None:
     loaded = load(flow(tmp_path))
     outcome = await run(loaded.dataflow, text="hello")
-    assert outcome["replies"] == [{"text": "HELLO!!", "notice": False, "markdown": False}]
+    assert outcome["replies"] == [{"text": "HELLO!!"}]
     assert tmp_path / "shout.py" in loaded.sources
 
 
