@@ -112,6 +112,7 @@ def next_commands(folder: Path, answers: Answers) -> list[tuple[str, str]]:
     secret = "MATRIX_PASSWORD=… " if answers.listen.startswith("@") else ""
     return [
         (f"chatbot flow dev {file}", "talk to it here while you change it"),
+        (f"chatbot flow test {file}", "see whether it answers as its tests say"),
         (f"{secret}chatbot run {file}", "run it"),
     ]
 

@@ -158,6 +158,8 @@ async def test_a_new_operation_is_right_and_passes_its_test(
         "mood.py:mood"
     ]
     await passes_pytest(folder)
+    code, out, err = await program.run("operations", "check", str(folder / "mood.py"))
+    assert (code, out.startswith("mood.py:mood  text: string")) == (0, True), out + err
     code, _, err = await program.run("operations", "new", "mood", "--folder", str(folder))
     assert (code, "mood.py, test_mood.py are there already" in err) == (2, True)
 
@@ -175,6 +177,21 @@ async def passes_pytest(folder: Path) -> None:
     )
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
+
+
+async def test_what_is_wrong_with_operations_is_told_with_the_line(
+    program: Program, tmp_path: Path
+) -> None:
+    bad, empty = tmp_path / "bad.py", tmp_path / "empty.py"
+    bad.write_text("from chatbot import operation\n@operation\ndef f(a) -> str: return a\n")
+    empty.write_text("x = 1\n")
+    code, out, err = await program.run("operations", "check", str(bad), str(empty))
+    assert (code, out) == (2, "")
+    assert f"{bad}:3:7: `a` has no type hint" in err
+    assert "  3 | def f(a) -> str: return a\n    |       ^" in err
+    assert f"{empty}:1:1: has no operations (put `@operation` above a function)" in err
+    code, out, _ = await program.run("operations", "check", str(bad), "--json")
+    assert (code, json.loads(out)["problems"][0]["line"]) == (2, 3)
 
 
 @pytest.mark.parametrize("name", ["class", "asyncio", "a-b", "Words", "1a"])
