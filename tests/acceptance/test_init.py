@@ -83,6 +83,13 @@ async def test_the_calculator_calculates(program: Program, tmp_path: Path) -> No
     assert (code, out) == (0, "")
     assert f"chatbot flow dev {folder}/calc.yaml" in err
     await passes(program, folder / "calc.yaml")
+    code, out, err = await program.run("flow", "test", str(folder / "calc.yaml"))
+    assert (code, "4 passed" in out + err) == (0, True)
+    explained = str(folder / "calculator.py:calculate")
+    code, out, err = await program.run("flow", "explain", explained)
+    assert (code, "Calculate it, on a node." in out, "digits" in out) == (0, True, True), out + err
+    code, _, err = await program.run("flow", "explain", explained.replace("py:calculate", "py:no"))
+    assert (code, "has no operation `no`" in err) == (2, True)
 
 
 @pytest.mark.crash
