@@ -51,7 +51,7 @@ def test_each_has_a_readme_and_tests_and_nothing_is_left_open(tmp_path: Path, ki
     made(tmp_path, kind)
     assert len(said_in(tmp_path / "helper.test.yaml")) >= 4
     files = {path.name for path in tmp_path.iterdir()}
-    named = set(re.findall(r"`([\w-]+\.(?:yaml|py))`", (tmp_path / "README.md").read_text()))
+    named = set(re.findall(r"`([\w-]+\.(?:yaml|py|md))`", (tmp_path / "README.md").read_text()))
     assert named
     assert named <= files
     for path in tmp_path.iterdir():
@@ -73,7 +73,7 @@ async def passes(program: Program, flow: Path) -> None:
         replies = [reply["text"] for reply in came["replies"]]
         assert bool(replies) != bool(each.get("silence")), each
         assert fnmatch.fnmatch(" ".join(replies), each.get("reply", "*")), (each, replies)
-        for key in {"label", "question"} & each.keys():
+        for key in {"label", "question", "tone"} & each.keys():
             assert came["understood"][key] == each[key]
 
 
@@ -93,7 +93,7 @@ async def test_the_calculator_calculates(program: Program, tmp_path: Path) -> No
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("kind", ["support", "faq"])
+@pytest.mark.parametrize("kind", ["support", "faq", "moderation"])
 async def test_a_bot_that_was_made_answers_as_its_tests_say(
     program: Program, tmp_path: Path, kind: str
 ) -> None:
