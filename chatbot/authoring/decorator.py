@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, TypeVar, overload
 
-from chatbot.authoring.hints import plain, values_of
+import msgspec
+
+from chatbot.authoring.hints import made, plain, values_of
 from chatbot.authoring.place import Fault, places_of
 from chatbot.authoring.signature import DECISIONS, InputHint, Signature, signature_of
 from chatbot.errors import SignatureError
@@ -67,10 +69,10 @@ def operation(
 
     Raises `SignatureError` with all that is wrong with the signature.
     """
-    made = functools.partial(
+    decorate = functools.partial(
         _decorated, name=name, output=output, batch=batch, thread=thread, cheap=cheap
     )
-    return made if function is None else made(function)
+    return decorate if function is None else decorate(function)
 
 
 @contextlib.contextmanager
@@ -97,23 +99,24 @@ def _decorated(function: F, *, name: str, output: str, thread: bool, cheap: bool
             raise SignatureError(name, wrong)
         collecting += wrong
         return function
-    made: Any = function
-    made.op, made.imp = _operation(function, name, signature, thread=thread, cheap=cheap)
-    made.signature = signature
-    made.ENTRY_POINT_NAME = ["operation"]  # as DFFML's `@op` does
+    own: Any = function
+    own.op, own.imp = _operation(function, name, signature, thread=thread, cheap=cheap)
+    own.signature = signature
+    own.ENTRY_POINT_NAME = ["operation"]  # as DFFML's `@op` does
     return function
 
 
 def _unfit(
     function: Any, name: str, output: str, signature: Signature, thread: bool, cheap: bool
 ) -> Iterator[Fault]:
-    place = places_of(function).of()
+    place = places_of(inspect.unwrap(function)).of()
     where = place.file, place.line, place.column
     if not _NAME.fullmatch(name):
         yield Fault(*where, f"`{name}` cannot name an operation", "give it one: name=…")
     if output and not output.isidentifier():
         yield Fault(*where, f"`{output}` cannot name an output", "letters, digits and _")
-    if thread and (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)):
+    waits = inspect.iscoroutinefunction, inspect.isasyncgenfunction
+    if thread and any(is_such(inspect.unwrap(function)) for is_such in waits):
         yield Fault(*where, "an async function runs in no thread", "leave out thread=True")
     if cheap and (thread or signature.batch):
         other = "thread=True" if thread else "a batch"
@@ -151,13 +154,19 @@ def _operation(
         CONTEXT = Together if signature.batch else Context
 
         def __init__(self, config: Any) -> None:
-            if isinstance(config, dict) and signature.config is not None:
-                config = signature.config(**config)
+            if signature.config is not None and not isinstance(config, signature.config):
+                config = self.configured(**(config if isinstance(config, dict) else {}))
             super().__init__(config)
             self.caller = _Caller(function, name, signature, config, thread)
+            self.direct = self.caller.direct if self.caller.is_direct else None
 
         async def __aexit__(self, *exc_info: Any) -> None:
             self.caller.close()
+
+        @staticmethod
+        def configured(**values: Any) -> Any:
+            """Return the configuration made of what came over the wire."""
+            return made(signature.config, values)
 
     if signature.config is not None:
         Implementation.CONFIG = signature.config
@@ -200,7 +209,9 @@ class _Caller:
         self._signature = signature
         self._given = {"config": config} if signature.config is not None else {}
         self._threads = ThreadPoolExecutor(thread_name_prefix=name) if thread else None
-        self._waits = inspect.iscoroutinefunction(function)
+        self._waits = inspect.iscoroutinefunction(inspect.unwrap(function))
+        several = signature.batch or signature.yields
+        self.is_direct = not (several or thread or self._waits)
 
     def close(self) -> None:
         """Drop what waits; what runs in a thread ends by itself."""
@@ -216,6 +227,10 @@ class _Caller:
             return outputs
         given = await self._call(self._read(inputs))
         return self._each(given) if self._signature.yields else self._outputs(given)
+
+    def direct(self, inputs: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the outputs of one call at once, where nothing needs to wait."""
+        return self._outputs(self._function(**self._read(inputs), **self._given))
 
     async def run_batch(self, batch: Sequence[dict[str, Any]]) -> list[Any]:
         """Return the outputs of each call, or the exception that it ended with."""
@@ -285,7 +300,7 @@ class _Caller:
         except TypeError as error:
             return error
 
-    def _outputs(self, given: Any) -> Any:
+    def _outputs(self, given: Any) -> dict[str, Any] | None:
         """Return what one call gave, by the outputs' names; `None` for nothing."""
         if given is None:
             return None
@@ -311,7 +326,6 @@ class _Caller:
 
 
 def _plain(value: Any) -> Any:
-    kind = type(value)
-    if kind in DECISIONS:
-        return {name: getattr(value, name) for name in value.__struct_fields__}
+    if type(value) in DECISIONS:
+        return msgspec.to_builtins(value)  # without what is as usual
     return plain(value)

@@ -7,6 +7,7 @@ any other operation may take it, on any machine; records are made again where a 
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import datetime
 import decimal
@@ -115,6 +116,17 @@ def values_of(record: Any) -> dict[str, Any]:
     if dataclasses.is_dataclass(record):
         return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     return dict(record) if isinstance(record, dict) else dict(record._asdict())
+
+
+def made(record: Any, values: dict[str, Any]) -> Any:
+    """Return the dataclass `record` with plain `values`, what is inside them made, too."""
+    found = dict(values)
+    for name, hint in (fields_of(record) or {}).items():
+        if name in found:
+            with contextlib.suppress(UnknownHintError):  # its class will see
+                read = kind_of(hint).read
+                found[name] = found[name] if read is None else read(found[name])
+    return record(**found)
 
 
 def plain(value: Any) -> Any:

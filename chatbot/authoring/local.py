@@ -39,11 +39,15 @@ class LocalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A loaded file: its operations, decorated functions, by their names in it."""
+    """A loaded file: its operations, decorated functions, by their names in it.
+
+    `functions` are its others.
+    """
 
     path: Path
     digest: str
     operations: dict[str, Any] = field(default_factory=dict, repr=False)
+    functions: frozenset[str] = frozenset()
 
     def called(self, name: str) -> str:
         """Return what its operation `name` is called by all others."""
@@ -133,6 +137,9 @@ def operation_in(file: LocalFile, name: str) -> Any:
 
 
 def _missing(file: LocalFile, name: str) -> Fault:
+    if name in file.functions:
+        what = f"has `{name}`, which is a function and no operation"
+        return Fault(str(file.path), 1, 1, what, "put `@operation` above it")
     there = ", ".join(file.operations)
     hint = f"there are {there}" if there else "put `@operation` above a function"
     if not name and not there:
@@ -156,7 +163,7 @@ def _load(path: Path, source: bytes, own: str) -> LocalFile:
     except BaseException:
         del sys.modules[name]
         raise
-    return LocalFile(path, own, _operations(module))
+    return LocalFile(path, own, _operations(module), _functions(module))
 
 
 def _execute(module: types.ModuleType, path: Path, source: bytes) -> None:
@@ -204,3 +211,12 @@ def _operations(module: types.ModuleType) -> dict[str, Any]:
         and hasattr(each, "imp")
         and getattr(each, "__module__", "") == module.__name__
     }
+
+
+def _functions(module: types.ModuleType) -> frozenset[str]:
+    found = {
+        name: each
+        for name, each in vars(module).items()
+        if isinstance(each, types.FunctionType) and each.__module__ == module.__name__
+    }
+    return frozenset(name for name, each in found.items() if not hasattr(each, "op"))

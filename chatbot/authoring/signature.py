@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import inspect
 import types
@@ -83,7 +84,8 @@ def signature_of(
 class _Reader:
     def __init__(self, function: Callable[..., Any], batch: bool, output: str) -> None:
         self._function = function
-        self._places: Places = places_of(function)
+        self._source = inspect.unwrap(function)
+        self._places: Places = places_of(self._source)
         self._faults: list[Fault] = []
         self._asked = batch
         self._output = output
@@ -130,7 +132,7 @@ class _Reader:
 
     def _evaluated(self, name: str, annotation: Any) -> Any:
         try:
-            return _evaluated(self._function, annotation)
+            return _evaluated(self._source, annotation)
         except NameError as error:
             message = f"the hint of `{name}` names `{error.name}`, which is not known here"
             hint = "import it where the function can see it, not under `if TYPE_CHECKING:`"
@@ -199,8 +201,8 @@ class _Reader:
         return self._outputs(hint, yields)
 
     def _yields(self, hint: Any) -> bool:
-        is_generator = inspect.isgeneratorfunction(self._function)
-        yields = is_generator or inspect.isasyncgenfunction(self._function)
+        is_generator = inspect.isgeneratorfunction(self._source)
+        yields = is_generator or inspect.isasyncgenfunction(self._source)
         if yields and typing.get_origin(hint) not in _YIELDS:
             name = "Iterator" if is_generator else "AsyncIterator"
             self._add("return", "it yields, and its hint does not say so", f"write -> {name}[…]")
@@ -267,6 +269,17 @@ def _decisions(hint: Any) -> list[str]:
 def _evaluated(function: Callable[..., Any], annotation: Any) -> Any:
     """Return a hint with all that it has as texts evaluated, as the function's module sees it."""
     about = types.SimpleNamespace(__annotations__={"it": annotation})
-    inside = dict(inspect.getclosurevars(function).nonlocals)
-    hints = typing.get_type_hints(about, function.__globals__, inside, include_extras=True)
+    hints = typing.get_type_hints(
+        about, function.__globals__, _enclosing(function), include_extras=True
+    )
     return hints["it"]
+
+
+def _enclosing(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return what a function within another sees of that one."""
+    found = {}
+    cells = function.__closure__ or ()
+    for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
+        with contextlib.suppress(ValueError):  # not bound yet: the function itself
+            found[name] = cell.cell_contents
+    return found

@@ -11,6 +11,7 @@ import sys
 import click
 
 import chatbot
+from chatbot.cli.authoring import operations_check, operations_new
 from chatbot.cli.bench import bench
 from chatbot.cli.dead import dead
 from chatbot.cli.dev import flow_dev
@@ -19,7 +20,7 @@ from chatbot.cli.doctor import doctor
 from chatbot.cli.evaluate import evaluate
 from chatbot.cli.flow import flow
 from chatbot.cli.forget import forget
-from chatbot.cli.init import init, operations_new
+from chatbot.cli.init import init
 from chatbot.cli.labels import labels
 from chatbot.cli.model import model
 from chatbot.cli.node import node
@@ -83,6 +84,7 @@ for command in (
     cli.add_command(command)
 flow.add_command(flow_dev)
 operations.add_command(operations_new)
+operations.add_command(operations_check)
 
 
 def main() -> None:

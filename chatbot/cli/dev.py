@@ -35,7 +35,8 @@ def flow_dev(
     what they gave, how long they took, and which did not run and why. When the flow, one of
     its subflows, its files of examples or of operations is saved, it is taken up; what is wrong
     is told, and the flow goes on as it was. Networks that the flow names are left alone, and so
-    is a bot that runs: without --nats or --data it has a server and a data folder of its own.
+    is a bot that runs: without --nats or --data it has a server and a data folder of its own; on a
+    server that is named, the flow is called NAME-dev.
 
     \b
     Examples:

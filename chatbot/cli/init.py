@@ -1,4 +1,4 @@
-"""`chatbot init` and `chatbot operations new`."""
+"""`chatbot init`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _complete_template(_: click.Context, __: click.Parameter, incomplete: str) -
     "--template",
     metavar="NAME",
     shell_complete=_complete_template,
-    help="What it is to do: support, faq or tutorial.",
+    help="What it is to do: support, faq, moderation or tutorial.",
 )
 @click.option("--name", metavar="NAME", help="What it is called; its files, too.")
 @click.option(
@@ -84,40 +84,19 @@ def init(
         )
     answers = commands.Answers(kind, called, place, whom)
     written = commands.init(folder, answers, force=force)
-    _tell(written, commands.next_commands(folder, answers))
+    tell_written(written, commands.next_commands(folder, answers))
     return 0
 
 
-@click.command("new")
-@click.argument("name")
-@click.option(
-    "--folder",
-    default=".",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where to write it: beside the flow [default: here].",
-)
-@click.option("--batch", is_flag=True, help="One that takes many calls in one go, as models do.")
-@click.option("--force", is_flag=True, help="Write over files that are there.")
-def operations_new(name: str, folder: Path, batch: bool, force: bool) -> int:
-    """Write an operation called NAME, with its test.
-
-    It is a Python function in a file of its own, for a flow beside it; put in what it is to do.
-    docs/operations.md says how it goes on.
-
-    \b
-    Examples:
-      chatbot operations new is_question
-      chatbot operations new sentiment --batch --folder bots
-    """
-    from chatbot.commands import new_operation as commands
-
-    written = commands.new(name, folder, batch=batch, force=force)
-    _tell(written, commands.next_commands(name, folder))
+def tell_written(written: list[Path], following: list[tuple[str, str]]) -> None:
+    """Say which files were written, and what to run next: commands, and what each is for."""
     shown = screen()
-    shown.say("In a flow beside it:")
-    for line in commands.entry(name):
-        shown.say(f"  {line}")
-    return 0
+    for path in written:
+        shown.say(f"wrote {path}")
+    shown.say("Next:")
+    width = max(len(command) for command, _ in following)
+    for command, about in following:
+        shown.say(f"  {command:<{width}}  # {about}")
 
 
 class _Asking:
@@ -138,13 +117,3 @@ class _Asking:
                 raise UsageError("nobody answers", hint=hint) from None
             except UsageError as error:
                 click.echo(f"{error.message} ({error.hint})", err=True)
-
-
-def _tell(written: list[Path], following: list[tuple[str, str]]) -> None:
-    shown = screen()
-    for path in written:
-        shown.say(f"wrote {path}")
-    shown.say("Next:")
-    width = max(len(command) for command, _ in following)
-    for command, about in following:
-        shown.say(f"  {command:<{width}}  # {about}")

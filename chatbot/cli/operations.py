@@ -17,6 +17,7 @@ def operations() -> None:
       chatbot operations list
       chatbot flow explain classify_text
       chatbot operations new is_question
+      chatbot operations check is_question.py
     """
 
 

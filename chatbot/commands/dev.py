@@ -25,6 +25,7 @@ from chatbot.commands.run import RunOptions, run
 from chatbot.commands.screen import Screen
 from chatbot.commands.watching import changed, stamps
 from chatbot.errors import FlowError, RemoteError
+from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
 from chatbot.flowfile.problems import render
 from chatbot.orchestrator.journey import Journeys, Leg, Untaken
@@ -43,7 +44,9 @@ async def dev(options: RunOptions, screen: Screen) -> int:
 
     A flow that is wrong is told, and waited for: raises `FlowError` only where there is no file.
     """
-    await _right(options, screen)
+    flow = await _right(options, screen)
+    if options.nats is not None:  # a bot of that name may run there: its messages are not ours
+        options = replace(options, overrides=[*options.overrides, f"name={flow.name}-dev"])
     teller = Teller(screen)
     with ExitStack() as stack:
         data = options.data
@@ -116,11 +119,11 @@ class Teller:
         self._screen.out.print(line, soft_wrap=True)
 
 
-async def _right(options: RunOptions, screen: Screen) -> None:
-    """Return when the flow can be loaded; say what is wrong with it, each time it changes."""
+async def _right(options: RunOptions, screen: Screen) -> Flow:
+    """Return the flow when it can be loaded; say what is wrong with it, each time it changes."""
     while True:
         try:
-            await asyncio.to_thread(
+            return await asyncio.to_thread(
                 load, options.flow, overrides=options.overrides, environment=_variable
             )
         except FlowError as error:
@@ -130,8 +133,6 @@ async def _right(options: RunOptions, screen: Screen) -> None:
                 raise
             _say(error, options.overrides, screen)
             await changed(frozenset(seen), seen)
-        else:
-            return
 
 
 def _variable(name: str) -> str:

@@ -38,7 +38,8 @@ TEMPLATES = (
     Template(
         "support", "answers common questions, and asks for what a bug report needs", "support"
     ),
-    Template("faq", "answers a list of questions, however they are put", "faq"),
+    Template("faq", "answers the questions of a page, however they are put", "faq"),
+    Template("moderation", "warns who is rude, and shows what it takes for spam", "moderation"),
     Template("tutorial", "a calculator: a first DFFML dataflow, with operations to write", "calc"),
 )
 """Another one is a line here, and a folder of files (see `chatbot.commands.template`)."""
@@ -112,6 +113,7 @@ def next_commands(folder: Path, answers: Answers) -> list[tuple[str, str]]:
     secret = "MATRIX_PASSWORD=… " if answers.listen.startswith("@") else ""
     return [
         (f"chatbot flow dev {file}", "talk to it here while you change it"),
+        (f"chatbot flow test {file}", "see whether it answers as its tests say"),
         (f"{secret}chatbot run {file}", "run it"),
     ]
 

@@ -22,7 +22,10 @@ def new(name: str, folder: Path, *, batch: bool = False, force: bool = False) ->
 
 def next_commands(name: str, folder: Path) -> list[tuple[str, str]]:
     """Return what to run next, and what it is for."""
-    return [(f"python -m pytest {folder / f'test_{name}.py'}", "pip install pytest, if need be")]
+    return [
+        (f"python -m pytest {folder / f'test_{name}.py'}", "pip install pytest, if need be"),
+        (f"chatbot operations check {folder / f'{name}.py'}", "what it takes and gives"),
+    ]
 
 
 def entry(name: str) -> list[str]:

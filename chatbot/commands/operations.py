@@ -6,10 +6,17 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chatbot.authoring.local import LocalError, is_local
 from chatbot.commands.screen import Screen
 from chatbot.errors import OperationError
 from chatbot.flowfile.catalog import OPERATIONS, Catalog
-from chatbot.flowfile.description import Description, Value, all_described, described
+from chatbot.flowfile.description import (
+    Description,
+    Value,
+    all_described,
+    described,
+    described_in_file,
+)
 from chatbot.flowfile.packages import hint_for_unknown
 from chatbot.orchestrator.placement import runs_on_primary
 
@@ -20,7 +27,15 @@ BROKEN = "broken"
 
 
 def explain(name: str) -> Description:
-    """Return what there is to know of an operation; raises `OperationError`."""
+    """Return what there is to know of an operation, also of a Python file's (`shout.py:shout`).
+
+    Raises `OperationError`.
+    """
+    if is_local(name):
+        try:
+            return described_in_file(name)
+        except LocalError as error:
+            raise OperationError("\n".join(map(str, error.faults))) from error
     catalog = Catalog(OPERATIONS)
     if name not in catalog:
         hint = hint_for_unknown(name, catalog.names(), named=True)
@@ -99,7 +114,7 @@ def show(found: Description, screen: Screen) -> None:
 
 
 def _lines(found: Description) -> Iterator[str]:
-    yield f"{found.name} ({found.package} {found.version})"
+    yield f"{found.name} ({f'{found.package} {found.version}'.strip()})"
     if found.broken:
         yield f"  {found.broken}"
         return
@@ -142,7 +157,8 @@ def example(found: Description) -> list[str]:
     """Return how a flow file uses the operation, with what must be given."""
     inputs = ", ".join(f"{each.name}: ..." for each in found.inputs if each.required)
     config = ", ".join(f"{each.name}: ..." for each in found.config if each.required)
-    lines = ["operations:", f"  {found.name.rpartition('.')[2].lower()}:", f"    run: {found.name}"]
+    name = found.name.rpartition(":" if is_local(found.name) else ".")[2].lower()
+    lines = ["operations:", f"  {name}:", f"    run: {found.name}"]
     if inputs:
         lines.append(f"    inputs: {{{inputs}}}")
     return [*lines, f"    config: {{{config}}}"] if config else lines

@@ -1,7 +1,8 @@
 """Files that commands write for people to go on with: from templates, never over what is there.
 
 A template is a folder in `chatbot/templates`; in its files `<<word>>` stands for what is put in,
-and in their names `NAME`; Python files end in `.in`, as they are none before.
+and in their names `NAME`. Python files end in `.in`, as they are none before, and one that ends in
+`.shipped` names a file of a flow that comes with the program.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chatbot.errors import UsageError
+from chatbot.flowfile import shipped
 
 FOLDER = Path(__file__).resolve().parent.parent / "templates"
+
+SHIPPED = ".shipped"
 
 _WORD = re.compile(r"<<(\w+)>>")
 
@@ -20,7 +24,7 @@ _WORD = re.compile(r"<<(\w+)>>")
 def filled(template: str, words: Mapping[str, str]) -> dict[str, str]:
     """Return the files of a template by their names, with `words` put in; `name` is one."""
     paths = sorted(path for path in (FOLDER / template).iterdir() if path.is_file())
-    return {_named(path, words["name"]): _filled(path.read_text("utf-8"), words) for path in paths}
+    return {_named(path, words["name"]): _filled(_text(path), words) for path in paths}
 
 
 def write(folder: Path, files: Mapping[str, str], *, force: bool = False) -> list[Path]:
@@ -43,7 +47,12 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool = False) -> lis
 
 
 def _named(path: Path, name: str) -> str:
-    return path.name.removesuffix(".in").replace("NAME", name)
+    return path.name.removesuffix(".in").removesuffix(SHIPPED).replace("NAME", name)
+
+
+def _text(path: Path) -> str:
+    text = path.read_text("utf-8")
+    return shipped.file(text.strip()).read_text("utf-8") if path.suffix == SHIPPED else text
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ def operation(section: Section, folder: Path, report: Report) -> Loaded | None:
         report.add(section.run_mark, f"there is no file {path or name}", hint)
         return None
     try:
-        file = load_file(path)
+        file = load_file(folder / Path(name).expanduser())  # called as it is written, links too
     except LocalError as error:
         report.add(section.run_mark, f"{path.name} cannot be used: why stands there")
         _report(error, report)
@@ -33,7 +33,8 @@ def operation(section: Section, folder: Path, report: Report) -> Loaded | None:
         implementation = own(operation_in(file, wanted))
     except LocalError as error:
         fault = error.faults[0]
-        hint = suggest(wanted, file.operations, what="there are") if wanted else fault.hint
+        known = () if wanted in file.functions else file.operations
+        hint = suggest(wanted, known, what="there are") if wanted else ""
         report.add(section.run_mark, f"{path.name} {fault.message}", hint or fault.hint)
         return None
     return Loaded(implementation.op, implementation)

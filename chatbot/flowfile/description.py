@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chatbot.authoring.local import load_file, operation_in, parted
 from chatbot.flowfile import fields
 from chatbot.flowfile.agreement import words_of
 from chatbot.flowfile.catalog import OPERATIONS, Catalog, NotLoadedError
@@ -66,7 +67,25 @@ def described(catalog: Catalog, name: str) -> Description:
         operation, implementation = catalog.operation(name)
     except NotLoadedError as error:
         return Description(name, package, version, broken=str(error))
-    doc, details = _docs(catalog.load(name), operation)
+    return _described(name, package, version, catalog.load(name), operation, implementation)
+
+
+def described_in_file(run: str) -> Description:
+    """Return what there is to know of an operation in a Python file, such as `shout.py:shout`.
+
+    Raises `LocalError`.
+    """
+    name, wanted = parted(run)
+    file = load_file(Path(name))
+    implementation = operation_in(file, wanted)
+    operation = implementation.op
+    return _described(run, str(file.path), "", implementation, operation, implementation)
+
+
+def _described(
+    name: str, package: str, version: str, found: Any, operation: Any, implementation: Any
+) -> Description:
+    doc, details = _docs(found, operation)
     record = getattr(implementation, "CONFIG", None)
     settings = fields.fields(record)
     return Description(

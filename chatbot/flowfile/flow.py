@@ -41,9 +41,10 @@ class ListenerSection:
 class Instance:
     """One use of an operation in a flow or in one of its subflows.
 
-    `name` is its path (`understand/classify`), `operation` the entry point's name, `on` where
-    the flow wants it (`None`: the operation decides). `config` has what the file sets, as JSON
-    knows it, with the paths of `files` absolute: configuration key → file that travels.
+    `name` is its path (`understand/classify`), `operation` the entry point's name, or the Python
+    file and the name in it (`./shout.py:shout`), as the flow says, `on` where the flow wants it
+    (`None`: the operation decides). `config` has what the file sets, as JSON knows it, with the
+    paths of `files` absolute: configuration key → file that travels.
     """
 
     name: str

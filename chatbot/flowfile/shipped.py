@@ -23,6 +23,14 @@ def names() -> list[str]:
     )
 
 
+def file(name: str) -> Path:
+    """Return a file that comes with the program, beside its flows; `KeyError` for none."""
+    for folder in _folders():
+        if (folder / name).is_file():
+            return folder / name
+    raise KeyError(name)
+
+
 def find(name_or_path: str | Path, report: Report) -> Path | None:
     """Return the file of a flow; `None` where there is none, which is reported.
 

@@ -109,7 +109,7 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         if config is None:
             config = BaseConfig()
         elif isinstance(config, dict) and hasattr(own, "CONFIG"):
-            config = own.CONFIG(**config)
+            config = getattr(own, "configured", own.CONFIG)(**config)
         self.operations[operation.instance_name] = await self._stack.enter_async_context(
             own(config)
         )
@@ -132,6 +132,9 @@ class ImplementationNetworkContext(BaseOperationImplementationNetworkContext):
         implementation = self._instance(operation)
         if operation.retry or operation.instance_name not in self._plain:
             return functools.partial(self._begin_at_length, operation)
+        direct: Callable[[Inputs], Any] | None = getattr(implementation, "direct", None)
+        if direct is not None:  # of our own decorator; it takes the inputs alone
+            return lambda _ctx, _octx, inputs: direct(inputs)
         function = _function_of(implementation)
         if function is not None:
             return lambda _ctx, _octx, inputs: function(**inputs)

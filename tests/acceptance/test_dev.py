@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from chatbot.broker import EmbeddedServer
 from chatbot.settings import NATS_URL
+from tests.acceptance.test_terminal import terminal
 from tests.servers.processes import Process, Program
 
 WORDS = """
@@ -91,3 +93,31 @@ async def test_what_is_saved_is_taken_up_and_what_takes_long_is_shown(
 async def test_what_is_no_flow_is_refused(program: Program) -> None:
     code, _, err = await program.run("flow", "dev", "nowhere")
     assert (code, "no flow of that name comes with the program" in err) == (2, True)
+
+
+@pytest.mark.crash
+async def test_a_person_types_edits_and_types_again(program: Program) -> None:
+    folder = program.data
+    written(folder)
+    async with terminal(program, "flow", "dev", "loud.yaml") as desk:
+        await desk.wait_for("Ctrl-D ends", "you:")
+        desk.type("hello\r")
+        await desk.wait_for("#1 ✓ shout", "bot: HELLO\n", "you:")
+        written(folder, WORDS.replace("text.upper()", "text.title()"))
+        await desk.wait_for("from now on")
+        desk.type("hello\r")
+        await desk.wait_for("#2 ✓ shout", "bot: Hello\n", "you:")
+        desk.type("\x04")
+        assert await desk.ended() == 0
+
+
+async def test_on_a_named_server_it_takes_no_message_of_the_bot_that_runs(
+    program: Program, nats_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    flow = str(written(tmp_path))
+    code, out, err = await program.run(
+        "flow", "dev", flow, "--nats", nats_server.url, stdin="hello\n"
+    )
+    assert code == 0, err
+    assert "loud-dev listens: console" in err
+    assert "bot: HELLO" in out

@@ -67,7 +67,7 @@ async def test_the_journey_looks_as_shown(program: Program, folder: Path) -> Non
     code, out, err = await program.run(*arguments(DEV), stdin="how?\n")
     assert code == 0, err
     shown, said = blocks("text")[0].splitlines()
-    begin = shown.partition(", …}")[0]
+    begin = shown.partition("  3.3 ms")[0]
     assert any(line.startswith(begin) for line in out.splitlines()), out
     assert said in out.splitlines()
 

@@ -51,7 +51,7 @@ def test_each_has_a_readme_and_tests_and_nothing_is_left_open(tmp_path: Path, ki
     made(tmp_path, kind)
     assert len(said_in(tmp_path / "helper.test.yaml")) >= 4
     files = {path.name for path in tmp_path.iterdir()}
-    named = set(re.findall(r"`([\w-]+\.(?:yaml|py))`", (tmp_path / "README.md").read_text()))
+    named = set(re.findall(r"`([\w-]+\.(?:yaml|py|md))`", (tmp_path / "README.md").read_text()))
     assert named
     assert named <= files
     for path in tmp_path.iterdir():
@@ -73,7 +73,7 @@ async def passes(program: Program, flow: Path) -> None:
         replies = [reply["text"] for reply in came["replies"]]
         assert bool(replies) != bool(each.get("silence")), each
         assert fnmatch.fnmatch(" ".join(replies), each.get("reply", "*")), (each, replies)
-        for key in {"label", "question"} & each.keys():
+        for key in {"label", "question", "tone"} & each.keys():
             assert came["understood"][key] == each[key]
 
 
@@ -83,10 +83,17 @@ async def test_the_calculator_calculates(program: Program, tmp_path: Path) -> No
     assert (code, out) == (0, "")
     assert f"chatbot flow dev {folder}/calc.yaml" in err
     await passes(program, folder / "calc.yaml")
+    code, out, err = await program.run("flow", "test", str(folder / "calc.yaml"))
+    assert (code, "4 passed" in out + err) == (0, True)
+    explained = str(folder / "calculator.py:calculate")
+    code, out, err = await program.run("flow", "explain", explained)
+    assert (code, "Calculate it, on a node." in out, "digits" in out) == (0, True, True), out + err
+    code, _, err = await program.run("flow", "explain", explained.replace("py:calculate", "py:no"))
+    assert (code, "has no operation `no`" in err) == (2, True)
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("kind", ["support", "faq"])
+@pytest.mark.parametrize("kind", ["support", "faq", "moderation"])
 async def test_a_bot_that_was_made_answers_as_its_tests_say(
     program: Program, tmp_path: Path, kind: str
 ) -> None:
@@ -158,6 +165,8 @@ async def test_a_new_operation_is_right_and_passes_its_test(
         "mood.py:mood"
     ]
     await passes_pytest(folder)
+    code, out, err = await program.run("operations", "check", str(folder / "mood.py"))
+    assert (code, out.startswith("mood.py:mood  text: string")) == (0, True), out + err
     code, _, err = await program.run("operations", "new", "mood", "--folder", str(folder))
     assert (code, "mood.py, test_mood.py are there already" in err) == (2, True)
 
@@ -175,6 +184,21 @@ async def passes_pytest(folder: Path) -> None:
     )
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
+
+
+async def test_what_is_wrong_with_operations_is_told_with_the_line(
+    program: Program, tmp_path: Path
+) -> None:
+    bad, empty = tmp_path / "bad.py", tmp_path / "empty.py"
+    bad.write_text("from chatbot import operation\n@operation\ndef f(a) -> str: return a\n")
+    empty.write_text("x = 1\n")
+    code, out, err = await program.run("operations", "check", str(bad), str(empty))
+    assert (code, out) == (2, "")
+    assert f"{bad}:3:7: `a` has no type hint" in err
+    assert "  3 | def f(a) -> str: return a\n    |       ^" in err
+    assert f"{empty}:1:1: has no operations (put `@operation` above a function)" in err
+    code, out, _ = await program.run("operations", "check", str(bad), "--json")
+    assert (code, json.loads(out)["problems"][0]["line"]) == (2, 3)
 
 
 @pytest.mark.parametrize("name", ["class", "asyncio", "a-b", "Words", "1a"])

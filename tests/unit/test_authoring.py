@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import pytest
@@ -40,6 +42,16 @@ class Colour(enum.Enum):
 @dataclasses.dataclass
 class Settings:
     times: int = 2
+
+
+@dataclasses.dataclass
+class Deep:
+    person: Person
+    colours: tuple[Colour, ...] = ()
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        assert isinstance(self.person, Person)
 
 
 async def run(function: Any, config: Any = None, **inputs: Any) -> Any:
@@ -245,10 +257,10 @@ async def test_a_reply_and_an_action_are_what_the_bot_says_and_does() -> None:
 
     own: Any = greet
     assert own.op.outputs["reply"].name == "reply"
-    said = {"text": "Hello ann", "notice": True, "markdown": False, "plain": ""}
+    said = {"text": "Hello ann", "notice": True}
     assert await run(greet, name="ann") == {"reply": said}
     assert await run(answer, name="ann") == {"reply": {"text": "ann"}}
-    done = {"kind": "mute", "to": "ann", "text": "", "seconds": 5}
+    done = {"kind": "mute", "to": "ann", "seconds": 5}
     assert await run(mute, name="ann") == {"reply": {"text": "Quiet!"}, "action": done}
     first, second = await run(warn, name="ann")
     assert (first["reply"]["text"], second["action"]["kind"]) == ("ann", "kick")
@@ -320,3 +332,40 @@ def test_importing_the_package_imports_nothing_that_is_heavy() -> None:
     told = "import chatbot, sys; print(sorted({'dffml', 'msgspec', 'torch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+async def test_a_configuration_that_crossed_is_made_again_with_all_that_is_in_it() -> None:
+    @operation
+    def show(config: Deep) -> str:
+        return f"{config.person.name} {config.colours[0].name} {config.file}"
+
+    own: Any = show
+    crossed = {"person": {"name": "ann"}, "colours": ["red"], "file": Path("a")}
+    assert await run(show, crossed) == {"result": "ann RED a"}
+    assert await run(show, own.imp.configured(**crossed)) == {"result": "ann RED a"}
+
+
+async def test_a_function_may_call_itself_within_another() -> None:
+    @operation
+    def count(number: int) -> int:
+        return 1 + count(number - 1) if number else 0
+
+    assert await run(count, number=3) == {"result": 3}
+
+
+async def test_other_decorators_may_stand_below() -> None:
+    def logged(function: Any) -> Any:
+        @functools.wraps(function)
+        def call(*given: Any, **named: Any) -> Any:
+            return function(*given, **named)
+
+        return call
+
+    @operation
+    @logged
+    async def slow(text: str, config: Settings) -> str:
+        return text * config.times
+
+    own: Any = slow
+    assert primitives(own.op.inputs) == {"text": "string"}
+    assert await run(slow, text="a") == {"result": "aa"}

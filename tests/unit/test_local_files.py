@@ -20,6 +20,9 @@ from chatbot import Reply, operation
 class Loudness:
     marks: int = 1
 
+def quiet(text: str) -> str:
+    return text
+
 @operation
 def shout(text: str, config: Loudness) -> Reply:
     return Reply(text.upper() + "!" * config.marks)
@@ -39,8 +42,7 @@ def flow(folder: Path, code: str = SHOUT, text: str = FLOW) -> Path:
 async def test_a_flow_runs_a_function_of_a_file_beside_it(tmp_path: Path) -> None:
     loaded = load(flow(tmp_path))
     outcome = await run(loaded.dataflow, text="hello")
-    [reply] = outcome["replies"]
-    assert reply["text"] == "HELLO!!"
+    assert outcome["replies"] == [{"text": "HELLO!!"}]
     assert tmp_path / "shout.py" in loaded.sources
 
 
@@ -118,6 +120,11 @@ def test_a_file_that_cannot_be_loaded_says_why(
     [
         ("shuot.py:shout", "there is no file", "did you mean shout.py?"),
         ("shout.py:shuot", "shout.py has no operation `shuot`", "did you mean shout?"),
+        (
+            "shout.py:quiet",
+            "shout.py has `quiet`, which is a function and no operation",
+            "put `@operation` above it",
+        ),
         ("shout.py:Loudness", "shout.py has no operation `Loudness`", "there are: shout"),
     ],
 )
@@ -151,6 +158,16 @@ def test_two_files_of_one_name_are_two_operations(tmp_path: Path) -> None:
     names = [each.name for each in loaded.dataflow.operations.values()]
     assert len(set(names)) == len(names) == 3
     assert {plain_name(name) for name in names} == {"shout.py:shout", "collect_outcome"}
+
+
+def test_a_file_is_called_as_the_flow_names_it_though_it_is_a_link(tmp_path: Path) -> None:
+    path = flow(tmp_path)
+    (tmp_path / "shout.py").rename(tmp_path / "version-7.py")
+    (tmp_path / "shout.py").symlink_to("version-7.py")
+    loaded = load(path)
+    names = [plain_name(each.name) for each in loaded.dataflow.operations.values()]
+    assert "shout.py:shout" in names
+    assert tmp_path / "shout.py" in loaded.sources
 
 
 def test_a_node_has_what_its_files_hold_and_loads_a_changed_one_anew(tmp_path: Path) -> None:
