@@ -35,6 +35,7 @@ from chatbot.commands.server import serving
 from chatbot.commands.tally import Tally, show
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
+from chatbot.kept import Kept
 from chatbot.messages import ChatMessage, OperationRecord, Outcome
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import may_run
@@ -42,6 +43,7 @@ from chatbot.nodes.watchdog import watchdog
 from chatbot.orchestrator.burial import root_of
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.decision import fields_of, in_general_terms, inputs_of, outcome_of
+from chatbot.orchestrator.keeping import Imagined
 from chatbot.orchestrator.primary import orchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
 
@@ -146,7 +148,7 @@ async def _play(
 ) -> None:
     messages = islice(chatlog.read(options.log, _nick(flow)), options.limit)
     with screen.counting(f"replaying {options.log.name}", total) as advance:
-        async with aclosing(_decisions(octx, messages)) as decisions:
+        async with aclosing(_decisions(octx, messages, flow.state)) as decisions:
             async for message, outcome in decisions:
                 seen.add(message, outcome)
                 if options.as_json:
@@ -155,16 +157,21 @@ async def _play(
 
 
 async def _decisions(
-    octx: NatsOrchestratorContext, messages: Iterator[ChatMessage]
+    octx: NatsOrchestratorContext, messages: Iterator[ChatMessage], state: Sequence[Kept] = ()
 ) -> AsyncGenerator[Decided, None]:
-    """Yield what the flow decides, in the order of the messages."""
+    """Yield what the flow decides, in the order of the messages; one by one where it has state."""
     fields = fields_of(octx.config.dataflow)
+    imagined = Imagined(octx.config.dataflow, state)
+    at_once = 1 if state else AT_ONCE
     running: deque[tuple[Context, asyncio.Future[Decided]]] = deque()
     try:
         for number, message in enumerate(messages):
-            running.append(_run(octx, f"{number}/{message.id}", message, fields))
-            while running and (len(running) >= AT_ONCE or running[0][1].done()):
-                yield await running[0][1]
+            recalled = imagined.recall(message) if state else []
+            running.append(_run(octx, f"{number}/{message.id}", message, fields, recalled))
+            while running and (len(running) >= at_once or running[0][1].done()):
+                decided = await running[0][1]
+                imagined.keep(*decided)
+                yield decided
                 running.popleft()
         while running:
             yield await running[0][1]
@@ -175,7 +182,11 @@ async def _decisions(
 
 
 def _run(
-    octx: NatsOrchestratorContext, handle: str, message: ChatMessage, fields: dict[str, Any]
+    octx: NatsOrchestratorContext,
+    handle: str,
+    message: ChatMessage,
+    fields: dict[str, Any],
+    recalled: Sequence[Any] = (),
 ) -> tuple[Context, asyncio.Future[Decided]]:
     future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
 
@@ -183,7 +194,7 @@ def _run(
         if not future.done():
             future.set_result((message, _outcome(message, results, error)))
 
-    inputs = inputs_of(message, fields)
+    inputs = [*inputs_of(message, fields), *recalled]
     return octx.start(StringInputSetContext(handle), handle, inputs, ended), future
 
 

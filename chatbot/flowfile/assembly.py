@@ -16,7 +16,7 @@ from chatbot.flowfile import completeness, forwarding, validation
 from chatbot.flowfile.byroom import Varied, varied
 from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
 from chatbot.flowfile.configuration import configure
-from chatbot.flowfile.document import read
+from chatbot.flowfile.document import Node, read
 from chatbot.flowfile.flow import Instance
 from chatbot.flowfile.foreign import Foreign, is_dataflow, read_foreign, wrapped
 from chatbot.flowfile.including import found_beside, read_whole
@@ -100,8 +100,11 @@ class Assembler:
 
     def flow(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the flow for a bot at `path`; `None` where its file cannot be read at all."""
-        wrapped_file = self._wrapped(path)
-        file = wrapped_file or self._file(path, overrides, subflow=False)
+        tree = read(path, self._report)
+        if tree is None:
+            return None
+        wrapped_file = self._wrapped(tree, path)
+        file = wrapped_file or self._file(tree, path, overrides, subflow=False)
         if file is None:
             return None
         chain = () if wrapped_file else (path.resolve(),)
@@ -124,10 +127,13 @@ class Assembler:
         chain: tuple[Path, ...],
         outer: Seeds,
     ) -> Assembled | None:
-        foreign = self._foreign(path)
+        tree = read(path, self._report)
+        if tree is None:
+            return None
+        foreign = self._foreign(tree, path)
         if foreign is not None:
             return foreign
-        file = self._file(path, overrides, section, subflow=True)
+        file = self._file(tree, path, overrides, section, subflow=True)
         if file is None:
             return None
         self._check_distinct(file)
@@ -139,21 +145,19 @@ class Assembler:
         wanted = {name: d for name, d in assembled.inputs.items() if name not in forwarded}
         return replace(assembled, inputs=wanted)
 
-    def _wrapped(self, path: Path) -> FlowFile | None:
+    def _wrapped(self, tree: Node, path: Path) -> FlowFile | None:
         """Return a flow around DFFML's own dataflow, where the file is one."""
-        foreign = self._foreign(path)
+        foreign = self._foreign(tree, path)
         if foreign is None or foreign.foreign is None:
             return None if foreign is None else foreign.file
-        tree = wrapped(path, foreign.foreign, self._report)
-        if tree is None:
+        around = wrapped(path, foreign.foreign, self._report)
+        if around is None:
             return foreign.file
-        return read_sections(tree, path, self._report, subflow=False)
+        return read_sections(around, path, self._report, subflow=False)
 
-    def _foreign(self, path: Path) -> Assembled | None:
+    def _foreign(self, tree: Node, path: Path) -> Assembled | None:
         """Return DFFML's own dataflow in a file, `None` where the file is none."""
-        trial = Report()
-        tree = read(path, trial)
-        if tree is None or trial or not is_dataflow(tree):
+        if not is_dataflow(tree):
             return None
         from chatbot.flowfile.endings import gathered
 
@@ -176,6 +180,7 @@ class Assembler:
 
     def _file(
         self,
+        tree: Node,
         path: Path,
         overrides: list[Override],
         user: Section | None = None,
@@ -184,7 +189,7 @@ class Assembler:
     ) -> FlowFile | None:
         given = user.given if user else None
         mark = user.flow.mark if user and user.flow else None
-        whole = read_whole(path, self._report, overrides, given, mark)
+        whole = read_whole(tree, path, self._report, overrides, given, mark)
         if whole is None:
             return None
         file = read_sections(whole.tree, path, self._report, subflow=subflow)

@@ -77,7 +77,7 @@ def test_every_command_says_what_it_does_with_examples(path: tuple[str, ...]) ->
         (["runn", "support"], "Did you mean 'run'?"),
         (["flow", "chek"], "Did you mean 'check'?"),
         (["run", "support", "--no-nod"], "--no-node"),
-        (["run"], "Missing argument 'FLOW'"),
+        (["run"], "Missing argument 'FLOW...'"),
         (["node", "run"], "Missing argument 'OPERATION...'"),
         (["replay", "support", "nosuch.txt"], "'nosuch.txt' does not exist"),
         (["replay", "support", ".", "--limit", "0"], "0"),
