@@ -14,12 +14,12 @@ from typing import Any
 
 from chatbot.flowfile import completeness, forwarding, validation
 from chatbot.flowfile.byroom import Varied, varied
-from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
-from chatbot.flowfile.configuration import configure
+from chatbot.flowfile.catalog import Catalog
 from chatbot.flowfile.document import Node, read
 from chatbot.flowfile.flow import Instance
 from chatbot.flowfile.foreign import Foreign, is_dataflow, read_foreign, wrapped
 from chatbot.flowfile.including import found_beside, read_whole
+from chatbot.flowfile.installed import SUBFLOW, Installed
 from chatbot.flowfile.overrides import Override
 from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.reader import read_sections
@@ -36,7 +36,6 @@ from chatbot.flowfile.sections import (
     Section,
     Wire,
 )
-from chatbot.flowfile.templated import templated, with_outputs
 from chatbot.flowfile.timing import names_of
 from chatbot.flowfile.wiring import (
     DECISIONS,
@@ -50,7 +49,6 @@ from chatbot.flowfile.wiring import (
     renamed,
 )
 
-SUBFLOW = "dffml.dataflow.run"
 _CONTEXT = "~context"
 
 MOST_SUBFLOWS = 256
@@ -95,6 +93,7 @@ class Assembler:
 
     def __init__(self, catalog: Catalog, report: Report) -> None:
         self._catalog = catalog
+        self._installed = Installed(catalog, report)
         self._report = report
         self._subflows = 0
 
@@ -217,7 +216,7 @@ class Assembler:
         found = _Parts()
         for name, section in file.operations.items():
             if section.run:
-                part = self._operation(section, file, subflow=not collected)
+                part = self._installed.part(section, file, subflow=not collected)
                 if part.operation is not None:
                     part = renamed(part, self._report, collected=collected)
                 found.parts[name] = part
@@ -239,52 +238,6 @@ class Assembler:
                 self._report.add(override.node.key, f"there is no `{name}` in {file.path}", hint)
             elif name and file.operations[name].run:
                 self._report.add(override.node.key, f"`{name}` is not a subflow")
-
-    def _operation(self, section: Section, file: FlowFile, *, subflow: bool) -> Part:
-        if section.run not in self._catalog:
-            hint = suggest(section.run, self._catalog.names(), what="installed")
-            message = f"there is no operation `{section.run}`"
-            self._report.add(section.run_mark, message, hint)
-            return Part(section)
-        try:
-            loaded = self._catalog.operation(section.run)
-        except NotLoadedError as error:
-            self._report.add(section.run_mark, str(error))
-            return Part(section)
-        if not self._may_run(section, loaded):
-            return Part(section)
-        implementation = loaded.implementation
-        operation = loaded.operation
-        configuration = configure(section, implementation, file.path.parent, self._report)
-        outputs_of = getattr(implementation, "outputs_of", None)
-        if outputs_of is not None and configuration.value is not None:
-            operation = with_outputs(operation, outputs_of(configuration.value))
-        templates = getattr(implementation, "templates", None)
-        if templates is not None and configuration.value is not None:
-            texts = templates(configuration.value)
-            section, operation = templated(
-                section, operation, texts, file.operations, self._report, subflow=subflow
-            )
-        if section.name in {each.text for each in file.validate.values()}:
-            operation = operation._replace(validator=True)
-        return Part(section, operation, implementation, configuration)
-
-    def _may_run(self, section: Section, loaded: Loaded) -> bool:
-        from dffml import Stage
-
-        if section.run == SUBFLOW:
-            self._report.add(section.run_mark, "a subflow is written `flow: FILE`")
-            return False
-        if loaded.operation.stage is Stage.OUTPUT:
-            message = f"`{section.run}` makes a flow's result; a flow file has `outputs` for that"
-            self._report.add(section.run_mark, message)
-            return False
-        cleans_up = loaded.operation.stage is Stage.CLEANUP or section.cleanup
-        if cleans_up and _elsewhere(section):
-            message = f"`{section.run}` cleans up after a context: it runs on the primary"
-            where = section.on_mark or section.mark
-            self._report.add(where, message, "leave out `on`")
-        return True
 
     def _inner(
         self,
@@ -408,10 +361,6 @@ def _with_context(section: Section, inner: Assembled) -> Section:
         return section
     wire = Wire(section.mark, (Literal(section.name, section.mark),))
     return replace(section, inputs={_CONTEXT: wire, **section.inputs})
-
-
-def _elsewhere(section: Section) -> bool:
-    return section.on is not None and not section.on.primary
 
 
 def _instances(found: _Parts) -> dict[str, Instance]:
