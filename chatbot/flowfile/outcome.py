@@ -125,7 +125,6 @@ class Collector:
         wanted, last = self._wanted, {}
         replies: list[Any] = []
         actions: list[Any] = []
-        changes: list[Any] = []
         for item in inputs:
             name = item.definition.name
             if name in wanted:
@@ -134,9 +133,7 @@ class Collector:
                     replies.append(item)
                 elif name in self._actions:
                     actions.append(item)
-                elif name in self._changes:
-                    changes.append(item)
-        for decided in (replies, actions, changes):
+        for decided in (replies, actions):
             if len(decided) > 1:
                 decided.sort(key=self._place)
         understood = {
@@ -150,8 +147,12 @@ class Collector:
             "actions": [item.value for item in actions],
         }
         if self._changes:
-            outcome["changes"] = [change for item in changes for change in item.value]
+            outcome["changes"] = self._changed(inputs)
         return outcome
+
+    def _changed(self, inputs: Sequence[Any]) -> list[Any]:
+        items = [item for item in inputs if item.definition.name in self._changes]
+        return [change for item in sorted(items, key=self._place) for change in item.value]
 
     def _place(self, item: Any) -> int:
         order = self._order

@@ -24,11 +24,16 @@ def fields_of(dataflow: DataFlow, prefix: str = PREFIX) -> dict[str, Definition]
     Each would cost something at each message; of most, a flow uses two or three.
     """
     used = {*_named(dataflow), *_shown(dataflow)}
-    return {
+    found = {
         name.removeprefix(prefix): definition
         for name, definition in dataflow.definitions.items()
         if name.startswith(prefix) and name in used
     }
+    return _Checked(found) if any(each.validate for each in found.values()) else found
+
+
+class _Checked(dict[str, Definition]):
+    """Fields of which one at least is validated before anybody has it."""
 
 
 def _named(dataflow: DataFlow) -> Iterator[str]:
@@ -62,10 +67,11 @@ def inputs_of(message: ChatMessage, fields: dict[str, Definition]) -> list[Any]:
     """
     if not message.name and "name" in fields:
         message = msgspec.structs.replace(message, name=message.sender)
-    return [
-        Value(getattr(message, name), definition, validated=not definition.validate)
-        for name, definition in fields.items()
-    ]
+    values = [Value(getattr(message, name), definition) for name, definition in fields.items()]
+    if type(fields) is _Checked:
+        for value in values:
+            value.validated = not value.definition.validate
+    return values
 
 
 def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = "") -> Outcome:
