@@ -17,7 +17,7 @@ from chatbot.broker.current import borrowed, lent
 from chatbot.broker.forgetting import Said, forget
 from chatbot.broker.questions import Question, Questions
 from operations.question_index import QuestionIndex
-from tests.models import save
+from tests.models import WORDS, save
 from tests.servers.processes import Program
 
 NOW = datetime.now(UTC)
@@ -95,7 +95,7 @@ async def _gone(index: QuestionIndex, text: str) -> bool:
 async def test_vectors_of_another_encoder_are_made_anew(
     nats_server: EmbeddedServer, tiny_encoder: str, tmp_path: Path
 ) -> None:
-    another = save(BertModel, tmp_path / "another", ["how", "install", "this", "a"])
+    another = save(BertModel, tmp_path / "another", WORDS[::-1])
     asked = question("how install this")
     async with node(nats_server.url, tiny_encoder) as one:
         await one.put(asked)
