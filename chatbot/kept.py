@@ -47,14 +47,14 @@ def owner(kept: Kept, message: ChatMessage) -> tuple[str, str, str]:
 
 
 def changed(value: Any, start: Any, changes: list[Change]) -> Any:
-    """Return what `value` becomes; raises `TypeError` where it is nothing that can change so."""
+    """Return what `value` becomes; whatever the changes are, it becomes something."""
     for change in changes:
         if change.how == "forget":
             value = start
         elif change.how == "add":
             value = _sum(value, change.value)
         elif change.how == "append":
-            value = [*_items(value), change.value][-change.most :]
+            value = [*_items(value), change.value][-max(1, min(change.most, MOST_ITEMS)) :]
         else:
             value = change.value
     return value
@@ -69,8 +69,9 @@ def by_name(changes: tuple[Change, ...]) -> Mapping[str, list[Change]]:
 
 
 def _sum(value: Any, more: Any) -> Any:
-    if value is None:
-        return more
+    """Return the sum of numbers; what is none counts as nothing."""
+    if not isinstance(more, int | float):
+        return value
     return value + more if isinstance(value, int | float) else more
 
 

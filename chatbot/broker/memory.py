@@ -12,16 +12,18 @@ The rule that it guards: a message changes a value once, however often its chang
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from chatbot.broker import subjects
 from chatbot.broker.buckets import Bucket, Entry, find_bucket, open_bucket
 from chatbot.broker.connection import Broker
-from chatbot.kept import Kept, changed, owner
+from chatbot.kept import LONGEST, Kept, changed, owner
 from chatbot.messages import Change, ChatMessage, Record, digest
 
 MOST_MARKS = 256
@@ -37,7 +39,7 @@ class Remembered(Record, frozen=True):
     room: str = ""
     person: str = ""
     value: Any = None
-    until: datetime | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
     by: tuple[str, ...] = ()
 
 
@@ -46,7 +48,7 @@ class Fired(Record, frozen=True):
 
     flow: str
     schedule: str
-    due: datetime
+    due: Annotated[datetime, Meta(tz=True)]
 
 
 class Memory:
@@ -78,8 +80,10 @@ class Memory:
     async def change(self, message: ChatMessage, changes: Sequence[Change]) -> None:
         """Make the changes that `message` caused, each once, whoever makes them beside us."""
         by_key: dict[str, list[Change]] = {}
+        ours = re.compile(rf"kept\.{digest(self._flow)}(\.([0-9a-f]{{20}}|-)){{4}}")
         for change in changes:
-            by_key.setdefault(change.key, []).append(change)
+            if ours.fullmatch(change.key):  # what else a stranger may have put into OUT
+                by_key.setdefault(change.key, []).append(change)
         await asyncio.gather(*(self._change(k, message, each) for k, each in by_key.items()))
 
     async def fired(self, schedule: str) -> datetime | None:
@@ -135,7 +139,7 @@ class Memory:
             room=message.room if room != "-" else "",
             person=(message.account or message.sender) if person != "-" else "",
             value=changed(before, last.start, changes),
-            until=now + timedelta(seconds=last.keep),
+            until=now + timedelta(seconds=min(max(0.0, last.keep), LONGEST)),
             by=((*held.by, mark) if held else (mark,))[-MOST_MARKS:],
         )
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chatbot.flowfile import completeness, forwarding, packages, strays, validation
+from chatbot.flowfile import completeness, forwarding, validation
 from chatbot.flowfile.byroom import Varied, varied
-from chatbot.flowfile.catalog import Catalog, Loaded, NotLoadedError
-from chatbot.flowfile.configuration import configure
-from chatbot.flowfile.document import read
+from chatbot.flowfile.catalog import Catalog
+from chatbot.flowfile.document import Node, read
 from chatbot.flowfile.flow import Instance
 from chatbot.flowfile.foreign import Foreign, is_dataflow, read_foreign, wrapped
 from chatbot.flowfile.including import found_beside, read_whole
+from chatbot.flowfile.installed import SUBFLOW, Installed
 from chatbot.flowfile.overrides import Override
 from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.reader import read_sections
@@ -36,7 +36,6 @@ from chatbot.flowfile.sections import (
     Section,
     Wire,
 )
-from chatbot.flowfile.templated import templated, with_outputs
 from chatbot.flowfile.timing import names_of
 from chatbot.flowfile.wiring import (
     DECISIONS,
@@ -50,7 +49,6 @@ from chatbot.flowfile.wiring import (
     renamed,
 )
 
-SUBFLOW = "dffml.dataflow.run"
 _CONTEXT = "~context"
 
 MOST_SUBFLOWS = 256
@@ -99,13 +97,17 @@ class Assembler:
 
     def __init__(self, catalog: Catalog, report: Report) -> None:
         self._catalog = catalog
+        self._installed = Installed(catalog, report)
         self._report = report
         self._subflows = 0
 
     def flow(self, path: Path, overrides: list[Override]) -> Assembled | None:
         """Return the flow for a bot at `path`; `None` where its file cannot be read at all."""
-        wrapped_file = self._wrapped(path)
-        file = wrapped_file or self._file(path, overrides, subflow=False)
+        tree = read(path, self._report)
+        if tree is None:
+            return None
+        wrapped_file = self._wrapped(tree, path)
+        file = wrapped_file or self._file(tree, path, overrides, subflow=False)
         if file is None:
             return None
         chain = () if wrapped_file else (path.resolve(),)
@@ -133,10 +135,13 @@ class Assembler:
         chain: tuple[Path, ...],
         outer: Seeds,
     ) -> Assembled | None:
-        foreign = self._foreign(path)
+        tree = read(path, self._report)
+        if tree is None:
+            return None
+        foreign = self._foreign(tree, path)
         if foreign is not None:
             return foreign
-        file = self._file(path, overrides, section, subflow=True)
+        file = self._file(tree, path, overrides, section, subflow=True)
         if file is None:
             return None
         self._check_distinct(file)
@@ -148,21 +153,19 @@ class Assembler:
         wanted = {name: d for name, d in assembled.inputs.items() if name not in forwarded}
         return replace(assembled, inputs=wanted)
 
-    def _wrapped(self, path: Path) -> FlowFile | None:
+    def _wrapped(self, tree: Node, path: Path) -> FlowFile | None:
         """Return a flow around DFFML's own dataflow, where the file is one."""
-        foreign = self._foreign(path)
+        foreign = self._foreign(tree, path)
         if foreign is None or foreign.foreign is None:
             return None if foreign is None else foreign.file
-        tree = wrapped(path, foreign.foreign, self._report)
-        if tree is None:
+        around = wrapped(path, foreign.foreign, self._report)
+        if around is None:
             return foreign.file
-        return read_sections(tree, path, self._report, subflow=False)
+        return read_sections(around, path, self._report, subflow=False)
 
-    def _foreign(self, path: Path) -> Assembled | None:
+    def _foreign(self, tree: Node, path: Path) -> Assembled | None:
         """Return DFFML's own dataflow in a file, `None` where the file is none."""
-        trial = Report()
-        tree = read(path, trial)
-        if tree is None or trial or not is_dataflow(tree):
+        if not is_dataflow(tree):
             return None
         from chatbot.flowfile.endings import gathered
 
@@ -185,6 +188,7 @@ class Assembler:
 
     def _file(
         self,
+        tree: Node,
         path: Path,
         overrides: list[Override],
         user: Section | None = None,
@@ -193,7 +197,7 @@ class Assembler:
     ) -> FlowFile | None:
         given = user.given if user else None
         mark = user.flow.mark if user and user.flow else None
-        whole = read_whole(path, self._report, overrides, given, mark)
+        whole = read_whole(tree, path, self._report, overrides, given, mark)
         if whole is None:
             return None
         file = read_sections(whole.tree, path, self._report, subflow=subflow)
@@ -221,7 +225,7 @@ class Assembler:
         found = _Parts()
         for name, section in file.operations.items():
             if section.run:
-                part = self._operation(section, file, subflow=not collected)
+                part = self._installed.part(section, file, subflow=not collected)
                 if part.operation is not None:
                     part = renamed(part, self._report, collected=collected)
                 found.parts[name] = part
@@ -243,55 +247,6 @@ class Assembler:
                 self._report.add(override.node.key, f"there is no `{name}` in {file.path}", hint)
             elif name and file.operations[name].run:
                 self._report.add(override.node.key, f"`{name}` is not a subflow")
-
-    def _operation(self, section: Section, file: FlowFile, *, subflow: bool) -> Part:
-        if section.run not in self._catalog:
-            named = section.run_mark is not section.mark
-            hint = packages.hint_for_unknown(section.run, self._catalog.names(), named=named)
-            message = f"there is no operation `{section.run}`"
-            self._report.add(section.run_mark, message, hint)
-            return Part(section)
-        try:
-            loaded = self._catalog.operation(section.run)
-        except NotLoadedError as error:
-            hint = packages.hint_for_broken(self._catalog, section.run, error)
-            self._report.add(section.run_mark, str(error), hint)
-            return Part(section)
-        strays.report(section, loaded, self._report)
-        if not self._may_run(section, loaded):
-            return Part(section)
-        implementation = loaded.implementation
-        operation = loaded.operation
-        configuration = configure(section, implementation, file.path.parent, self._report)
-        outputs_of = getattr(implementation, "outputs_of", None)
-        if outputs_of is not None and configuration.value is not None:
-            operation = with_outputs(operation, outputs_of(configuration.value))
-        templates = getattr(implementation, "templates", None)
-        if templates is not None and configuration.value is not None:
-            texts = templates(configuration.value)
-            section, operation = templated(
-                section, operation, texts, file.operations, self._report, subflow=subflow
-            )
-        if section.name in {each.text for each in file.validate.values()}:
-            operation = operation._replace(validator=True)
-        return Part(section, operation, implementation, configuration)
-
-    def _may_run(self, section: Section, loaded: Loaded) -> bool:
-        from dffml import Stage
-
-        if section.run == SUBFLOW:
-            self._report.add(section.run_mark, "a subflow is written `flow: FILE`")
-            return False
-        if loaded.operation.stage is Stage.OUTPUT:
-            message = f"`{section.run}` makes a flow's result; a flow file has `outputs` for that"
-            self._report.add(section.run_mark, message)
-            return False
-        cleans_up = loaded.operation.stage is Stage.CLEANUP or section.cleanup
-        if cleans_up and _elsewhere(section):
-            message = f"`{section.run}` cleans up after a context: it runs on the primary"
-            where = section.on_mark or section.mark
-            self._report.add(where, message, "leave out `on`")
-        return True
 
     def _inner(
         self,
@@ -418,10 +373,6 @@ def _with_context(section: Section, inner: Assembled) -> Section:
         return section
     wire = Wire(section.mark, (Literal(section.name, section.mark),))
     return replace(section, inputs={_CONTEXT: wire, **section.inputs})
-
-
-def _elsewhere(section: Section) -> bool:
-    return section.on is not None and not section.on.primary
 
 
 def _instances(found: _Parts) -> dict[str, Instance]:

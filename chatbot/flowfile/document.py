@@ -5,6 +5,7 @@ YAML 1.2, so `on` and `yes` are words. Anchors, aliases and `<<` work; tags do n
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ MOST_DIGITS = 1000
 
 Scalar = None | bool | int | float | str
 
+_RUN = re.compile(r"[\[{]{256}")
 _MERGE = "<<"
 _CORE = "tag:yaml.org,2002:"
 _TAGS = frozenset(
@@ -116,6 +118,9 @@ def parse(text: str, start: Mark, report: Report) -> Node | None:
     from ruamel.yaml.error import MarkedYAMLError, YAMLWarning
     from ruamel.yaml.reader import ReaderError
 
+    if deep := _RUN.search(text):  # its parser takes seconds for that
+        report.add(_mark_at(text, deep.start(), start), f"is nested deeper than {DEEPEST} levels")
+        return None
     yaml = YAML(typ="safe", pure=True)
     yaml.allow_duplicate_keys = True  # we report them, all and with their places
     try:
@@ -141,6 +146,12 @@ def parse(text: str, start: Mark, report: Report) -> Node | None:
         report.add(start, f"is not YAML: {error}")
         return None
     return None if root is None else _built(root, yaml.constructor, start, report)
+
+
+def _mark_at(text: str, offset: int, start: Mark) -> Mark:
+    line = text.count("\n", 0, offset)
+    column = offset - text.rfind("\n", 0, offset)
+    return Mark(start.file, start.line + line, column + (start.column - 1 if line == 0 else 0))
 
 
 def _built(root: Any, constructor: Any, start: Mark, report: Report) -> Node | None:

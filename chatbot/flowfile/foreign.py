@@ -24,7 +24,6 @@ COLLECTS = ("get_single", "get_multi", "collect_outcome")
 """What may stand at a file's end; other OUTPUT operations have no names for what they give."""
 
 _SIGNS = ("flow", "linked", "definitions", "seed", "configs", "forward")
-_READING = (LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,12 @@ def is_dataflow(tree: Node) -> bool:
 
 def read_foreign(tree: Node, path: Path, catalog: Catalog, report: Report) -> Foreign | None:
     """Return the dataflow in `tree`; `None` where anything is wrong with it, which is reported."""
-    return _Reader(path, catalog, report).read(tree)
+    try:
+        return _Reader(path, catalog, report).read(tree)
+    except Exception as error:  # noqa: BLE001 - DFFML raises anything for a file that is wrong
+        message = f"DFFML cannot read this dataflow: {type(error).__name__}: {error}"
+        report.add(tree.mark, message)
+        return None
 
 
 class _Reader:
@@ -58,8 +62,6 @@ class _Reader:
     def read(self, tree: Node) -> Foreign | None:
         before = len(self._report)
         dataflow = self._dataflow(tree)
-        if dataflow is None:
-            return None
         instances = {
             name: instance
             for name, operation in dataflow.operations.items()
@@ -76,12 +78,7 @@ class _Reader:
         from dffml import DataFlow
 
         plain = copy.deepcopy(tree.plain())
-        try:
-            made = DataFlow._fromdict(**plain)
-        except _READING as error:
-            message = f"DFFML cannot read this dataflow: {type(error).__name__}: {error}"
-            self._report.add(tree.mark, message)
-            return None
+        made = DataFlow._fromdict(**plain)
         validators = tree.at(("operations",))
         for name, operation in made.operations.items():
             if validators.at((name, "validator")).value is True:
@@ -128,8 +125,6 @@ class _Reader:
     def _whole(self, tree: Node) -> Any:
         """Return a dataflow within one, which keeps its own end."""
         dataflow = self._dataflow(tree)
-        if dataflow is None:
-            return None
         for name, operation in dataflow.operations.items():
             self._instance(name, operation, dataflow, tree)
         return dataflow

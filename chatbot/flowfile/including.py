@@ -43,17 +43,18 @@ class Whole:
 
 
 def read_whole(
+    tree: Node,
     path: Path,
     report: Report,
     overrides: Iterable[Override] = (),
     given: Node | None = None,
     user: Mark | None = None,
 ) -> Whole | None:
-    """Return the file at `path`; `None` where it cannot be read at all, which is reported.
+    """Return `tree`, which is of the file at `path`, whole; `None` for what is no map (reported).
 
     `given` are the values of its parameters, as `user` gives them, who is told which are missing.
     """
-    return _Reader(report).whole(path, tuple(overrides), given, user, (path.resolve(),))
+    return _Reader(report).whole(tree, path, tuple(overrides), given, user, (path.resolve(),))
 
 
 class _Reader:
@@ -63,15 +64,13 @@ class _Reader:
 
     def whole(
         self,
+        tree: Node,
         path: Path,
         overrides: tuple[Override, ...],
         given: Node | None,
         user: Mark | None,
         chain: tuple[Path, ...],
     ) -> Whole | None:
-        tree = read(path, self._report)
-        if tree is None:
-            return None
         if not isinstance(tree.value, dict):
             self._report.add(tree.mark, "a flow file must be a map", "begin with `version: 1`")
             return None
@@ -195,7 +194,10 @@ class _Reader:
         if self._count > MOST:
             self._report.add(file.mark, f"over {MOST} files are included in all")
             return None
-        inner = self.whole(found, (), given, file.mark, (*chain, found))
+        tree = read(found, self._report)
+        if tree is None:
+            return None
+        inner = self.whole(tree, found, (), given, file.mark, (*chain, found))
         if inner is not None:
             self._check_version(inner.tree)
         return inner

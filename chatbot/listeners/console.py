@@ -122,7 +122,9 @@ class ConsoleListener:
             line.append(" silent, not sure enough" if unsure else " silent", style="dim")
         else:
             line.append(f" {self._nick}: ", style="bold cyan")
-            line.append(" / ".join(_printable(reply.text) for reply in outcome.replies))
+            line.append(
+                " / ".join(_printable(reply.plain or reply.text) for reply in outcome.replies)
+            )
         self._console.print(line)
 
     async def _typed(self) -> AsyncIterator[str]:

@@ -47,10 +47,9 @@ from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.order import Order
 from chatbot.orchestrator.outbox import Outbox
 from chatbot.orchestrator.run import NatsOrchestratorContext
-from chatbot.orchestrator.timetable import due_of
+from chatbot.orchestrator.timetable import inputs_of_due
 from chatbot.orchestrator.trials import Trials
 from chatbot.orchestrator.turn import Turn
-from chatbot.orchestrator.values import Value
 from chatbot.policy import Rules
 
 log = logging.getLogger(__name__)
@@ -75,9 +74,6 @@ HANDED_BACK = 3.0
 DRAIN = 5.0
 ANSWER_ALL = Backlog(ANSWER)
 NO_RULES = Rules(prefix="")
-
-UNSAID_FIELDS = ("id", "network", "room", "time", "kind", "private")
-"""What a flow is given of a time that is due: nobody said anything."""
 
 UNSAID = frozenset({"reaction", "unreaction"})
 """Kinds of message that are nothing said; a flow sees them if it looks at the kind."""
@@ -374,13 +370,9 @@ class Intake:
         )
 
     def _inputs(self, message: ChatMessage) -> list[Any]:
-        if not message.schedule:
-            return inputs_of(message, self._fields)
-        known = {name: each for name, each in self._fields.items() if name in UNSAID_FIELDS}
-        given = inputs_of(message, known)
-        if message.schedule in self._due:
-            given.append(Value(due_of(message), self._due[message.schedule]))
-        return given
+        if message.schedule:
+            return inputs_of_due(message, self._fields, self._due)
+        return inputs_of(message, self._fields)
 
     async def _settle(self, running: Running, results: Any, error: BaseException | None) -> None:
         message = running.message

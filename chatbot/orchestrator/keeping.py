@@ -7,6 +7,7 @@ outcome would have said, which was refused, never.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from chatbot.broker import Broker
 from chatbot.broker.decided import decided
 from chatbot.broker.memory import Memory
 from chatbot.flowfile.sections import STATE
-from chatbot.kept import Kept
+from chatbot.kept import Kept, by_name, changed, owner
 from chatbot.messages import Change, ChatMessage, Outcome
 from chatbot.orchestrator.decision import fields_of
 from chatbot.orchestrator.values import Value
@@ -78,6 +79,35 @@ class Keeping:
         kept = self._declared[change.name]
         key = self._memory.key(kept, message)
         return msgspec.structs.replace(change, key=key, start=kept.start, keep=kept.keep)
+
+
+class Imagined:
+    """The state of one flow where nothing is stored: in a replay, or a test, of messages in order.
+
+    What a message changes is there for those after it.
+    """
+
+    def __init__(self, dataflow: DataFlow, state: Sequence[Kept]) -> None:
+        self._declared = {kept.name: kept for kept in state}
+        self._fields = state_fields(dataflow)
+        self._held: dict[tuple[str, ...], tuple[Any, datetime]] = {}
+
+    def recall(self, message: ChatMessage) -> list[Any]:
+        """Return what the flow uses of the state, as values for the message's context."""
+        found = {name: self._value(self._declared[name], message) for name in self._fields}
+        return values_of(found, self._fields)
+
+    def keep(self, message: ChatMessage, outcome: Outcome) -> None:
+        """Make the changes of what was decided for `message`."""
+        for name, changes in by_name(outcome.changes).items():
+            kept = self._declared[name]
+            value = changed(self._value(kept, message), kept.start, changes)
+            until = message.time + timedelta(seconds=kept.keep)
+            self._held[(name, *owner(kept, message))] = value, until
+
+    def _value(self, kept: Kept, message: ChatMessage) -> Any:
+        found = self._held.get((kept.name, *owner(kept, message)))
+        return found[0] if found is not None and found[1] > message.time else kept.start
 
 
 def state_fields(dataflow: DataFlow) -> dict[str, Definition]:

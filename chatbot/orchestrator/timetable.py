@@ -18,17 +18,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from dffml.df.types import Definition
+
 from chatbot.broker import Broker, lease, subjects
 from chatbot.broker.memory import Memory
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished
 from chatbot.messages import ChatMessage, digest
+from chatbot.orchestrator.decision import inputs_of
+from chatbot.orchestrator.values import Value
 from chatbot.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
 KIND = "schedule"
 """The kind of message that a due time is."""
+
+FIELDS = ("id", "network", "room", "time", "kind", "private")
+"""The fields of a message that a due time has, too."""
 
 LATE = timedelta(minutes=1)
 """A time is missed when nobody was there for so long after it."""
@@ -141,9 +148,23 @@ def fire(
     )
 
 
-def due_of(message: ChatMessage) -> dict[str, Any]:
+def inputs_of_due(
+    message: ChatMessage, fields: dict[str, Definition], schedules: dict[str, Definition]
+) -> list[Any]:
+    """Return what a flow is given of a time that is due: nobody said anything."""
+    known = {name: each for name, each in fields.items() if name in FIELDS}
+    given = inputs_of(message, known)
+    if message.schedule in schedules:
+        given.append(Value(_due_of(message), schedules[message.schedule]))
+    return given
+
+
+def _due_of(message: ChatMessage) -> dict[str, Any]:
     """Return the due time as flows have it: `date`, `time` and `day` by the schedule's clock."""
-    due = datetime.fromisoformat(message.text)
+    try:
+        due = datetime.fromisoformat(message.text)
+    except ValueError:  # it was not us who put it into IN
+        due = message.time
     return {
         "due": message.text,
         "date": f"{due:%Y-%m-%d}",

@@ -92,3 +92,22 @@ async def test_an_old_file_is_migrated_in_place(program: Program) -> None:
         ["version: 1", *old.splitlines()]
     )
     assert (await program.run("flow", "check", "old.yaml"))[0] == 0
+
+
+COUNTING = """\
+version: 1
+state: {said: {per: person, start: 0}}
+operations:
+  count: {set: {said: {add: 1}}}
+  say: {reply: "number {{ state.said + 1 }} of {{ message.name }}"}
+"""
+LOG = "[12:00] <anna> one\n[12:01] <otto> one\n[12:02] <anna> two\n"
+
+
+async def test_a_replay_has_a_state_of_its_own(program: Program) -> None:
+    (program.data / "counting.yaml").write_text(COUNTING)
+    (program.data / "2016-11-20.log").write_text(LOG)
+    code, out, err = await program.run("replay", "counting.yaml", "2016-11-20.log", "--json")
+    assert code == 0, err
+    said = [json.loads(line)["replies"][0]["text"] for line in out.splitlines()]
+    assert said == ["number 1 of anna", "number 1 of otto", "number 2 of anna"]

@@ -33,7 +33,7 @@ from chatbot.messages import (
     Work,
 )
 from chatbot.typed import write_typed
-from tests.fuzz.files import FLOW, INNER
+from tests.fuzz.files import FLOW, INNER, OWN, RICH, TOML
 from tests.fuzz.wire import Colour, Person, Point
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -188,7 +188,8 @@ SEEDS: dict[str, list[bytes]] = {
         *(_encode({"v": Ext(1, content), "w": 1}) for content in _TYPED),
         _encode({"v": _REFERENCE}),
     ],
-    "flow_file": [FLOW, (FLOWS / "support.yaml").read_bytes()],
+    "flow_file": [FLOW, RICH, OWN, (FLOWS / "support.yaml").read_bytes()],
+    "toml_file": [TOML],
     "subflow_file": [INNER, (FLOWS / "understand.yaml").read_bytes()],
     "overrides": [_OVERRIDES, *_OVERRIDES.splitlines()],
     "examples_file": [b"greeting: [hi, hello]\nbye:\n  - &a bye\n  - *a\n  - 'so long'\n"],

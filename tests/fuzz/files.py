@@ -28,6 +28,37 @@ operations:
   answer: {inputs: {label: inner.label, sender: message.sender}, config: {answers: {hi: "yo"}}}
 outputs: {label: inner.label}
 """
+RICH = b"""\
+version: 1
+parameters: {word: hi, top: {type: number, default: 1}}
+listeners: {irc: {server: x, channels: ["#a"], rooms: {"#a": {operations: {say: {config:
+  {text: "{{ message.name }}"}}}}}}}
+schedules: {daily: {every: day at 18:00, zone: Europe/Berlin, in: ["irc/#a"], catch up: none},
+  often: {cron: "*/5 * * * mon-fri", in: "irc/#a"}}
+state: {count: {per: room, type: integer, start: 0, keep: 1d}, all: {}}
+seeds: {x: 1, y: {value: [1], type: list, lock: true}}
+validate: {text: tidy}
+operations:
+  tidy: {run: expression, inputs: {value: message.text}, config: {text: "{{ value | trim }}"}}
+  inner: {flow: inner.yaml, inputs: {text: {from: [message.text], default: ""}}}
+  note: {set: {count: {add: 1}, all: {append: message.text, most: 3}}, when: "{{ seeds.x > 0 }}"}
+  say: {reply: "{% for a in state.all %}{{ loop.index }}{{ a | upper }}{% endfor %} ${word}"}
+  by: {reply: {by: inner.label, texts: {a: "{{ schedule.daily.time }}"}, markdown: true}}
+outputs: {n: "{{ state.count + 1 }}", label: {from: inner.label, via: tidy.value}}
+"""
+TOML = b"""\
+version = 1
+[operations.say]
+reply = '''
+{{ message.text }}'''
+[outputs]
+"a b" = "say.reply"
+"""
+OWN = b"""{"operations": {"clean_text": {"name": "clean_text", "inputs": {"text": "t"},
+"outputs": {"text": "c"}}}, "linked": true, "definitions": {"t": {"name": "t", "primitive":
+"string"}, "c": {"name": "c", "primitive": "string"}}, "flow": {"clean_text": {"inputs":
+{"text": ["seed"]}}}, "seed": [], "configs": {}}
+"""
 INNER = b"""\
 version: 1
 inputs: {text: string}
@@ -47,6 +78,14 @@ def folder() -> Path:
 def flow(data: bytes) -> None:
     """Load a flow file; one that loads can be named."""
     _load(data, INNER)
+
+
+def toml(data: bytes) -> None:
+    """Load a flow file in TOML."""
+    path = folder() / "fuzz.toml"
+    path.write_bytes(data)
+    with contextlib.suppress(FlowError):
+        assert load(path).revision
 
 
 def subflow(data: bytes) -> None:
@@ -122,6 +161,7 @@ def _in_nats(name: str, data: bytes) -> Path:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "flow_file": flow,
+    "toml_file": toml,
     "subflow_file": subflow,
     "overrides": overrides,
     "examples_file": examples,

@@ -14,6 +14,7 @@ import pytest
 
 from chatbot.errors import ListenerError
 from chatbot.listeners.irc import IrcListener, IrcSettings, Timing
+from chatbot.messages import Outcome, Reply
 from tests.servers.irc import IiClient, Ngircd, RawClient, free_port
 from tests.servers.listening import PATIENCE, QUICK, MemoryBridge, listening, logged
 
@@ -70,6 +71,9 @@ async def test_replies_and_notices_leave_as_what_they_are(ngircd: Ngircd) -> Non
         assert "PRIVMSG #chan :said" in await ann.wait_for(":said")
         bridge.answer("#chan", "noted", notice=True)
         assert "NOTICE #chan :noted" in await ann.wait_for(":noted")
+        formatted = Reply("**a\\*b**", markdown=True, plain="a*b")
+        bridge.decide(Outcome("9", "test", "#chan", "ann", (formatted,)))
+        assert "PRIVMSG #chan :a*b" in await ann.wait_for(":a*b")
 
 
 async def test_a_private_message_is_answered_in_private(ngircd: Ngircd) -> None:

@@ -151,6 +151,29 @@ async def test_what_is_too_old_is_as_at_the_start(broker: Broker) -> None:
     assert await memory.values([value], asked) == {"mine": 8}
 
 
+HOSTILE = [
+    {"key": "kept.a.b"},
+    {"key": "mute.x.y.z"},
+    {"how": "add", "value": "much"},
+    {"how": "append", "most": -5},
+    {"keep": float("inf")},
+    {"keep": float("nan")},
+    {"keep": -1e300},
+    {"how": "multiply"},
+]
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=str)
+async def test_what_a_stranger_put_into_an_outcome_stops_nobody(
+    broker: Broker, change: dict[str, Any]
+) -> None:
+    memory = await Memory.open(broker, "test")
+    asked, value = by("anna", "hi"), Kept("mine", start=1)
+    given = {"name": "mine", "how": "set", "value": 5, "key": memory.key(value, asked), **change}
+    await memory.change(asked, decided(asked, given).changes)
+    assert "mine" in await memory.values([value], asked)
+
+
 async def test_who_is_forgotten_has_nothing_kept(broker: Broker, tmp_path: Path) -> None:
     path = flow(tmp_path)
     async with taking(broker, path):

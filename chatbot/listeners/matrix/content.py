@@ -51,8 +51,11 @@ def formatted(markdown: str) -> str:
 def _bodies(reply: Reply, settings: MatrixSettings) -> list[dict[str, Any]]:
     kind = "m.notice" if reply.notice or settings.notice else "m.text"
     found: list[dict[str, Any]] = []
-    for piece in text.pieces(reply.text, limit=PIECE, most=settings.parts):
-        body: dict[str, Any] = {"msgtype": kind, "body": piece}
+    pieces = list(text.pieces(reply.text, limit=PIECE, most=settings.parts))
+    plain = list(text.pieces(reply.plain, limit=PIECE, most=settings.parts))
+    bodies = plain if reply.plain and len(plain) == len(pieces) else pieces
+    for piece, shown_plain in zip(pieces, bodies, strict=True):
+        body: dict[str, Any] = {"msgtype": kind, "body": shown_plain}
         if reply.markdown:
             shown = {"format": "org.matrix.custom.html", "formatted_body": formatted(piece)}
             if _size({**body, **shown}) <= MOST:
