@@ -14,10 +14,10 @@ from typing import Any
 from dffml import Input, MemoryOrchestrator
 
 from chatbot.commands.playing import outcome_or_error
-from chatbot.commands.remembered import Remembered
 from chatbot.flowfile.flow import Flow, dataflows
 from chatbot.messages import ChatMessage, Outcome
 from chatbot.orchestrator.decision import fields_of, inputs_of
+from chatbot.orchestrator.keeping import Imagined
 
 
 @dataclass(slots=True)
@@ -76,7 +76,12 @@ class Bench:
         self._ran = ran
         self._count = 0
         self.coverage = coverage
-        self.state = Remembered(flow)
+        self._flow = flow
+        self._state = Imagined(flow.dataflow, flow.state)
+
+    def forget(self) -> None:
+        """Have the flow's state as it is at the start."""
+        self._state = Imagined(self._flow.dataflow, self._flow.state)
 
     async def decide(self, message: ChatMessage) -> Outcome:
         """Return what the flow decides for `message`; an operation's error is in the outcome."""
@@ -84,7 +89,7 @@ class Bench:
         self._ran.clear()
         inputs = [
             Input(value=each.value, definition=each.definition)
-            for each in (*inputs_of(message, self._fields), *self.state.recall(message))
+            for each in (*inputs_of(message, self._fields), *self._state.recall(message))
         ]
         results, failure = None, None
         try:
@@ -94,7 +99,7 @@ class Bench:
             failure = error
         self.coverage.count(self._ran)
         outcome = outcome_or_error(message, results, failure)
-        self.state.keep(message, outcome)
+        self._state.keep(message, outcome)
         return outcome
 
 

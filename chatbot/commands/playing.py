@@ -25,7 +25,6 @@ from chatbot.commands.nodes import (
     names_of,
     say_what_is_missing,
 )
-from chatbot.commands.remembered import Remembered
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import serving
 from chatbot.flowfile.flow import Flow
@@ -36,6 +35,7 @@ from chatbot.nodes.watchdog import watchdog
 from chatbot.orchestrator.burial import root_of
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.decision import fields_of, in_general_terms, inputs_of, outcome_of
+from chatbot.orchestrator.keeping import Imagined
 from chatbot.orchestrator.primary import orchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
 
@@ -56,7 +56,8 @@ class Player:
     """A flow that takes messages; `failure` ends with what keeps its node from going on."""
 
     def __init__(self, octx: NatsOrchestratorContext, flow: Flow, failure: Failure | None) -> None:
-        self.state = Remembered(flow)
+        self._flow = flow
+        self._state = Imagined(flow.dataflow, flow.state)
         self._octx = octx
         self._fields = fields_of(octx.config.dataflow)
         self.failure = failure
@@ -71,11 +72,15 @@ class Player:
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
             if not future.done():
                 outcome = outcome_or_error(message, results, error)
-                self.state.keep(message, outcome)
+                self._state.keep(message, outcome)
                 future.set_result((message, outcome))
 
-        inputs = [*inputs_of(message, self._fields), *self.state.recall(message)]
+        inputs = [*inputs_of(message, self._fields), *self._state.recall(message)]
         return self._octx.start(StringInputSetContext(handle), handle, inputs, ended), future
+
+    def forget(self) -> None:
+        """Have the flow's state as it is at the start."""
+        self._state = Imagined(self._flow.dataflow, self._flow.state)
 
     async def give_up(self, context: Context) -> None:
         """End a context that nobody waits for."""

@@ -168,12 +168,12 @@ async def run(
                     here = await stack.enter_async_context(bench(flow))
                 results.coverage[str(file.flow)] = here.coverage
                 decide: Decide = here.decide
-                state = here.state
+                forget = here.forget
             else:
                 playing = await player(flow, options.place, screen, stack)
-                decide, state = _through_nats(playing), playing.state
+                decide, forget = _through_nats(playing), playing.forget
             for trial in file.trials:
-                state.clear()  # no test finds what another left
+                forget()  # no test finds what another left
                 verdict = await _verdict(trial, file.path, flow, decide)
                 results.verdicts.append(verdict)
                 ended(verdict)
