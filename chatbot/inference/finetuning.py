@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 
 from chatbot.errors import OperationError
 from chatbot.inference.batching import batches
-from chatbot.inference.encoder import _import_models, _source
+from chatbot.inference.encoder import _source
 
 MAX_TOKENS = 96
 _BATCH_TOKENS = 512
@@ -48,9 +49,7 @@ class Tunable:
     """A model of `transformers` that can be trained, from the folder or name of an encoder."""
 
     def __init__(self, name_or_path: str) -> None:
-        _import_models()
-        import transformers
-
+        transformers = _transformers()
         source = _source(name_or_path)
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -150,6 +149,22 @@ class Tunable:
         hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         pooled = (hidden * mask[:, :, None]).sum(dim=1) / lengths[:, None]
         return torch.nn.functional.normalize(pooled, dim=1)
+
+
+def _transformers() -> Any:
+    """Import what trains, quietly; threads that have nothing to do sleep, as with `Encoder`."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        import torch  # noqa: F401
+        import transformers
+    except ImportError as error:
+        raise OperationError(
+            f"training a sentence model needs the extra 'nlp', which is not installed ({error})",
+            hint="pip install 'chatbot[nlp]'",
+        ) from error
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
 
 
 def contrast(vectors: Any, owners: Any, temperature: float) -> Any:
