@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chatbot import settings
 from chatbot.commands.screen import Screen
@@ -150,35 +151,49 @@ def _in_folds(what: Subject, folds: int, thorough: bool, screen: Screen) -> list
     parts = _folds(rows, min(folds, len(rows)))
     answers: list[Answer] = []
     with screen.counting(f"cross-validating in {len(parts)} folds", len(parts)) as advance:
+        train = _thoroughly(what, rows) if thorough else _quickly(what, rows)
         for part in parts:
-            held = set(part)
-            rest = [row for place, row in enumerate(rows) if place not in held]
-            with _trained(what, _examples(what, rest), thorough) as classifier:
+            with train(sorted(set(range(len(rows))).difference(part))) as classifier:
                 some = [rows[place] for place in part]
                 answers.extend(_answers(classifier, some, frozenset(), lambda: None))
             advance()
     return answers
 
 
-@contextmanager
-def _trained(what: Subject, examples: Mapping[str, Sequence[str]], thorough: bool) -> Iterator[Any]:
-    import tempfile
+Train = Callable[[Sequence[int]], AbstractContextManager["Classifier"]]
+"""Learns from the examples with these places."""
 
+
+def _quickly(what: Subject, rows: Sequence[Labelled]) -> Train:
+    """Return what trains quickly; each text is encoded once for all folds."""
     from chatbot.inference.classifier import Classifier
     from chatbot.inference.encoder import Encoder
-    from chatbot.inference.training import train
+    from chatbot.inference.training import fitted, tabled
 
-    limits = {"threshold": what.threshold, "likeness": what.likeness}
-    if not thorough:
-        encoder = Encoder.load(what.encoder)
-        yield Classifier(encoder, train(encoder, examples, several=what.several), **limits)
-        return
-    from chatbot.commands.train import silent
-    from chatbot.inference.thorough import thorough as train_thoroughly
+    encoder = Encoder.load(what.encoder)
+    table = tabled(encoder, _examples(what, rows), several=what.several, most=len(rows))
 
-    with tempfile.TemporaryDirectory(prefix="chatbot-eval-") as folder:
-        made = train_thoroughly(what.encoder, examples, Path(folder), silent, several=what.several)
-        yield Classifier(made.encoder, made.head, **limits)
+    @contextmanager
+    def train(places: Sequence[int]) -> Iterator[Classifier]:
+        head = fitted(table.only(places))
+        yield Classifier(encoder, head, threshold=what.threshold, likeness=what.likeness)
+
+    return train
+
+
+def _thoroughly(what: Subject, rows: Sequence[Labelled]) -> Train:
+    from chatbot.inference.classifier import Classifier
+    from chatbot.inference.thorough import silent, thorough
+
+    @contextmanager
+    def train(places: Sequence[int]) -> Iterator[Classifier]:
+        examples = _examples(what, [rows[place] for place in places])
+        with tempfile.TemporaryDirectory(prefix="chatbot-eval-") as folder:
+            made = thorough(what.encoder, examples, Path(folder), silent, several=what.several)
+            limits = {"threshold": what.threshold, "likeness": what.likeness}
+            yield Classifier(made.encoder, made.head, **limits)
+
+    return train
 
 
 def _rows(examples: Mapping[str, Sequence[str]]) -> list[Labelled]:

@@ -55,12 +55,6 @@ def roll_back(
     return _store(subject(flow, overrides, operation)).use(revision)
 
 
-@contextmanager
-def silent(_: str) -> Iterator[Callable[[float], None]]:
-    """Show nothing."""
-    yield lambda _: None
-
-
 def as_json(kept: Sequence[Kept], current: Kept | None) -> list[dict[str, object]]:
     """Return what `--json` prints."""
     import msgspec

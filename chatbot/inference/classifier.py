@@ -64,6 +64,7 @@ class Classifier:
         self.head = head
         self.threshold = threshold
         self.likeness = likeness
+        self._centroids = head.centroids()
         _calm_blas()
 
     @property
@@ -84,7 +85,7 @@ class Classifier:
 
     def _judge(self, vectors: Vectors, texts: Sequence[str]) -> Iterator[Prediction]:
         head = self.head
-        judged = head.judge(vectors, texts)
+        judged = head.judge(vectors, texts, self._centroids)
         best = judged.probabilities.argmax(axis=1).tolist()
         known = self._known(judged, best)
         floor = self.threshold or 0.0

@@ -5,6 +5,7 @@ The rule that it guards: all that is wrong with the file is told at once, with i
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from chatbot.errors import FlowError
 from chatbot.flowfile.document import Node, read
 from chatbot.flowfile.problems import Mark, Problem, Report
 from chatbot.inference.labelled import ROWS, check_labelled
+
+log = logging.getLogger(__name__)
 
 HINT = "write `label:` and below it sentences, one a line, each after `- `"
 
@@ -45,21 +48,30 @@ def check_examples(
 
 
 def _of_rows(path: Path, several: bool) -> tuple[dict[str, list[str]], list[Problem]]:
+    """Return the examples of a table; texts that contradict each other are left out.
+
+    Tables are long, and made by several people: to refuse them for that would help nobody.
+    """
     report = Report()
     rows, problems = check_labelled(path)
-    examples: dict[str, list[str]] = {}
-    seen: dict[str, str] = {}
+    labels: dict[str, set[str]] = {}
     for row in rows:
+        labels.setdefault(_folded(row.text), set()).update(row.labels)
+    clear = [row for row in rows if several or len(labels[_folded(row.text)]) == 1]
+    if len(clear) < len(rows):
+        first = next(row for row in rows if len(labels[_folded(row.text)]) > 1)
+        left = len(rows) - len(clear)
+        place = f"{path}:{first.mark.line}"
+        log.warning("leave out %d examples with two labels each, the first at %s", left, place)
+    examples: dict[str, list[str]] = {}
+    for row in clear:
         for label in row.labels:
-            other = label if several else seen.setdefault(_folded(row.text), label)
-            if other != label:
-                report.add(row.mark, f"the same example is under {other!r} and {label!r}")
-            elif row.text not in (sentences := examples.setdefault(label, [])):
+            if row.text not in (sentences := examples.setdefault(label, [])):
                 sentences.append(row.text)
-    if len(examples) < 2 and not problems and not len(report):
+    if len(examples) < 2 and not problems:
         mark = Mark(str(path))
         report.add(mark, "has fewer than two labels", "nothing can be told from one")
-    return examples, sorted([*problems, *report.problems()])
+    return examples, [*problems, *report.problems()]
 
 
 def _examples(tree: Node, report: Report, several: bool) -> dict[str, list[str]]:

@@ -89,12 +89,16 @@ class Head:
         """The length of the vectors that it takes."""
         return int(self.examples.shape[1])
 
-    def judge(self, vectors: Vectors, texts: Sequence[str]) -> Judgement:
-        """Judge texts by their vectors (texts x dim, unit length) and their letters."""
+    def judge(self, vectors: Vectors, texts: Sequence[str], centroids: Any = None) -> Judgement:
+        """Judge texts by their vectors (texts x dim, unit length) and their letters.
+
+        Who judges more than once hands `centroids` in, which take as long as some texts.
+        """
+        centroids = self.centroids() if centroids is None else centroids
         similarities = vectors @ self.examples.T
         scores = self.scores(vectors, texts)
         likelihood = sigmoid if self.several else softmax
-        familiar = familiarity(similarities, vectors @ self.centroids().T, scores)
+        familiar = familiarity(similarities, vectors @ centroids.T, scores)
         return Judgement(likelihood(scores, self.temperature), similarities, familiar)
 
     def scores(self, vectors: Vectors, texts: Sequence[str]) -> Any:

@@ -8,8 +8,8 @@ trained on all.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
@@ -42,6 +42,12 @@ _FEW = 50
 
 Stage = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 """Told what begins; yields what to tell the share that is done."""
+
+
+@contextmanager
+def silent(_: str) -> Iterator[Callable[[float], None]]:
+    """Show nothing."""
+    yield lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

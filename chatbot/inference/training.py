@@ -148,8 +148,10 @@ def calibrated_like(head: Head, like: Head) -> Head:
     return replace(head, shift=shift, floors=floors, temperature=temperature, accepted=accepted)
 
 
-def tabled(encoder: Encoder, examples: Examples, *, several: bool = False) -> Table:
-    """Return the examples as arrays; of more than `MOST` texts, so many of them, drawn evenly."""
+def tabled(
+    encoder: Encoder, examples: Examples, *, several: bool = False, most: int = MOST
+) -> Table:
+    """Return the examples as arrays; of more than `most` texts, so many of them, drawn evenly."""
     import numpy as np
 
     texts = list(dict.fromkeys(text for each in examples.values() for text in each))
@@ -157,7 +159,7 @@ def tabled(encoder: Encoder, examples: Examples, *, several: bool = False) -> Ta
     targets = np.full((len(texts), len(examples)), -1.0)
     for number, each in enumerate(examples.values()):
         targets[[places[text] for text in each], number] = 1.0
-    rows = _drawn(targets.argmax(axis=1), MOST)
+    rows = _drawn(targets.argmax(axis=1), most)
     if len(rows) < len(texts):
         log.warning("learn from %d of %d examples", len(rows), len(texts))
         texts, targets = [texts[row] for row in rows], targets[rows]

@@ -81,9 +81,11 @@ def test_examples_may_be_rows(tmp_path: Path) -> None:
     assert read_examples(path) == {"b": ["hi", "hey"], "a": ["bye"]}
 
 
-def test_rows_that_contradict_are_told_unless_texts_may_have_several(tmp_path: Path) -> None:
-    path = _written(tmp_path, "a.tsv", "label\ttext\nb\thi\na\tHi\n")
-    with pytest.raises(FlowError) as caught:
-        read_examples(path)
-    assert "under 'b' and 'a'" in caught.value.problems[0].message
-    assert read_examples(path, several=True) == {"b": ["hi"], "a": ["Hi"]}
+def test_rows_that_contradict_are_left_out_unless_texts_may_have_several(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = _written(tmp_path, "a.tsv", "label\ttext\nb\thi\na\tHi\nb\tyo\na\tno\n")
+    assert read_examples(path) == {"b": ["yo"], "a": ["no"]}
+    assert "leave out 2 examples" in caplog.text
+    assert "a.tsv:2" in caplog.text
+    assert read_examples(path, several=True) == {"b": ["hi", "yo"], "a": ["Hi", "no"]}

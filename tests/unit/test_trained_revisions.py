@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from chatbot.commands.train import silent
 from chatbot.errors import UsageError
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe
 from chatbot.inference.loading import fingerprint, understanding
 from chatbot.inference.revisions import About, Kept, Revisions, key, now
-from chatbot.inference.thorough import thorough
+from chatbot.inference.thorough import silent, thorough
 from tests.unit.test_classifier import EXAMPLES, tiny
 
 __all__ = ["tiny"]
