@@ -26,7 +26,7 @@ from tests.benchmarks.companion import serve
 
 WINDOW = 256
 LIMITS = (256, 512, 1024)
-TRIAL = 256
+TRIAL = 128
 
 Encode = Callable[[Sequence[str]], None]
 
