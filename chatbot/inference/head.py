@@ -105,7 +105,7 @@ class Head:
         """Return how well each label fits each text (texts x labels), about -1 to 1."""
         scores = gaussian(vectors, self.examples, self.settings.gamma) @ self.alphas + self.bias
         if self.lexicon is not None:
-            scores += self.lexicon.features(texts) @ self.lexical
+            scores += self.lexicon.weigh(texts, self.lexical)
         scores[:, -1] += self.shift
         return scores
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from chatbot.inference import ngrams
+
 MOST_FEATURES = 20_000
 """Of each kind; the most frequent ones."""
 
@@ -45,6 +47,21 @@ class Lexicon:
         found = [each.transform(_cut(texts)) for each in self._counters]
         return (hstack(found, format="csr") * np.sqrt(0.5)).astype(np.float32)
 
+    def weigh(self, texts: Sequence[str], lexical: Any) -> Any:
+        """Return the product of `features` and `lexical` (texts x labels), without scikit-learn."""
+        import numpy as np
+
+        characters, words = self._places
+        scores = np.zeros((len(texts), lexical.shape[1]), dtype=np.float32)
+        for row, text in enumerate(_cut(texts)):
+            lower = text.lower()
+            found = ngrams.weights(ngrams.characters(lower), characters)
+            found += ngrams.weights(ngrams.words(lower), words)
+            if found:
+                places, weights = zip(*found, strict=True)
+                scores[row] = np.array(weights, dtype=np.float32) @ lexical[list(places)]
+        return scores * np.float32(np.sqrt(0.5))
+
     def dumps(self) -> bytes:
         """Return the names, as `named` takes them."""
         return json.dumps([self.characters, self.words], ensure_ascii=False).encode()
@@ -58,6 +75,16 @@ class Lexicon:
         return cls(tuple(characters), tuple(words), rarity)
 
     @cached_property
+    def _places(self) -> tuple[ngrams.Places, ngrams.Places]:
+        """The column and the inverse document frequency of each n-gram, and of each word."""
+        rarity = self.rarity.tolist()
+        split = len(self.characters)
+        return (
+            dict(zip(self.characters, enumerate(rarity[:split]), strict=True)),
+            dict(zip(self.words, enumerate(rarity[split:], split), strict=True)),
+        )
+
+    @cached_property
     def _counters(self) -> list[Any]:
         counters = []
         rarity = [self.rarity[: len(self.characters)], self.rarity[len(self.characters) :]]
@@ -69,8 +96,12 @@ class Lexicon:
 
 
 _KINDS: tuple[dict[str, Any], ...] = (
-    {"analyzer": "char_wb", "ngram_range": (2, 5), "min_df": 2},
-    {"token_pattern": r"\w+|[^\w\s]"},
+    {
+        "analyzer": "char_wb",
+        "ngram_range": (ngrams.SHORTEST, ngrams.LONGEST),
+        "min_df": 2,
+    },
+    {"token_pattern": ngrams.WORD},
 )
 
 
