@@ -41,7 +41,7 @@ def words(text: str) -> list[str]:
     return _find_words(text)
 
 
-def weights(terms: Iterator[str] | list[str], places: Places) -> list[tuple[int, float]]:
+def weights(terms: list[str], places: Places) -> list[tuple[int, float]]:
     """Return the places of those terms that have one, and their TF-IDF, of length 1 together.
 
     The frequency of a term counts as 1 + its logarithm.
