@@ -6,6 +6,7 @@ The rule that it guards: nothing here is found on what the scores were learned f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -90,11 +91,19 @@ def temperature_of_each(scores: Matrix, targets: Matrix) -> float:
 
 
 def lowest(acceptances: Matrix, lost: float = LOST) -> float:
-    """Return the threshold below which at most the share `lost` of `acceptances` lie."""
+    """Return the threshold below which at most the share `lost` of `acceptances` lie.
+
+    Of fewer than 1 / `lost` the least one says little: then it is no higher than where the tail
+    of a normal distribution begins that is so large.
+    """
     if not len(acceptances):
         return 0.0
     ordered = sorted(float(each) for each in acceptances)
-    return ordered[int(lost * len(ordered))]
+    found = ordered[int(lost * len(ordered))]
+    if 1 < len(ordered) < 1 / lost and min(ordered) < max(ordered):
+        tail = NormalDist.from_samples(ordered).inv_cdf(lost)
+        return min(found, tail)
+    return found
 
 
 def reliability(confidences: Matrix, right: Any) -> list[Bin]:

@@ -37,7 +37,10 @@ def test_a_threshold_costs_no_more_than_it_may(count: int) -> None:
     values = np.random.default_rng(1).normal(size=count)
     found = lowest(values, 0.005)
     assert (values < found).mean() <= 0.005
-    assert (values <= found).mean() > 0.005
+    if count >= 200:
+        assert (values <= found).mean() > 0.005
+    elif count > 1:
+        assert values.min() - 4 * values.std() < found <= values.min()
 
 
 def test_bins_hold_every_prediction() -> None:
