@@ -6,6 +6,7 @@ The rule that it guards: nothing here is found on what the scores were learned f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ LOST = 0.005
 """The share of what is right that a threshold may cost, found on held-back examples."""
 
 BINS = 10
+_SOME = 100
 _TEMPERATURES = tuple(0.02 * 1.25**step for step in range(24))
 
 
@@ -90,11 +92,19 @@ def temperature_of_each(scores: Matrix, targets: Matrix) -> float:
 
 
 def lowest(acceptances: Matrix, lost: float = LOST) -> float:
-    """Return the threshold below which at most the share `lost` of `acceptances` lie."""
+    """Return the threshold below which at most the share `lost` of `acceptances` lie.
+
+    Of a hundred, but fewer than 1 / `lost`, it is no higher than where the tail of a normal
+    distribution begins that is so large. Of fewer yet it is the least one: to be careful.
+    """
     if not len(acceptances):
         return 0.0
     ordered = sorted(float(each) for each in acceptances)
-    return ordered[int(lost * len(ordered))]
+    found = ordered[int(lost * len(ordered))]
+    if _SOME <= len(ordered) < 1 / lost and ordered[0] < ordered[-1]:
+        tail = NormalDist.from_samples(ordered).inv_cdf(lost)
+        return min(found, tail)
+    return found
 
 
 def reliability(confidences: Matrix, right: Any) -> list[Bin]:

@@ -239,8 +239,8 @@ def calibrated(head: Head, scores: Any, targets: Any, familiar: Callable[[Any], 
 def chosen(table: Table) -> Settings:
     """Return the settings with the least held-back loss.
 
-    Letters and names count only where they help by more than the standard error of the
-    difference; letters cost time with each text.
+    Letters count only where they help by more than the standard error of the difference: they
+    cost time with each text.
     """
     table = table.only(_drawn(table.owners[: table.count], _CHOSEN_ON))
     letters = _Letters(table)
@@ -253,7 +253,7 @@ def chosen(table: Table) -> Settings:
         tried = [replace(best, **each) for each in changes]
         found = [_loss(table, each, letters) for each in tried]
         place = min(range(len(found)), key=lambda each: float(found[each].mean()))
-        needed = _standard_error(least - found[place]) if name in ("names", "letters") else 0.0
+        needed = _standard_error(least - found[place]) if name == "letters" else 0.0
         if found[place].mean() < least.mean() - needed:
             best, least = tried[place], found[place]
     return best
