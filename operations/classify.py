@@ -18,6 +18,7 @@ from chatbot.learning import Lesson
 
 if TYPE_CHECKING:
     from chatbot.inference.classifier import Classifier, Prediction
+    from chatbot.inference.encoder import Encoder
     from chatbot.inference.head import Head
     from chatbot.inference.learned import Classifiers, Remembering
 
@@ -135,7 +136,8 @@ class ClassifierThread:
         from chatbot.inference.learned import Remembering, study
 
         config = self._config
-        examples, train = _examples(config), functools.partial(_trained, config)
+        like = given.everywhere.head if _is_tuned(given.encoder.encoder) else None
+        examples, train = _examples(config), functools.partial(_trained, config, like=like)
         if self._studying is None:
             self._studying = Remembering(given.encoder.encoder)
             self._studying.know(examples, given.everywhere.head)
@@ -188,10 +190,18 @@ def _trained(
     encoder: Any,
     examples: Mapping[str, Sequence[str]],
     folder: pathlib.Path,
+    like: "Head | None" = None,
 ) -> "Head":
     from chatbot.inference.training import trained
 
-    return trained(encoder, examples, folder, several=config.several)
+    return trained(encoder, examples, folder, several=config.several, like=like)
+
+
+def _is_tuned(encoder: "Encoder") -> bool:
+    """Whether thorough training made it: what it has seen says nothing of what it has not."""
+    from chatbot import settings
+
+    return encoder.folder.is_relative_to(settings.models_path())
 
 
 def _made(config: ClassifyConfig, encoder: Any, head: "Head") -> "Classifier":

@@ -120,15 +120,3 @@ def _load(files: ModelFiles, backend: str, _seen: str) -> Encoder:
 
 def _shown(folder: Path) -> str:
     return DEFAULT if folder == models.find(DEFAULT) else folder.name
-
-
-def _source(name: str) -> str:
-    """Return the folder that `name` stands for, for who fine-tunes a model."""
-    return str(models.find(name))
-
-
-def _import_models() -> None:
-    """Import torch and `transformers`, quietly."""
-    from chatbot.inference.backends.pytorch import import_models
-
-    import_models()

@@ -19,7 +19,7 @@ from typing import Any
 
 from chatbot.errors import OperationError
 from chatbot.inference.batching import batches
-from chatbot.inference.encoder import _source
+from chatbot.inference.models import find
 
 MAX_TOKENS = 96
 _BATCH_TOKENS = 512
@@ -51,7 +51,7 @@ class Tunable:
 
     def __init__(self, name_or_path: str) -> None:
         transformers = _transformers()
-        source = _source(name_or_path)
+        source = str(find(name_or_path))
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(
                 source, trust_remote_code=False

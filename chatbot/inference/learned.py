@@ -166,20 +166,32 @@ def study(
             for room in (EVERYWHERE, *rooms(lessons))
         }
     contents = {room: head.dumps() for room, head in heads.items()}
-    return _revision(heads), msgspec.msgpack.encode(contents)
+    return _revision(heads), msgspec.msgpack.encode(_Learned(encoder.identity, contents))
 
 
 def taken(data: bytes, encoder: Remembering, make: Make) -> Classifiers:
     """Return the classifiers that `study` made bytes of; raises `OperationError`."""
     try:
-        contents = msgspec.msgpack.decode(data, type=dict[str, bytes])
+        learned = msgspec.msgpack.decode(data, type=_Learned)
     except msgspec.MsgspecError as error:
         raise OperationError(f"what was learned cannot be read: {error}") from error
-    heads = {room: Head.loads(content) for room, content in contents.items()}
+    if learned.encoder != encoder.identity:
+        raise OperationError(
+            "what was learned is for another model",
+            hint="give all nodes the same one: the `models` of the data folder that was trained in",
+        )
+    heads = {room: Head.loads(content) for room, content in learned.heads.items()}
     if EVERYWHERE not in heads:
         raise OperationError("what was learned is not complete")
     made = {room: make(encoder, head) for room, head in heads.items()}
     return Classifiers(made.pop(EVERYWHERE), encoder, made, _revision(heads))
+
+
+class _Learned(msgspec.Struct, array_like=True):
+    """What crosses: heads by their rooms, and the identity of the encoder that they are for."""
+
+    encoder: str
+    heads: dict[str, bytes]
 
 
 def _revision(heads: Mapping[str, Head]) -> str:
