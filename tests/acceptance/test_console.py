@@ -13,9 +13,9 @@ async def test_lines_from_a_pipe_are_understood_and_answered_in_order(program: P
     code, out, err = await program.run("run", "support", stdin=said)
     assert code == 0, err
     install, thanks, again = out.splitlines()
-    assert install.startswith("[install 0.")
+    assert install.startswith("[install ")
     assert "README" in install
-    assert thanks.startswith("[thanks 0.")
+    assert thanks.startswith("[thanks ")
     assert "welcome" in thanks
     assert again == install
 

@@ -36,6 +36,7 @@ NODE = {
     "operations",
     "protocol",
     "labels",
+    "doing",
     "time",
 }
 PRIMARY = {
