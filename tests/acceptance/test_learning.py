@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import signal
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,10 +46,11 @@ class Load:
     begun: list[str] = field(default_factory=list)
     done: list[tuple[float, float, Outcome]] = field(default_factory=list)
     """When it was said, how long it took, and what became of it."""
+    count: Iterator[int] = field(default_factory=itertools.count)
 
     async def person(self, number: int) -> None:
         while True:
-            text = SAID if len(self.begun) % 3 == 0 else f"hello zoom {number}"
+            text = SAID if next(self.count) % 3 == 0 else f"hello zoom {number}"
             said = time.monotonic()
             message_id = await self.room.hear(text, sender=f"person{number}")
             self.begun.append(message_id)
