@@ -45,7 +45,7 @@ class Encoder:
         self._backend = backend
         self._padding = files.padding
         self._threads = threads.own.threads
-        self._merging = Merging(self._run, backend.batch_tokens)
+        self._merging = Merging(self._run, backend.batch_tokens, backend.width)
         self._recent: Recent[Any] = Recent()
         self.backend = backend.name
         self.folder = files.folder
@@ -92,13 +92,14 @@ class Encoder:
         return vectors
 
     def _run(self, rows: list[list[int]]) -> Vectors:
-        """Return the vectors of a batch; in one thread at a time."""
+        """Return the vectors of a batch; in as many threads at a time as the back end takes."""
         import numpy as np
 
         if self._threads != threads.own.threads:
             self._threads = threads.own.threads
             self._backend.use_threads(self._threads)
             self._merging.limit = self._backend.batch_tokens
+            self._merging.width = self._backend.width
         width = max(map(len, rows))
         ids = np.full((len(rows), width), self._padding, dtype=np.int64)
         mask = np.zeros((len(rows), width), dtype=np.int64)

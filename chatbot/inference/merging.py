@@ -1,11 +1,11 @@
-"""Texts of many callers into common batches: whoever waits longest runs the model for all.
+"""Texts of many callers into common batches: who waits runs the model, for all.
 
 The rule that it guards: what people wait for never stands behind more than one batch of bulk
 work, and bulk work never stands still for ever. Knows no model.
 
-There is no thread of its own and no delay. Of the threads that wait, one leads: it takes what
-is there, sorted by length, and runs it batch by batch until its own is done; then the next one
-leads. Meanwhile others tokenise, and what they bring is in the next batch.
+There is no delay. Each of the threads that wait takes a batch of what is there, sorted by length,
+and runs it, as long as no more run than may; until its own is done. Meanwhile others tokenise, and
+what they bring is in the next batch.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,47 +68,64 @@ class Lane:
 class Merging:
     """Runs the rows of many threads in common batches of at most `limit` tokens with padding.
 
-    `limit` may be changed at any time.
-    `run` is given the rows of a batch and returns something for each; it is never called by two
-    threads at once.
+    `limit` and `width` may be changed at any time. `run` is given the rows of a batch and returns
+    something for each; it is called by at most `width` threads at once: those that wait, and
+    helpers where one of them alone brings more than a batch.
     """
 
-    def __init__(self, run: Run, limit: int) -> None:
+    def __init__(self, run: Run, limit: int, width: int = 1) -> None:
         self._run = run
         self.limit = limit
+        self.width = width
         self._changed = threading.Condition()
-        self._led = False
+        self._running = 0
         self._people = Lane()
         self._bulk = Lane()
         self._passed_over = 0
+        self._helpers: ThreadPoolExecutor | None = None
+        self._helping = 0
 
     def run(self, rows: Sequence[Row], *, bulk: bool = False) -> list[Any]:
         """Return what `run` gives for each row. Blocks; raises what it raised for one of them."""
         request = Request(rows, [None] * len(rows), len(rows))
         with self._changed:
             (self._bulk if bulk else self._people).add(request)
-            while request.left and self._led:
-                self._changed.wait()
-            if request.left:
-                self._led = True
-        if request.left:
-            self._lead(request)
+            if self.width > 1 and sum(map(len, rows)) > self.limit:
+                self._call_helpers()
+        while (batch := self._next_for(request)) is not None:
+            self._run_batch(batch)
         if request.error is not None:
             raise request.error
         return request.found
 
-    def _lead(self, own: Request) -> None:
-        try:
-            while own.left:
-                with self._changed:
-                    batch = self._next()
-                self._run_batch(batch)
-        finally:
+    def _call_helpers(self) -> None:
+        """Have so many threads run batches beside the caller's as may, until none waits."""
+        if self._helpers is None:
+            self._helpers = ThreadPoolExecutor(thread_name_prefix="batches")
+        for _ in range(self.width - 1 - self._helping):
+            self._helping += 1
+            self._helpers.submit(self._help)
+
+    def _help(self) -> None:
+        while True:
             with self._changed:
-                self._led = False
-                self._changed.notify_all()
+                if self._running >= self.width or not (self._people or self._bulk):
+                    self._helping -= 1
+                    return
+                batch = self._next()
+            self._run_batch(batch)
+
+    def _next_for(self, own: Request) -> list[Place] | None:
+        """Wait for a batch that may be run now; `None` when all of `own` was."""
+        with self._changed:
+            while own.left:
+                if self._running < self.width and (self._people or self._bulk):
+                    return self._next()
+                self._changed.wait()
+        return None
 
     def _next(self) -> list[Place]:
+        self._running += 1
         if self._people and (not self._bulk or self._passed_over < PATIENCE):
             self._passed_over += bool(self._bulk)
             return self._people.next(self.limit)
@@ -126,4 +144,5 @@ class Merging:
                 request.found[number] = each
                 request.error = request.error or failure
                 request.left -= 1
+            self._running -= 1
             self._changed.notify_all()

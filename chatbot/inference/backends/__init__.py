@@ -37,13 +37,17 @@ log = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
-    """A model that was loaded. Used by one thread at a time."""
+    """A model that was loaded. Used by at most `width` threads at a time."""
 
     name: str
 
     @property
     def batch_tokens(self) -> int:
         """How many tokens, with padding, a batch has at best; changes with the threads."""
+
+    @property
+    def width(self) -> int:
+        """How many batches may run at once; changes with the threads."""
 
     def run(self, ids: Any, mask: Any) -> Vectors:
         """Return a vector of unit length for each row of `ids`.

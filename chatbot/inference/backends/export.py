@@ -145,7 +145,7 @@ def _try(model: Any, files: ModelFiles, path: Path) -> None:
 
     from chatbot.inference.backends.onnx_runtime import session
 
-    run = session(path, threads=1)
+    run = session(path)
     for texts, tokens, unknown in ((1, 1, 0), (1, 3, 0), (5, files.max_tokens, 0), (4, 9, 5)):
         ids, mask = _batch(texts, tokens, unknown=unknown)
         with torch.inference_mode():

@@ -35,6 +35,10 @@ class TorchBackend:
     def batch_tokens(self) -> int:
         return GPU_BATCH_TOKENS if self._device == "cuda" else BATCH_TOKENS
 
+    @property
+    def width(self) -> int:
+        return 1
+
     @classmethod
     def load(cls, name: str, files: ModelFiles, threads: int) -> TorchBackend:
         """Load the model; raises `OperationError` where this machine cannot run it so."""
