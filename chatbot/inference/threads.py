@@ -7,6 +7,7 @@ the kernel releases when it dies; the others are counted.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import logging
 import math
@@ -52,6 +53,7 @@ class Share:
                 path = self._folder() / f"{os.getpid()}-{secrets.token_hex(4)}.lock"
                 try:
                     self._shown, self._path = _held(path), path
+                    atexit.register(self.leave)
                 except OSError as error:
                     log.debug("cannot show that we use the cores: %r", error)
         self.look()
