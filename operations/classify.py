@@ -15,6 +15,7 @@ from dffml import Definition, OperationImplementation, OperationImplementationCo
 from chatbot.inference import backends
 from chatbot.inference.examples import check_examples, read_examples
 from chatbot.learning import Lesson
+from chatbot.urgency import bulk
 
 if TYPE_CHECKING:
     from chatbot.inference.classifier import Classifier, Prediction
@@ -141,7 +142,8 @@ class ClassifierThread:
         if self._studying is None:
             self._studying = Remembering(given.encoder.encoder)
             self._studying.know(examples, given.everywhere.head)
-        return study(self._studying, examples, lessons, train)
+        with bulk():  # what people wait for goes first
+            return study(self._studying, examples, lessons, train)
 
     def _compare(self, found: "list[Prediction]", beside: "list[Prediction]") -> None:
         """Count what would be acted on; what is not sure is not."""

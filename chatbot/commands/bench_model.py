@@ -79,8 +79,9 @@ def subjects(flow: Flow) -> list[Subject]:
 
 
 def _subject(name: str, instance: Instance) -> Subject:
-    examples = read_examples(instance.files["examples"])
     config = instance.config
+    several = bool(config.get("several"))
+    examples = read_examples(instance.files["examples"], several=several)
     return Subject(
         name,
         str(config.get("encoder", DEFAULT)),

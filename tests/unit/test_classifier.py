@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,12 @@ from chatbot.inference.classifier import NOTHING, Classifier
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.examples import read_examples
 from chatbot.inference.head import Head, Settings, load_head
+from chatbot.inference.learned import Remembering
 from chatbot.inference.training import chosen, machine, spoken, tabled, train, trained
-from operations.classify import ClassifyConfig, ClassifyText, check_config
+from chatbot.learning import Lesson
+from chatbot.urgency import is_bulk
+from operations.classify import ClassifierThread, ClassifyConfig, ClassifyText, check_config
+from tests.servers.tiny import tiny_model
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -43,29 +47,7 @@ EXAMPLES = {
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a transformer of two layers that knows twenty words."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
-    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer_range=0.5,
-    )
-    BertModel(config).save_pretrained(folder)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
-    ).save_pretrained(folder)
-    return folder
+    return tiny_model(tmp_path_factory.mktemp("models") / "tiny", WORDS)
 
 
 @pytest.fixture
@@ -476,3 +458,26 @@ def test_a_head_for_other_vectors_is_refused(encoder: Encoder) -> None:
     other = replace(head, examples=head.examples[:, :7])
     with pytest.raises(OperationError, match="vectors of 7"):
         Classifier(encoder, other)
+
+
+async def test_what_is_encoded_to_learn_waits_behind_what_people_wait_for(
+    config: Callable[..., ClassifyConfig],
+) -> None:
+    seen = []
+
+    class Watched(Remembering):
+        def encode(self, texts: Sequence[str]) -> Any:
+            seen.append(is_bulk())
+            return super().encode(texts)
+
+    thread = ClassifierThread(config())
+    try:
+        await thread.load()
+        thread._studying = Watched(thread._given_ones.encoder.encoder)
+        revision, _ = await thread.study([Lesson("the cat sat", "greeting")])
+        assert revision != thread.revision
+        assert seen
+        assert all(seen)
+        assert not is_bulk()
+    finally:
+        thread.close()
