@@ -127,7 +127,7 @@ def import_models() -> Any:
             import transformers
         except ImportError as error:
             raise OperationError(
-                f"sentence models need the extra 'nlp', which is not installed ({error})",
+                f"models of transformers need the extra 'nlp', which is not installed ({error})",
                 hint="pip install 'chatbot[nlp]'",
             ) from error
     transformers.utils.logging.set_verbosity_error()
