@@ -107,7 +107,7 @@ def missing(name: str) -> str:
     if name.startswith("cuda"):
         if not torch.cuda.is_available():
             return "PyTorch finds no GPU here"
-        if name == "cuda-bf16" and not torch.cuda.is_bf16_supported():
+        if name == "cuda-bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
             return "the GPU has no bfloat16"
     elif name == "torch-bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return "the processor has no bfloat16"
