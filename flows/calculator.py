@@ -126,7 +126,7 @@ def _value(node: ast.expr) -> Number:
 def _check_power(base: Number, exponent: Number) -> None:
     """Raise before a power is calculated that would take long, or that is no real number."""
     whole = isinstance(base, int) and isinstance(exponent, int)
-    if whole and base.bit_length() * exponent > MOST_BITS:
+    if whole and (abs(base).bit_length() - 1) * exponent > MOST_BITS:
         raise OverflowError
     if base < 0 and not float(exponent).is_integer():
         raise ValueError("that is no real number")
