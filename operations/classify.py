@@ -7,13 +7,14 @@ import pathlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dffml import Definition, OperationImplementation, OperationImplementationContext, op
 
 from chatbot.inference import backends
 from chatbot.inference.examples import check_examples, read_examples
+from chatbot.inference.registry import local
 from chatbot.learning import Lesson
 from chatbot.urgency import bulk
 
@@ -30,8 +31,9 @@ T = TypeVar("T")
 class ClassifyConfig:
     """The labelled examples, the model, and when a label is sure.
 
-    `encoder` is a folder or a name on the hub. A label is sure if the text is in scope, which
-    is found from held-back examples. `threshold` is the probability that it must have besides.
+    `encoder` is a folder, a name on the hub, or `nats:NAME` (see `chatbot model push`). A label
+    is sure if the text is in scope, which is found from held-back examples. `threshold` is the
+    probability that it must have besides.
     `likeness` replaces what was found: the cosine that the text must have to an example of the
     label. With `several` a text may have several labels, which are given as `labels`; with
     `scores` the probability of every label is given, too. `backend` is what the model is run
@@ -68,7 +70,9 @@ class ClassifierThread:
         self._pairs: dict[tuple[str, str], int] = {}
 
     async def load(self) -> None:
-        """Import the model's libraries, load it, train or fetch the head. Takes seconds."""
+        """Fetch the model, load it and its libraries, find or train the head. Takes seconds."""
+        config = self._config
+        self._config = replace(config, encoder=await local(config.encoder))
         self._given = self._runs = await self._run(lambda: _load(self._config))
 
     async def predict(self, texts: list[str], rooms: list[str] | None = None) -> "list[Prediction]":

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chatbot import settings
-from chatbot.cli.options import json_option, set_option
+from chatbot.cli.options import json_option, nats_option, set_option
 from chatbot.cli.terminal import print_json, refuse_flow, screen
 from chatbot.errors import FlowError, UsageError
 
@@ -25,6 +25,7 @@ from chatbot.errors import FlowError, UsageError
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to keep it in [default: the user's data folder, or CHATBOT_DATA].",
 )
+@nats_option
 @json_option
 def train(
     flow: str,
@@ -33,6 +34,7 @@ def train(
     listed: bool,
     rollback: str | None,
     data: Path | None,
+    nats: str | None,
     as_json: bool,
 ) -> int:
     """Teach the model of FLOW its labels, thoroughly.
@@ -54,10 +56,10 @@ def train(
     settings.keep_data_in(data)
     try:
         if rollback is not None:
-            commands.roll_back(flow, overrides, operation, rollback)
+            commands.roll_back(flow, overrides, operation, rollback, nats)
         elif not listed:
-            commands.train(flow, overrides, operation, screen(data=as_json))
-        kept, current = commands.revisions(flow, overrides, operation)
+            commands.train(flow, overrides, operation, screen(data=as_json), nats)
+        kept, current = commands.revisions(flow, overrides, operation, nats)
     except FlowError as error:
         refuse_flow(error, overrides)
     if as_json:

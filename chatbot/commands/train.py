@@ -18,13 +18,19 @@ from chatbot.inference.scoring import interval
 from chatbot.inference.thorough import Outcome, Stage, thorough
 
 
-def train(flow: str, overrides: Sequence[str], operation: str | None, screen: Screen) -> Kept:
+def train(
+    flow: str,
+    overrides: Sequence[str],
+    operation: str | None,
+    screen: Screen,
+    nats: str | None = None,
+) -> Kept:
     """Train thoroughly, keep the result and use it from now on. Blocks for minutes.
 
     Raises `FlowError` before anything is loaded if the flow or its
     examples are wrong.
     """
-    what = subject(flow, overrides, operation)
+    what = subject(flow, overrides, operation, nats)
     with tempfile.TemporaryDirectory(prefix="chatbot-train-") as folder:
         made = thorough(
             what.encoder,
@@ -41,18 +47,22 @@ def train(flow: str, overrides: Sequence[str], operation: str | None, screen: Sc
 
 
 def revisions(
-    flow: str, overrides: Sequence[str], operation: str | None
+    flow: str, overrides: Sequence[str], operation: str | None, nats: str | None = None
 ) -> tuple[list[Kept], Kept | None]:
     """Return what is kept for the flow, the newest first, and which of it is in use."""
-    store = _store(subject(flow, overrides, operation))
+    store = _store(subject(flow, overrides, operation, nats))
     return store.all(), store.current()
 
 
 def roll_back(
-    flow: str, overrides: Sequence[str], operation: str | None, revision: str
+    flow: str,
+    overrides: Sequence[str],
+    operation: str | None,
+    revision: str,
+    nats: str | None = None,
 ) -> Kept | None:
     """Use a revision from now on, `None` for quick training; raises `UsageError`."""
-    return _store(subject(flow, overrides, operation)).use(revision)
+    return _store(subject(flow, overrides, operation, nats)).use(revision)
 
 
 def as_json(kept: Sequence[Kept], current: Kept | None) -> list[dict[str, object]]:

@@ -24,6 +24,7 @@ import msgspec
 
 from chatbot.errors import UsageError
 from chatbot.flowfile.problems import suggest
+from chatbot.inference import registry
 from chatbot.messages import digest
 
 if TYPE_CHECKING:
@@ -76,8 +77,11 @@ class Kept:
 
 
 def key(encoder: str, labels: Iterable[str], *, several: bool = False) -> str:
-    """Return what the revisions for these labels and this encoder are kept under."""
-    return digest(encoder, f"{several}", *sorted(labels), length=32)
+    """Return what the revisions for these labels and this encoder are kept under.
+
+    An encoder that was fetched is named by its content: machines keep it in different folders.
+    """
+    return digest(registry.identity(encoder), f"{several}", *sorted(labels), length=32)
 
 
 class Revisions:
