@@ -64,6 +64,7 @@ class ClassifierThread:
         self._study = ThreadPoolExecutor(max_workers=1, thread_name_prefix="learning")
         self._given: Classifiers | None = None
         self._runs: Classifiers | None = None
+        self._coming: Classifiers | None = None
         self._shadow: Classifiers | None = None
         self._studying: Remembering | None = None
         self._seen = 0
@@ -74,6 +75,28 @@ class ClassifierThread:
         config = self._config
         self._config = replace(config, encoder=await local(config.encoder))
         self._given = self._runs = await self._run(lambda: _load(self._config))
+
+    async def prepare(self) -> None:
+        """Load what thorough training left as current, to learn on top of from now on.
+
+        What runs goes on until the next `take`.
+        """
+        self._coming = await self._run(lambda: _load(self._config), self._study)
+        self._studying = None
+
+    @property
+    def place(self) -> str:
+        """What thorough training keeps its revisions for this under."""
+        from chatbot.inference.revisions import key
+
+        config = self._config
+        return key(config.encoder, labels_of(config), several=config.several)
+
+    @property
+    def trained(self) -> str:
+        """The revision of thorough training that is learned on top of, empty for none."""
+        encoder = self._newest.encoder.encoder
+        return encoder.folder.parent.name if _is_tuned(encoder) else ""
 
     async def predict(self, texts: list[str], rooms: list[str] | None = None) -> "list[Prediction]":
         """Return a prediction for each text, from one model batch; `rooms`: where it was said."""
@@ -93,16 +116,19 @@ class ClassifierThread:
 
     async def study(self, lessons: Sequence[Lesson]) -> tuple[str, bytes]:
         """Learn these beside the examples; return the revision, and what `take` takes."""
-        given = self._given_ones
+        given = self._newest
         return await self._run(lambda: self._learned(given, lessons), self._study)
 
     async def take(self, head: bytes | None) -> None:
         """Run with what `study` gave, or with the examples alone, from the next batch on."""
-        self._runs = await self._read(head) or self._given_ones
+        given = self._newest
+        self._runs = await self._read(head, given) or given
+        if given is self._coming:
+            self._given, self._coming, self._shadow = given, None, None
 
     async def shadow(self, head: bytes | None) -> None:
         """Run this beside, and count where it differs, from the next batch on."""
-        self._shadow = await self._read(head)
+        self._shadow = await self._read(head, self._given_ones)
         self._seen, self._pairs = 0, {}
 
     def compared(self) -> tuple[int, dict[tuple[str, str], int]]:
@@ -126,15 +152,20 @@ class ClassifierThread:
             raise RuntimeError("the classifier was not loaded")
         return self._given
 
+    @property
+    def _newest(self) -> "Classifiers":
+        """What is learned on top of: what was given, or is to come in its place."""
+        return self._coming or self._given_ones
+
     async def _run(self, job: Callable[[], T], thread: ThreadPoolExecutor | None = None) -> T:
         context = contextvars.copy_context()  # whether it is urgent, and who wants to be told
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(thread or self._thread, context.run, job)
 
-    async def _read(self, head: bytes | None) -> "Classifiers | None":
+    async def _read(self, head: bytes | None, given: "Classifiers") -> "Classifiers | None":
         if head is None:
             return None
-        encoder = self._given_ones.encoder
+        encoder = given.encoder
         return await self._run(lambda: _taken(self._config, encoder, head), self._study)
 
     def _learned(self, given: "Classifiers", lessons: Sequence[Lesson]) -> tuple[str, bytes]:
@@ -310,7 +341,7 @@ def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str,
 
 def labels_of(config: ClassifyConfig) -> list[str]:
     """Return the labels of the examples; loads no model."""
-    return list(check_examples(pathlib.Path(config.examples))[0])
+    return list(check_examples(pathlib.Path(config.examples), several=config.several)[0])
 
 
 ClassifyText.imp.check_config = staticmethod(check_config)
@@ -318,7 +349,7 @@ ClassifyText.imp.check_config = staticmethod(check_config)
 
 def values_of(config: ClassifyConfig) -> dict[str, list[str]]:
     """Return the labels that there can be: those of the examples, and "" for an empty text."""
-    examples, _ = check_examples(pathlib.Path(config.examples))
+    examples, _ = check_examples(pathlib.Path(config.examples), several=config.several)
     return {"label": ["", *examples]} if examples else {}
 
 

@@ -41,11 +41,16 @@ def train(
 
     A node learns the examples in seconds, with the model as it is. This takes some minutes and
     changes the model, too, if that is better for examples that were held back. The result is
-    kept with its score, and nodes on this machine use it from their next start on.
+    kept with its score.
+
+    Where a NATS server runs, what people corrected in the channel is learned, too, and all nodes
+    of the flow take the result over within seconds, as they do when it is rolled back. Else nodes
+    on this machine use it from their next start on.
 
     \b
     Examples:
       chatbot train support
+      chatbot train support --nats nats://nats.example.org
       chatbot train support --list
       chatbot train support --rollback quick
     """
@@ -54,11 +59,12 @@ def train(
     if listed and rollback is not None:
         raise UsageError("--list and --rollback exclude each other")
     settings.keep_data_in(data)
+    shown = screen(data=as_json)
     try:
         if rollback is not None:
-            commands.roll_back(flow, overrides, operation, rollback, nats)
+            commands.roll_back(flow, overrides, operation, rollback, shown, nats)
         elif not listed:
-            commands.train(flow, overrides, operation, screen(data=as_json), nats)
+            commands.train(flow, overrides, operation, shown, nats)
         kept, current = commands.revisions(flow, overrides, operation, nats)
     except FlowError as error:
         refuse_flow(error, overrides)

@@ -22,11 +22,12 @@ CLASSIFIES = "classify_text"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An operation that classifies: its path in the flow, its examples and its settings.
+    """An operation that classifies: its path in the `flow`, its examples and its settings.
 
     `encoder` is what `chatbot.inference.registry.local` returned.
     """
 
+    flow: str
     name: str
     examples: Examples
     encoder: str
@@ -65,6 +66,7 @@ def subject(
     several = bool(config.get("several", False))
     examples = read_examples(Path(config["examples"]), several=several)
     return Subject(
+        checked.name,
         name,
         examples,
         _fetched(config.get("encoder", DEFAULT), nats),
