@@ -395,6 +395,8 @@ class Intake:
                 stands = buried
         if self._keeping is not None:
             await self._keeping.keep(message, stands)
+        if stands is None or stands.actions:
+            await self._outbox.hand_over(message, stands)
         if self._order.waiting:
             self._order.ended(message.id, decided=True)
         await running.taken.ack()
