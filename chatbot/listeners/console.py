@@ -24,7 +24,7 @@ from rich.text import Text
 from chatbot import settings
 from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.stdin import AT_ONCE, piped
-from chatbot.messages import ChatMessage, Outcome
+from chatbot.messages import FROM, ChatMessage, Outcome
 
 LONGEST = 64 * 1024
 
@@ -102,6 +102,10 @@ class ConsoleListener:
 
     async def _speak(self, bridge: Bridge) -> None:
         async for delivery in bridge.outcomes():
+            if FROM in delivery.outcome.id:  # what came of an action, later
+                self._show(delivery.outcome)
+                await delivery.done()
+                continue
             self._outcomes[delivery.outcome.id] = delivery
             while self._waiting and (ready := self._outcomes.pop(self._waiting[0], None)):
                 self._show(ready.outcome)

@@ -367,6 +367,8 @@ class Intake:
             stands = await self._outbox.publish(decided, running.lane)
         if self._keeping is not None:
             await self._keeping.keep(message, decided if stands else None)
+        if not stands or decided.actions:
+            await self._outbox.hand_over(message, decided if stands else None)
         if self._order.waiting:
             self._order.ended(message.id, decided=True)
         await running.taken.ack()
