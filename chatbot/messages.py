@@ -141,6 +141,14 @@ empty: this one's | why |
 ACTIONS = ("react", "delete", "kick", "ban", "unban", "mute", "unmute")
 
 
+class Elsewhere(Record, frozen=True):
+    """What is said and done in another `room` of the network than the message came from."""
+
+    room: str
+    replies: tuple[Reply, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+
 class Change(Record, frozen=True):
     """How one value of the flow's state changes: `set`, `add`, `append` (of which it keeps the
     last `most`) or `forget`.
@@ -165,7 +173,7 @@ class Outcome(Record, frozen=True):
     shows of the message, by name (`label`, `score`), and `revision` the flow's; `error` says in
     general terms what failed, `skipped` why nothing is said where the flow wants it so ("too
     old"). `thread` and `private` are the message's. `changes` are those of the flow's state: they
-    are made once it is stored, and once.
+    are made once it is stored, and once. `elsewhere` is what is said and done in other rooms.
 
     Where the flow learns from corrections, `text` is what the operation that learns was given,
     and behind the flow's revision stands that of what it had learned: `<flow>+<learned>`.
@@ -185,6 +193,7 @@ class Outcome(Record, frozen=True):
     revision: str = ""
     changes: tuple[Change, ...] = ()
     text: str = ""
+    elsewhere: tuple[Elsewhere, ...] = ()
 
 
 class Call(Record, frozen=True, array_like=True):

@@ -269,7 +269,14 @@ SECTIONS: dict[str, Described] = {
     ),
     "commands": Described(
         "The bot's own commands.",
-        {"prefix": Key("What they begin with.", (TEXT,), default="!", pattern=r"[^\w\s]{1,8}")},
+        {
+            "prefix": Key("What they begin with.", (TEXT,), default="!", pattern=r"[^\w\s]{1,8}"),
+            "flow": Key(
+                "Commands that the flow itself deals with, as `message.command`.",
+                (LIST,),
+                items=(TEXT,),
+            ),
+        },
     ),
     "learning": Described(
         "Corrections in the channel: `!label`, `!undo`, reactions.",
@@ -416,6 +423,9 @@ SECTIONS: dict[str, Described] = {
                 "It is Markdown: networks that have formatted text show it so.",
                 (TRUTH,),
                 default=False,
+            ),
+            "room": Key(
+                "Say it in this room of the network instead; where it is empty, nowhere.", (TEXT,)
             ),
         },
     ),
