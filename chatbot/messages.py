@@ -151,7 +151,7 @@ class Elsewhere(Record, frozen=True):
 
 class Change(Record, frozen=True):
     """How one value of the flow's state changes: `set`, `add`, `append` (of which it keeps the
-    last `most`) or `forget`.
+    last `most`), `remove` (those items) or `forget`.
 
     `key` says whose value it is; `start` is what it was at first, and `keep` for how many seconds
     it is kept.

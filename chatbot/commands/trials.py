@@ -36,6 +36,7 @@ from chatbot.flowfile.trial import (
 from chatbot.listeners.gate.calling import own_command
 from chatbot.listeners.irc.names import is_addressed
 from chatbot.messages import ChatMessage, Outcome
+from chatbot.orchestrator.timetable import KIND
 
 PASSED, FAILED, XFAILED, XPASSED = "passed", "failed", "xfailed", "xpassed"
 """What becomes of a test; one that is expected to fail and does not has failed, too."""
@@ -220,6 +221,10 @@ def message_of(step: Step, id_: str, number: int, flow: Flow) -> ChatMessage:
     given.setdefault("room", sender if private else ROOM)
     given.setdefault("network", NETWORK)
     at = _START + timedelta(seconds=number)
+    if "schedule" in given:  # nobody said anything
+        return ChatMessage(
+            id=id_, time=at, **{**given, "kind": KIND, "sender": "", "text": at.isoformat()}
+        )
     message = ChatMessage(id=id_, text=step.said, time=at, **given)
     return own_command(message, flow.rules)
 

@@ -446,6 +446,9 @@ SECTIONS: dict[str, Described] = {
             "value": Key("It becomes this.", ANY),
             "add": Key("It grows by this: a number, or a source.", (NUMBER, TEXT)),
             "append": Key("A source, which becomes the last item of a list.", (TEXT,)),
+            "remove": Key(
+                "A source: a list of items that go; those that are maps by their `id`.", (TEXT,)
+            ),
             "most": Key("Items that the list keeps.", (WHOLE,), default=100, least=1, most=1000),
             "forget": Key("It is as at the start.", (TRUTH,)),
         },

@@ -41,6 +41,7 @@ _FIELDS = {
     "private": bool,
     "old": bool,
     "roles": list,
+    "schedule": str,
 }
 """What a step may say of its message, beside what was `said`."""
 
@@ -204,7 +205,7 @@ class _Reader:
     def _step(self, node: Node, defaults: Mapping[str, Any], known: tuple[str, ...]) -> Step:
         given = keys(node, known, "a test", self._report)
         said = given.get("said")
-        if said is None:
+        if said is None and "schedule" not in given:
             self._report.add(node.mark, "a test must have something `said`", "{said: …}")
         text = self._text(said, "`said`") or ""
         of_message = {name: each for name, each in given.items() if name in _FIELDS}
