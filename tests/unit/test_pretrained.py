@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -21,7 +22,8 @@ from chatbot.errors import OperationError
 from chatbot.inference.registry import from_mlflow, local
 from chatbot.inference.sequences import SequenceModel
 from chatbot.inference.threads import own
-from chatbot.urgency import bulk
+from chatbot.urgency import bulk, is_bulk
+from operations.model_thread import ModelThread
 from operations.pretrained import ClassifyWithModel, PretrainedConfig
 from operations.pretrained import check_config as check_pretrained
 from operations.zero_shot import ClassifyZeroShot, ZeroShotConfig
@@ -199,6 +201,16 @@ def test_what_threads_ask_for_at_once_shares_batches_and_people_go_first(moods: 
     assert np.allclose(found, alone, atol=1e-4)
     assert sum(ran) == 1 + len(TEXTS) + 5
     assert ran[:2] == [1, len(TEXTS)], "all that people asked for, before what was bulk"
+
+
+async def test_a_job_knows_whether_anybody_waits_for_it() -> None:
+    thread = ModelThread("test", 2)
+    try:
+        with bulk():
+            nobody = asyncio.ensure_future(thread.run(is_bulk))
+        assert (await nobody, await thread.run(is_bulk)) == (True, False)
+    finally:
+        thread.close()
 
 
 def test_it_runs_on_its_share_of_the_cores(moods: Path) -> None:
