@@ -19,6 +19,7 @@ import torch
 from transformers import BertForSequenceClassification, BertModel
 
 from chatbot.errors import OperationError
+from chatbot.inference.encoder import Encoder
 from chatbot.inference.registry import from_mlflow, local
 from chatbot.inference.sequences import SequenceModel
 from chatbot.inference.threads import own
@@ -213,14 +214,24 @@ async def test_a_job_knows_whether_anybody_waits_for_it() -> None:
         thread.close()
 
 
-def test_it_runs_on_its_share_of_the_cores(moods: Path) -> None:
+def test_each_thread_runs_on_the_share_of_the_cores(moods: Path, tiny_encoder: str) -> None:
     model = SequenceModel.load(str(moods))
+    encoder = Encoder.load(tiny_encoder, backend="torch", shared=False)
+
+    def counts(text: str) -> list[int]:
+        model.logits([text])
+        found = torch.get_num_threads()
+        torch.set_num_threads(7)
+        encoder.encode([text])
+        return [found, torch.get_num_threads()]
+
     before = torch.get_num_threads()
     try:
-        for count in (1, 2):
-            own.tell(count)
-            model.logits(["good movie"])
-            assert torch.get_num_threads() == count
+        with ThreadPoolExecutor(1) as other:
+            for count in (1, 2):
+                own.tell(count)
+                assert counts(f"here {count}") == [count] * 2
+                assert other.submit(counts, f"there {count}").result() == [count] * 2
     finally:
         own.tell(0)
         torch.set_num_threads(before)
