@@ -20,6 +20,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatbot.errors import OperationError
+from chatbot.flowfile.template_faults import Fault, fault_of
 
 LONGEST = 16 * 1024
 """Characters that a text may have at any time."""
@@ -55,16 +56,6 @@ class TemplateError(OperationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a template; where in it: `fragment`, or a line from 1."""
-
-    message: str
-    hint: str = ""
-    line: int = 1
-    fragment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Used:
     """A value that a template uses: `message.name`, or `label` alone (`key` is empty then)."""
 
@@ -92,7 +83,7 @@ def faults(text: str) -> list[Fault]:
     try:
         tree = _environment(_plain).parse(text)
     except TemplateSyntaxError as error:
-        return [Fault(f"this is no template: {error.message}", line=error.lineno)]
+        return [fault_of(str(error.message), error.lineno, text)]
     except RecursionError:
         return [Fault("this is nested too deep")]
     return [fault for node in tree.find_all(nodes.Node) for fault in _of_node(node)]
@@ -367,9 +358,19 @@ def _of_node(node: nodes.Node) -> Iterator[Fault]:
     elif isinstance(node, nodes.For) and node.recursive:
         yield Fault("`recursive` is not for templates here", "", line)
     elif isinstance(node, nodes.Call) and not _is_range(node):
-        yield Fault("nothing but range(…) can be called in a template", "use a filter", line)
+        yield _of_call(node, line)
     elif isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
         yield Fault(f"`{node.attr}` cannot be had", "", line, node.attr)
+
+
+def _of_call(node: nodes.Call, line: int) -> Fault:
+    name, fragment = "", ""
+    if isinstance(node.node, nodes.Getattr):
+        name, fragment = node.node.attr, f".{node.node.attr}"
+    elif isinstance(node.node, nodes.Name):
+        name = fragment = node.node.name
+    hint = f"write `| {name}`" if name in FILTERS else "use a filter"
+    return Fault("nothing but range(…) can be called in a template", hint, line, fragment)
 
 
 def _is_range(node: nodes.Call) -> bool:
