@@ -6,10 +6,30 @@ Jinja says what it did not expect, and in which line; the rule here is to point 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from chatbot.flowfile.problems import nearest
+from jinja2 import nodes
+
+from chatbot.flowfile.problems import nearest, suggest
+
+FILTERS = (
+    *("abs", "capitalize", "count", "d", "default", "first", "float", "int", "join", "last"),
+    *("length", "list", "lower", "max", "min", "raw", "round", "sort", "sum", "title", "trim"),
+    *("truncate", "unique", "upper"),
+)
+TESTS = (
+    *("defined", "undefined", "none", "in", "even", "odd", "number", "string", "boolean"),
+    *("sequence", "mapping", "eq", "ne", "lt", "le", "gt", "ge", "true", "false", "divisibleby"),
+)
+
+_ALLOWED = (
+    *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Assign),
+    *(nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.CondExpr),
+    *(nodes.Filter, nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not),
+    *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos),
+    *(nodes.Concat, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword, nodes.Call),
+)
 
 _MEANT = {
     "=": "two values are compared with ==",
@@ -46,6 +66,43 @@ def fault_of(problem: str, line: int, text: str) -> Fault:
         if found is not None:
             return found
     return Fault(f"this is no template: {problem}", line=line)
+
+
+def faults_of(node: nodes.Node) -> Iterator[Fault]:
+    """Yield what a part of a template is, and may not be."""
+    line = node.lineno or 1
+    if not isinstance(node, _ALLOWED):
+        what = type(node).__name__.lower()
+        hint = "there are if, for, set and {{ … }}"
+        yield Fault(f"`{what}` is not for templates here", hint, line)
+    elif isinstance(node, nodes.Filter) and node.name not in FILTERS:
+        yield Fault(f"there is no filter `{node.name}`", _near(node.name, FILTERS), line, node.name)
+    elif isinstance(node, nodes.Test) and node.name not in TESTS:
+        yield Fault(f"there is no test `{node.name}`", _near(node.name, TESTS), line, node.name)
+    elif isinstance(node, nodes.For) and node.recursive:
+        yield Fault("`recursive` is not for templates here", "", line)
+    elif isinstance(node, nodes.Call) and not _is_range(node):
+        yield _of_call(node, line)
+    elif isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
+        yield Fault(f"`{node.attr}` cannot be had", "", line, node.attr)
+
+
+def _of_call(node: nodes.Call, line: int) -> Fault:
+    name, fragment = "", ""
+    if isinstance(node.node, nodes.Getattr):
+        name, fragment = node.node.attr, f".{node.node.attr}"
+    elif isinstance(node.node, nodes.Name):
+        name = fragment = node.node.name
+    hint = f"write `| {name}`" if name in FILTERS else "use a filter"
+    return Fault("nothing but range(…) can be called in a template", hint, line, fragment)
+
+
+def _is_range(node: nodes.Call) -> bool:
+    return isinstance(node.node, nodes.Name) and node.node.name == "range"
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    return suggest(word, known) or f"there are {', '.join(known)}"
 
 
 def _character(problem: str, line: int, text: str) -> Fault | None:
