@@ -12,7 +12,7 @@ from chatbot.flowfile.problems import Report
 from chatbot.flowfile.sections import MESSAGE, SCHEDULE, Literal, Source
 from chatbot.flowfile.wiring import Part, has_usable_default
 
-ALWAYS = ("room", "network", "time")
+ALWAYS = ("id", "network", "room", "time", "kind", "private")
 """Fields of a message that a schedule has, too."""
 
 
