@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.trial import Step
+from chatbot.listeners.gate.calling import own_command
 from chatbot.listeners.irc.names import is_addressed
 from chatbot.messages import ChatMessage
 from chatbot.orchestrator.timetable import KIND
@@ -41,17 +42,17 @@ def message_of(step: Step, id_: str, time: datetime, flow: Flow) -> ChatMessage:
     given.setdefault("addressed", private or is_addressed(step.said, nick, "ascii"))
     given.setdefault("room", sender if private else ROOM)
     given.setdefault("network", NETWORK)
-    return ChatMessage(id=id_, text=step.said, time=time, **given)
+    message = ChatMessage(id=id_, text=step.said, time=time, **given)
+    return own_command(message, flow.rules)
 
 
 def _due(step: Step, id_: str, time: datetime, flow: Flow) -> ChatMessage:
-    """Return the message that a schedule is, in its first room unless the step names another."""
+    """Return the message that a schedule is when it is due."""
     [schedule] = [each for each in flow.schedules if each.name == step.due]
-    network, room = next(iter(schedule.rooms), (NETWORK, ROOM))
     return ChatMessage(
         id=id_,
-        network=str(step.message.get("network", network)),
-        room=str(step.message.get("room", room)),
+        network=str(step.message.get("network", NETWORK)),
+        room=str(step.message.get("room", ROOM)),
         sender="",
         text=time.astimezone(ZoneInfo(schedule.zone)).isoformat(),
         time=time,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,10 +83,20 @@ def _compared(expected: Expected, outcome: Outcome) -> Iterator[tuple[str, str, 
         yield "reply", "\n".join(expected.replies), "\n".join(texts) or "silence"
     if expected.actions is not None:
         yield from _actions(expected.actions, outcome)
+    if expected.elsewhere is not None:
+        yield from _elsewhere(expected.elsewhere, outcome)
 
 
 def _all_like(patterns: Sequence[str], texts: Sequence[str]) -> bool:
     return len(patterns) == len(texts) and all(map(like, patterns, texts))
+
+
+def _elsewhere(wanted: Mapping[str, str], outcome: Outcome) -> Iterator[tuple[str, str, str]]:
+    found = {each.room: "\n".join(r.text for r in each.replies) for each in outcome.elsewhere}
+    for room in {**wanted, **found}:
+        said, pattern = found.get(room), wanted.get(room)
+        if said is None or pattern is None or not like(pattern, said):
+            yield f"in {room}", pattern or "silence", said or "silence"
 
 
 def _actions(wanted: Sequence[dict[str, Any]], outcome: Outcome) -> Iterator[tuple[str, str, str]]:

@@ -161,7 +161,14 @@ SECTIONS: dict[str, Described] = {
     **LISTENING,
     "commands": Described(
         "The bot's own commands.",
-        {"prefix": Key("What they begin with.", (TEXT,), default="!", pattern=r"[^\w\s]{1,8}")},
+        {
+            "prefix": Key("What they begin with.", (TEXT,), default="!", pattern=r"[^\w\s]{1,8}"),
+            "flow": Key(
+                "Commands that the flow itself deals with, as `message.command`.",
+                (LIST,),
+                items=(TEXT,),
+            ),
+        },
     ),
     "learning": Described(
         "Corrections in the channel: `!label`, `!undo`, reactions.",
@@ -309,6 +316,9 @@ SECTIONS: dict[str, Described] = {
                 (TRUTH,),
                 default=False,
             ),
+            "room": Key(
+                "Say it in this room of the network instead; where it is empty, nowhere.", (TEXT,)
+            ),
         },
     ),
     "source": Described(
@@ -328,6 +338,9 @@ SECTIONS: dict[str, Described] = {
             "value": Key("It becomes this.", ANY),
             "add": Key("It grows by this: a number, or a source.", (NUMBER, TEXT)),
             "append": Key("A source, which becomes the last item of a list.", (TEXT,)),
+            "remove": Key(
+                "A source: a list of items that go; those that are maps by their `id`.", (TEXT,)
+            ),
             "most": Key("Items that the list keeps.", (WHOLE,), default=100, least=1, most=1000),
             "forget": Key("It is as at the start.", (TRUTH,)),
         },

@@ -45,10 +45,10 @@ _FIELDS = {
 }
 """What a step may say of its message, beside what was `said`."""
 
-_TIMES = ("due", "at", "after")
+_TIMES = ("schedule", "at", "after")
 """What a step says of time."""
 
-_EXPECTED = ("reply", "silence", "action", "outputs", "error")
+_EXPECTED = ("reply", "silence", "action", "elsewhere", "outputs", "error")
 _OWN = (*_FIELDS, *_EXPECTED, *_TIMES)
 _ACTION = ("kind", "to", "text", "seconds")
 _WORDS = {str: "a text", bool: "true or false", list: "a list of texts"}
@@ -67,6 +67,8 @@ class Expected:
     replies: tuple[str, ...] | None = None
     actions: tuple[dict[str, Any], ...] | None = None
     error: str | None = None
+    elsewhere: dict[str, str] | None = None
+    """Room → a pattern of all that is said there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +232,7 @@ class _Reader:
 
     def _step(self, node: Node, defaults: Mapping[str, Any], known: tuple[str, ...]) -> Step:
         given = keys(node, known, "a test", self._report)
-        said, due = given.get("said"), given.get("due")
+        said, due = given.get("said"), given.get("schedule")
         if said is None and due is None:
             self._report.add(node.mark, "a test must have something `said`", "{said: …}")
         if due is not None:
@@ -243,7 +245,7 @@ class _Reader:
             text,
             message,
             self._expected(given, node),
-            due=self._text(due, "`due`"),
+            due=self._text(due, "`schedule`"),
             at=self._at(given.get("at")),
             after=self._after(given.get("after")),
         )
@@ -251,7 +253,7 @@ class _Reader:
     def _check_due(self, due: Node, given: Mapping[str, Node]) -> None:
         for name in ("said", *_FIELDS):
             if name in given and name not in ("room", "network"):
-                message = f"`{name}` does not go with `due`: nobody says anything then"
+                message = f"`{name}` does not go with `schedule`: nobody says anything then"
                 self._report.add(given[name].key, message)
         if isinstance(due.value, str) and due.value not in self._schedules:
             hint = suggest(due.value, self._schedules, what="there are")
@@ -340,6 +342,7 @@ class _Reader:
             replies=replies,
             actions=self._actions(given.get("action")),
             error=self._text(given.get("error"), "`error`"),
+            elsewhere=self._elsewhere(given.get("elsewhere")),
         )
 
     def _replies(self, given: Mapping[str, Node]) -> tuple[bool | None, tuple[str, ...] | None]:
@@ -357,6 +360,14 @@ class _Reader:
         items = reply.value if isinstance(reply.value, list) else [reply]
         texts = [self._text(each, "`reply`") for each in items]
         return replied, tuple(text for text in texts if text is not None)
+
+    def _elsewhere(self, node: Node | None) -> dict[str, str] | None:
+        if node is None:
+            return None
+        hint = 'write {"#moderators": "*spam*"}, or false for nothing'
+        entries = {} if node.value is False else mapping(node, "`elsewhere`", self._report, hint)
+        texts = {room: self._text(each, f"`{room}`") for room, each in entries.items()}
+        return {room: text for room, text in texts.items() if text is not None}
 
     def _actions(self, node: Node | None) -> tuple[dict[str, Any], ...] | None:
         if node is None:

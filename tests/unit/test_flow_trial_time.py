@@ -46,14 +46,14 @@ def refused(folder: Path, tests: str) -> list[str]:
 
 RIGHT = """\
 tests:
-  - {due: digest, reply: "Monday 18:00: 0 in #dev"}
-  - {due: digest, room: "#help", at: 2026-07-01 16:00, reply: "Wednesday 18:00: 0 in #help"}
+  - {schedule: digest, reply: "Monday 18:00: 0 in #test"}
+  - {schedule: digest, room: "#help", at: 2026-07-01 16:00, reply: "Wednesday 18:00: 0 in #help"}
   - name: a day with two who say something
     conversation:
-      - {said: hi, network: irc, room: "#dev", at: 2026-01-05 12:00, silence: true}
-      - {said: ho, network: irc, room: "#dev", by: otto, silence: true}
-      - {due: digest, reply: "Monday 18:00: 2 in #dev"}
-      - {due: digest, reply: "Tuesday 18:00: 0 in #dev"}
+      - {said: hi, at: 2026-01-05 12:00, silence: true}
+      - {said: ho, by: otto, silence: true}
+      - {schedule: digest, reply: "Monday 18:00: 2 in #test"}
+      - {schedule: digest, reply: "Tuesday 18:00: 0 in #test"}
   - name: a conversation is over after ten minutes
     conversation:
       - {said: hi, silence: true}
@@ -71,17 +71,19 @@ async def test_what_is_due_and_what_ages(tmp_path: Path) -> None:
 
 
 async def test_what_does_not_come_is_told(tmp_path: Path) -> None:
-    [verdict] = await verdicts(tmp_path, 'tests: [{due: digest, reply: "Monday*: 1 in #dev"}]\n')
+    [verdict] = await verdicts(
+        tmp_path, 'tests: [{schedule: digest, reply: "M*: 1 in #test"}]\n'
+    )
     assert (verdict.trial.name, verdict.status) == ("digest", "failed")
 
 
 @pytest.mark.parametrize(
     ("test", "place", "message"),
     [
-        ("{due: digets, reply: true}", "1:15", "no schedule `digets` (did you mean digest?)"),
-        ("{due: digest, said: hi, reply: x}", "1:23", "`said` does not go with `due`"),
-        ("{due: digest, by: anna, reply: x}", "1:23", "`by` does not go with `due`"),
-        ("{due: 5, reply: x}", "1:15", "`due` must be a text"),
+        ("{schedule: digets, reply: true}", "1:20", "no schedule `digets` (did you mean digest?)"),
+        ("{schedule: digest, said: hi, reply: x}", "1:28", "`said` does not go with `schedule`"),
+        ("{schedule: digest, by: anna, reply: x}", "1:28", "`by` does not go with `schedule`"),
+        ("{schedule: 5, reply: x}", "1:20", "`schedule` must be a text"),
         ("{said: hi, after: soon, reply: x}", "1:27", "`after`"),
         ("{said: hi, after: 5, reply: x}", "1:27", "`after`"),
         ("{said: hi, at: monday, reply: x}", "1:24", "`at` must be a date and a time (such as"),
