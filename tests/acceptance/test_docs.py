@@ -18,7 +18,6 @@ from chatbot.broker.corrections import Corrections
 from chatbot.learning import About, Vote
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from tests.acceptance import test_docs_operations
-from tests.acceptance.test_tutorials import fits
 from tests.integration import contract
 from tests.servers import pages
 from tests.servers.irc import Ngircd, free_port
@@ -236,18 +235,6 @@ async def test_lines_of_json_from_a_script(program: Program) -> None:
     assert first["replies"][0]["text"]
     [shown] = [each for each in pages.blocks(ROOT / "docs" / "operating.md") if each.kind == "json"]
     assert list(json.loads(shown.text)) == list(first)
-
-
-@pytest.mark.crash
-async def test_the_readmes_lines_from_a_pipe(
-    program: Program, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LOGNAME", "ada")
-    [shown] = [each for each in README if each.first == f"$ {PIPE}"]
-    said = shlex.split(PIPE)[1].replace("\\n", "\n")
-    code, out, err = await program.run("run", "support", stdin=said)
-    assert code == 0, err
-    assert fits(shown.text.partition("\n")[2], out)
 
 
 @pytest.mark.crash

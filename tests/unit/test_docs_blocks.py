@@ -43,10 +43,6 @@ ELSEWHERE = {
     ("README.md", "<alice> hi all"): "tests.acceptance.test_docs:test_the_readmes_transcript",
     (
         "README.md",
-        r"$ printf 'how do I install this?\nthanks!\n' | make run",
-    ): "tests.acceptance.test_docs:test_the_readmes_lines_from_a_pipe",
-    (
-        "README.md",
         "from chatbot.orchestrator.orchestrator import NatsOrchestrator",
     ): "tests.acceptance.test_docs:test_the_readmes_library_call_runs_a_dataflow",
     (
