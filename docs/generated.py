@@ -6,6 +6,7 @@ there, in its own words.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import inspect
 import json
@@ -17,7 +18,7 @@ import click
 from chatbot.cli import cli
 from chatbot.commands import operations as commands
 from chatbot.flowfile import fields
-from chatbot.flowfile.catalog import LISTENERS, Catalog
+from chatbot.flowfile.catalog import LISTENERS, Catalog, NotLoadedError
 from chatbot.flowfile.description import Description, Value, type_words
 from chatbot.flowfile.keys import SECTIONS
 from chatbot.flowfile.schema import schema
@@ -80,8 +81,9 @@ def flow_file() -> str:
     parts.append("## Listeners\n\nThe settings of each kind, beside the keys of a listener.\n")
     catalog = Catalog(LISTENERS)
     for kind in catalog.names():
-        settings = fields.fields(getattr(catalog.load(kind), "settings_type", None))
-        parts.append(f"### {kind}\n\n{_settings(settings)}\n")
+        with contextlib.suppress(NotLoadedError):  # what is not whole here is not shown
+            settings = fields.fields(getattr(catalog.load(kind), "settings_type", None))
+            parts.append(f"### {kind}\n\n{_settings(settings)}\n")
     return "\n".join(parts)
 
 

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from chatbot.cli import cli
-from chatbot.flowfile.catalog import LISTENERS, OPERATIONS, Catalog
+from chatbot.flowfile.description import all_described
 from chatbot.flowfile.keys import SECTIONS
 from tests.servers.pages import DOCS, ROOT
 
@@ -33,14 +33,13 @@ def test_each_page_is_on_the_site(pages: dict[str, str]) -> None:
 
 def test_every_operation_of_ours_is_there_with_its_inputs(pages: dict[str, str]) -> None:
     page = pages["reference/operations.md"]
-    catalog = Catalog(OPERATIONS)
-    own = [n for n in catalog.names() if getattr(catalog.point(n).dist, "name", "") == "chatbot"]
+    own = [each for each in all_described() if each.package == "chatbot" and not each.broken]
     assert len(own) >= 12
-    for name in own:
-        [section] = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
-        operation, _ = catalog.operation(name)
-        for key in (*operation.inputs, *operation.outputs):
-            assert f"| `{key}` |" in section, (name, key)
+    for each in own:
+        begin = rf"^## {re.escape(each.name)}\n"
+        [section] = re.findall(rf"{begin}(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+        for value in (*each.inputs, *each.outputs, *each.config):
+            assert f"| `{value.name}` |" in section, (each.name, value.name)
 
 
 def test_every_key_of_a_flow_file_is_there(pages: dict[str, str]) -> None:
@@ -48,7 +47,7 @@ def test_every_key_of_a_flow_file_is_there(pages: dict[str, str]) -> None:
     assert [
         key for each in SECTIONS.values() for key in each.keys if f"| `{key}` |" not in page
     ] == []
-    for kind in Catalog(LISTENERS).names():
+    for kind in ("console", "irc", "jsonl", "matrix"):
         assert f"### {kind}\n" in page
     assert "| `overflow` | split or cut | `split` |" in page
 
