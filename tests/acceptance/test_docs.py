@@ -91,8 +91,9 @@ OVERLOAD = [
 ]
 BENCH = [
     "make bench                          # all of it; about ten minutes",
-    "make bench ARGS='--only w1,w4'      # parts: w1 w2 w3 w4 inputs memory model others",
+    "make bench ARGS='--only w1,w4'      # parts: w1 w2 w3 w4 inputs memory model others scaling",
     "make bench ARGS='--json FILE --markdown FILE'",
+    "make bench ARGS='--only scaling'",
     "chatbot bench model support",
     "chatbot bench model support --backend onnx-int8",
 ]
