@@ -12,6 +12,7 @@ import pytest
 from chatbot.commands import flow as commands
 from chatbot.commands.screen import Screen
 from chatbot.commands.trials import Selection, collect, run
+from tests.servers.irc import IiClient, Ngircd
 from tests.servers.processes import ROOT, Program
 
 FLOWS = ROOT / "flows"
@@ -87,6 +88,25 @@ def test_brackets_as_deep_as_a_sum_may_be_do_no_harm() -> None:
     for deep in ("(" * 99 + "1" + ")" * 99, "-" * 199 + "1", "2**" * 66 + "2"):
         result, problem = calculated(deep)
         assert (result is None) != (problem is None)
+
+
+async def test_the_calculator_answers_in_a_channel(
+    program: Program, ngircd: Ngircd, tmp_path: Path
+) -> None:
+    here = {"server": "127.0.0.1", "port": ngircd.port, "tls": "false"}
+    given = [part for k, v in here.items() for part in ("--set", f"listeners.irc.{k}={v}")]
+    async with (
+        program.start("run", "calculator", *given) as bot,
+        IiClient(tmp_path, ngircd.port, "anna") as anna,
+    ):
+        await bot.wait_for("listens: 127.0.0.1")
+        await anna.join("#calculator")
+        await anna.wait_for("calculator", room="#calculator")
+        anna.say("#calculator", "we are here 24/7")
+        anna.say("#calculator", "calculator: what is 2 + 3 * 4?")
+        line = await anna.wait_for("= 14", room="#calculator", timeout=30.0)
+        assert "<calculator> anna: 2 + 3 * 4 = 14" in line
+        assert sum("<calculator>" in each for each in anna.shown("#calculator")) == 1
 
 
 async def praised(program: Program, *arguments: str) -> int:
