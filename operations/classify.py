@@ -355,3 +355,4 @@ def values_of(config: ClassifyConfig) -> dict[str, list[str]]:
 
 ClassifyText.imp.values_of = staticmethod(values_of)
 ClassifyText.imp.labels_of = staticmethod(labels_of)
+ClassifyText.imp.gives_several = staticmethod(lambda config: config.several)

@@ -227,12 +227,19 @@ def labels_rollback(
 
 @labels.command("settle")
 @click.argument("id", metavar="ID")
-@click.argument("label")
+@click.argument("label", nargs=-1, required=True)
 @common
 def labels_settle(
-    id: str, label: str, flow: str | None, nats: str | None, data: Path | None, as_json: bool
+    id: str,
+    label: tuple[str, ...],
+    flow: str | None,
+    nats: str | None,
+    data: Path | None,
+    as_json: bool,
 ) -> int:
     """Decide that the text ID is LABEL, whatever people called it.
+
+    Where a text may have several labels, name all that it has.
 
     \b
     Examples:
@@ -244,7 +251,7 @@ def labels_settle(
     if as_json:
         print_json(commands.as_json(found))
     else:
-        click.echo(f"{found.key[:10]} is {label}")
+        click.echo(f"{found.key[:10]} is {' and '.join(label)}")
     return 0
 
 

@@ -36,7 +36,8 @@ def train(
     given = subject(flow, overrides, operation, nats)
     running = rollout.find(nats, None)
     taught = rollout.corrections(running, given.flow, given.name)
-    what = replace(given, examples=corpus(given.examples, taught))
+    examples = corpus(given.examples, [each for each in taught if each.label])
+    what = replace(given, examples=examples)
     screen.say(_learned_from(what, len(taught)))
     with tempfile.TemporaryDirectory(prefix="chatbot-train-") as folder:
         made = thorough(

@@ -168,6 +168,7 @@ def read_learning(
         operation=path,
         role=_role(node, given.get("who"), file.roles, report),
         labels=labels,
+        several=_several(instance, catalog),
         reactions=_reactions(given.get("reactions"), labels, report),
         own_rooms=_own_rooms(given.get("rooms"), path, found, report),
         by_room=path in found and found[path].by_room,
@@ -227,6 +228,18 @@ def _labels(instance: Instance, catalog: Catalog) -> tuple[str, ...]:
         return tuple(implementation.labels_of(implementation.CONFIG(**instance.config)))
     except (NotLoadedError, TypeError, ValueError):
         return ()  # was reported
+
+
+def _several(instance: Instance | None, catalog: Catalog) -> bool:
+    """Whether a text may have several labels: the operation says so by `gives_several`."""
+    if instance is None:
+        return False
+    try:
+        implementation = catalog.operation(instance.operation).implementation
+        told = getattr(implementation, "gives_several", None)
+        return told is not None and bool(told(implementation.CONFIG(**instance.config)))
+    except (NotLoadedError, TypeError, ValueError):
+        return False  # was reported
 
 
 def _role(node: Node, who: Node | None, roles: Node | None, report: Report) -> str:

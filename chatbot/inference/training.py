@@ -151,11 +151,15 @@ def calibrated_like(head: Head, like: Head) -> Head:
 def tabled(
     encoder: Encoder, examples: Examples, *, several: bool = False, most: int = MOST
 ) -> Table:
-    """Return the examples as arrays; of more than `most` texts, so many of them, drawn evenly."""
+    """Return the examples as arrays; of more than `most` texts, so many of them, drawn evenly.
+
+    Texts under the label "" have none of the labels.
+    """
     import numpy as np
 
     texts = list(dict.fromkeys(text for each in examples.values() for text in each))
     places = {text: place for place, text in enumerate(texts)}
+    examples = {label: each for label, each in examples.items() if label}
     targets = np.full((len(texts), len(examples)), -1.0)
     for number, each in enumerate(examples.values()):
         targets[[places[text] for text in each], number] = 1.0
