@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from nats.js.errors import NotFoundError
 
 from chatbot.broker import Broker, subjects
 from chatbot.broker.buckets import open_bucket
 from chatbot.broker.corrections import Corrections, forget
 from chatbot.broker.heads import HeadRecord, Heads, drop
+from chatbot.inference import training
+from chatbot.nodes.roster import Roster
 from tests.servers.lessons import ANNA, BEN, CARL, becomes, bot, flow_file, label
+from tests.servers.processes import until
 
 SAID = "flux warp flux"
 TAUGHT = "install"
@@ -243,6 +248,27 @@ async def test_the_forgotten_are_in_no_example_and_in_no_head(
             while await stored_heads(broker) != 1:  # the former ones are erased
                 await asyncio.sleep(0.02)
         assert intake.missing == []
+
+
+async def test_a_node_says_that_it_learns_and_answers_meanwhile(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with Roster.follow(broker) as roster, bot(broker, flow_file(tmp_path)) as (room, _, _):
+
+        async def does(text: str) -> None:
+            await until(lambda: [each.doing for each in roster.nodes] == [text])
+
+        await does("")
+        with training._training:  # the one that learns waits for us
+            said = await room.hear(SAID)
+            await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+            await does("classify_text: learning 1 correction")
+            assert await label(room, "hello") == "greeting"
+        await becomes(room, SAID, TAUGHT)
+        await does("")
+    assert "learn 1 corrections" in caplog.text
+    assert "learned them in" in caplog.text
 
 
 async def test_what_is_taken_back_on_the_network_is_not_learned_either(
