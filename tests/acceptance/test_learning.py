@@ -20,6 +20,7 @@ from chatbot.broker import Broker, EmbeddedServer, subjects
 from chatbot.broker.buckets import open_bucket
 from chatbot.broker.corrections import Corrections
 from chatbot.broker.heads import Heads
+from chatbot.commands.labels import whoami
 from chatbot.flowfile.load import load
 from chatbot.messages import Outcome
 from chatbot.nodes.roster import Roster
@@ -257,3 +258,17 @@ async def test_a_primary_killed_at_a_correction_neither_loses_it_nor_learns_it_t
             ]
             await becomes(room, SAID, TAUGHT, 30)
         assert await corrections.all() == [stored]
+
+
+async def test_who_sits_at_the_terminal_teaches_there_and_is_the_same_the_next_time(
+    program: Program,
+) -> None:
+    path = flow_file(program.data)
+    text = path.read_text().replace("net: {kind: irc}", "console: {}")
+    path.write_text(text.replace("net/ben, net/carl", f"console/{whoami()}"))
+    told = {"XDG_CACHE_HOME": str(program.data / "cache")}
+    for name in (TAUGHT, "bug"):
+        said = f"{SAID}\n!label {name}\n"
+        code, out, err = await program.run("run", str(path), stdin=said, **told)
+        assert code == 0, err
+        assert f"is {name}; !undo takes it back" in out

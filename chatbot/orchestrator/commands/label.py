@@ -8,6 +8,7 @@ command, it changes nothing; and nothing is learned of a message of another room
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -34,6 +35,9 @@ from chatbot.learning import (
 from chatbot.messages import ChatMessage
 from chatbot.orchestrator.commands.command import Answer, Asked, Command
 from chatbot.orchestrator.commands.why import decided_soon
+
+_TERMINAL = re.compile(r"(.+)-[0-9a-f]{8}")
+"""The network of a terminal, or of a pipe: the listener's name, and what is its own each time."""
 
 _LONGEST_NAME = 64
 _MOST_NAMED = 8
@@ -73,7 +77,7 @@ async def _label(asked: Asked) -> Answer:
         by=message.account,
         number=0,
         at=message.time.astimezone(UTC),
-        network=message.network,
+        network=_who(message)[0],
         room=message.room,
         message=message.about,
         sender=said.sender,
@@ -204,7 +208,9 @@ def _is_against(vote: Vote, example: Example) -> bool:
 
 
 def _who(message: ChatMessage) -> tuple[str, str]:
-    return message.network, message.account
+    """Return the network and the account: of a terminal, whichever it is, the same."""
+    terminal = _TERMINAL.fullmatch(message.network)
+    return terminal[1] if terminal else message.network, message.account
 
 
 def _undone_before(examples: list[Example], cause: str) -> tuple[Example, list[Vote]] | None:
