@@ -253,6 +253,27 @@ async def roll_back(asked: Asked, number: int) -> int:
         return await corrections.roll_back(number, whoami())
 
 
+async def take_back(asked: Asked, by: str, network: str | None) -> int:
+    """Take back all that somebody taught, on one network or on all; return of how many texts.
+
+    Raises `UsageError` where that is nothing.
+    """
+
+    def is_theirs(vote: Vote) -> bool:
+        return vote.by == by and network in (None, vote.network)
+
+    async with opened(asked) as (_, corrections, _):
+        examples = await corrections.all()
+        found = [each for each in examples if any(is_theirs(vote) for vote in each.live)]
+        if not found:
+            known = {vote.by for each in examples for vote in each.live if vote.by}
+            hint = suggest(by, sorted(known), what="those who taught")
+            raise UsageError(f"{by} taught nothing that holds now", hint=hint)
+        for each in found:
+            await corrections.take_back(each, is_theirs, Vote("", whoami(), 0, datetime.now(UTC)))
+    return len(found)
+
+
 async def settle(asked: Asked, given: str, labels: Sequence[str]) -> Example:
     """Decide what a text is, whatever people called it; raises `UsageError` for unknown ones."""
     async with opened(asked) as (_, corrections, about):

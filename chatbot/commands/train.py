@@ -99,8 +99,10 @@ def show(kept: Sequence[Kept], current: Kept | None, screen: Screen) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "revision", "trained", "examples", "right, held back", "quick", "took"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=1)
+    table.add_column("revision", no_wrap=True, min_width=12)
+    for name in ("trained", "examples", "right, held back", "quick", "took"):
+        table.add_column(name)
     for each in kept:
         about = each.about
         table.add_row(
