@@ -94,6 +94,7 @@ class ConsoleListener:
             network=self.network,
             room=ROOM,
             sender=self._user,
+            account=self._user,  # the system has made sure of it
             text=text,
             time=datetime.now(UTC),
             addressed=True,
