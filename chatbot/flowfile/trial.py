@@ -45,7 +45,7 @@ _FIELDS = {
 """What a step may say of its message, beside what was `said`."""
 
 _EXPECTED = ("reply", "silence", "action", "outputs", "error")
-_ACTION = ("kind", "to", "text", "seconds")
+_ACTION = ("kind", "to", "text", "seconds", "on")
 _WORDS = {str: "a text", bool: "true or false", list: "a list of texts"}
 _BOUND = re.compile(r"(<=|>=|<|>) ?(-?\d+(?:\.\d+)?)")
 
