@@ -160,9 +160,17 @@ ORDERS = ("issue", "comment", "post")
 ACTIONS = ("react", "delete", "kick", "ban", "unban", "mute", "unmute", *ORDERS)
 
 
+class Elsewhere(Record, frozen=True):
+    """What is said and done in another `room` of the network than the message came from."""
+
+    room: str
+    replies: tuple[Reply, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+
 class Change(Record, frozen=True):
     """How one value of the flow's state changes: `set`, `add`, `append` (of which it keeps the
-    last `most`) or `forget`.
+    last `most`), `remove` (those items) or `forget`.
 
     `key` says whose value it is; `start` is what it was at first, and `keep` for how many seconds
     it is kept.
@@ -184,7 +192,7 @@ class Outcome(Record, frozen=True):
     shows of the message, by name (`label`, `score`), and `revision` the flow's; `error` says in
     general terms what failed, `skipped` why nothing is said where the flow wants it so ("too
     old"). `thread` and `private` are the message's. `changes` are those of the flow's state: they
-    are made once it is stored, and once.
+    are made once it is stored, and once. `elsewhere` is what is said and done in other rooms.
 
     Where the flow learns from corrections, `text` is what the operation that learns was given,
     and behind the flow's revision stands that of what it had learned: `<flow>+<learned>`.
@@ -208,6 +216,7 @@ class Outcome(Record, frozen=True):
     changes: tuple[Change, ...] = ()
     text: str = ""
     source: str = ""
+    elsewhere: tuple[Elsewhere, ...] = ()
 
 
 class Call(Record, frozen=True, array_like=True):

@@ -33,6 +33,7 @@ from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.broker.decided import decided
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished
+from chatbot.listeners.spreading import PERFORMED, spread
 from chatbot.messages import ChatMessage, Outcome, digest, origin
 
 log = logging.getLogger(__name__)
@@ -288,12 +289,23 @@ class NatsBridge:
                 outcome = self._own(outcome)
             begin = functools.partial(self._begin, outcome)
             mark = functools.partial(self._mark, outcome)
-            yield Delivery(
+            delivery = Delivery(
                 *(outcome, taken.attempt, taken.ack, lane, self._is_ours, begin, mark),
                 answer=self._answer,
                 decided=self._decided,
                 note=functools.partial(self._note, outcome),
             )
+            if not outcome.elsewhere:
+                yield delivery
+                continue
+            async for part in spread(delivery, self._is_performed, self._begin, self._mark):
+                yield part
+
+    async def _is_performed(self, outcome: Outcome) -> bool:
+        subject = subjects.mark_subject(self._flow, self._network, outcome.id, PERFORMED)
+        stream = subjects.out_stream(self._flow)
+        known = await self._broker.insist(lambda: stored.age_of(self._broker, stream, subject))
+        return known is not None
 
     def _own(self, outcome: Outcome) -> Outcome:
         """Return `outcome` without what other listeners are to do."""

@@ -25,9 +25,10 @@ from rich.text import Text
 from chatbot import settings
 from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.stdin import AT_ONCE, piped
-from chatbot.messages import FROM, ChatMessage, Outcome, answer_id
+from chatbot.messages import FROM, ChatMessage, Elsewhere, Outcome, answer_id
 
 LONGEST = 64 * 1024
+ROOM = "console"
 
 PATIENCE = 2.0
 """Seconds that a pipe waits at its end for what others do."""
@@ -103,7 +104,7 @@ class ConsoleListener:
         return ChatMessage(
             id=f"{self.network}/{self._session}/{next(self._numbers)}",
             network=self.network,
-            room="console",
+            room=ROOM,
             sender=self._user,
             text=text,
             time=datetime.now(UTC),
@@ -119,6 +120,9 @@ class ConsoleListener:
                 await delivery.done()
                 self._owed.discard(delivery.outcome.id)
                 self._paid.set()
+                continue
+            if delivery.outcome.room != ROOM:  # is shown with the outcome that it is part of
+                await delivery.done()
                 continue
             self._owed |= _orders(delivery.outcome)
             self._outcomes[delivery.outcome.id] = delivery
@@ -145,6 +149,8 @@ class ConsoleListener:
                 " / ".join(_printable(reply.plain or reply.text) for reply in outcome.replies)
             )
         self._console.print(line)
+        for each in outcome.elsewhere:
+            self._console.print(_told(each))
 
     async def _typed(self) -> AsyncIterator[str]:
         """Yield lines as a person types them; ends at Ctrl-D or Ctrl-C."""
@@ -183,6 +189,14 @@ def _orders(outcome: Outcome) -> set[str]:
             number = given[action.on] = given.get(action.on, -1) + 1
             found.add(answer_id(outcome.id, action.on, number))
     return found
+
+
+def _told(elsewhere: Elsewhere) -> Text:
+    """Show what is said and done in another room, which a terminal does not have."""
+    done = [f"({' '.join((each.kind, each.to)).strip()})" for each in elsewhere.actions]
+    said = [reply.plain or reply.text for reply in elsewhere.replies]
+    line = Text(f"  in {_printable(elsewhere.room)}: ", style="dim")
+    return line.append(_printable(" / ".join([*said, *done])), style="magenta")
 
 
 def _understood(outcome: Outcome) -> str:
