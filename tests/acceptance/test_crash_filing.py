@@ -141,6 +141,6 @@ async def test_the_flow_that_ships_opens_links_and_adds(bot: Bot, server: Tracke
     assert second == f"anna: noted as bug: {LINK}/2; looks like {LINK}/1"
     assert third == f"anna: that was reported today: {LINK}/1"
     assert [each["labels"] for each in server.issues] == [["bug"], ["bug"]]
-    assert "* Version: 2\\.1\n* Looks like: https" in server.issues[1]["body"]
+    assert f"* Version: 2\\.1\n* Looks like: {LINK}/1\n\n<!--" in server.issues[1]["body"]
     assert server.comments[0]["issue"] == 1
     assert "2\\.1\\.4" in server.comments[0]["body"]

@@ -123,7 +123,7 @@ async def test_a_question_like_one_that_was_answered_is_answered() -> None:
 async def test_reports_become_entries_and_nothing_else_does() -> None:
     async with running("triage") as bot:
         crash = await bot.hear("it crashes when I open the export dialog in 2.1")
-        again = await bot.hear("it crashes when I open the export dialogs in 2.1", sender="otto")
+        again = await bot.hear("it crashes when I open the export dialogs in 2.1", name="otto")
         alike = await bot.hear("it crashes when I close the export dialog")
         wish = await bot.hear("it would be nice if there was a dark mode")
         own = await bot.hear("my wifi does not work after the upgrade")

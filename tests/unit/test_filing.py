@@ -172,10 +172,11 @@ def test_addresses_and_rates_that_are_right_are_taken() -> None:
 
 
 def test_a_mention_loses_its_name_also_within_lists() -> None:
-    assert defused({"a": ["@bob", 1], "b": "mail@example.org @ noon"}) == {
-        "a": ["@\u200bbob", 1],
-        "b": "mail@\u200bexample.org @ noon",
+    assert defused({"a": ["(@bob", 1], "b": "mail@example.org @ noon @@ann"}) == {
+        "a": ["(@\u200bbob", 1],
+        "b": "mail@example.org @ noon @@\u200bann",
     }
+    assert defused("https://example.org/@bob @bob") == "https://example.org/%40bob @\u200bbob"
 
 
 def test_the_message_of_an_answer_is_known() -> None:
