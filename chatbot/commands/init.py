@@ -39,6 +39,9 @@ TEMPLATES = (
         "support", "answers common questions, and asks for what a bug report needs", "support"
     ),
     Template("faq", "answers the questions of a page, however they are put", "faq"),
+    Template(
+        "duplicates", "answers the questions of a page, links those answered before", "duplicates"
+    ),
     Template("moderation", "warns who is rude, and shows what it takes for spam", "moderation"),
     Template("tutorial", "a calculator: a first DFFML dataflow, with operations to write", "calc"),
 )

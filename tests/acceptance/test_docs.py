@@ -67,6 +67,8 @@ ONCE = [
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
 ]
 WITH_A_MODEL = [
+    "chatbot flow test triage",
+    "chatbot replay triage flows/logs/ubuntu-2012-02-03.txt --limit 40",
     "chatbot flow test support",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 --report report.html",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 "
