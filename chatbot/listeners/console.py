@@ -24,7 +24,7 @@ from rich.text import Text
 from chatbot import settings
 from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.stdin import AT_ONCE, piped
-from chatbot.messages import ChatMessage, Elsewhere, Outcome
+from chatbot.messages import FROM, ChatMessage, Elsewhere, Outcome
 
 LONGEST = 64 * 1024
 ROOM = "console"
@@ -103,6 +103,10 @@ class ConsoleListener:
 
     async def _speak(self, bridge: Bridge) -> None:
         async for delivery in bridge.outcomes():
+            if FROM in delivery.outcome.id:  # what came of an action, later
+                self._show(delivery.outcome)
+                await delivery.done()
+                continue
             if delivery.outcome.room != ROOM:  # is shown with the outcome that it is part of
                 await delivery.done()
                 continue

@@ -136,6 +136,8 @@ def _action(given: dict[str, Any]) -> Action:
         to=str(given.get("to") or ""),
         text=str(given.get("text") or ""),
         seconds=float(given.get("seconds") or 0.0),
+        on=str(given.get("on") or ""),
+        details=dict(given.get("details") or {}),
     )
 
 
