@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from chatbot.flowfile.naming import in_terms_of_the_file
+
 COMMAND_LINE = "--set"
 """The `file` of a problem with an override; its `line` counts the overrides from 1."""
 
@@ -74,11 +76,11 @@ class Report:
 
     def add(self, mark: Mark, message: str, hint: str = "") -> None:
         """Record a problem at `mark`; the same one twice counts once."""
-        self._problems[Problem(mark.file, mark.line, mark.column, message, hint)] = None
+        self._problems[_problem(mark, message, hint)] = None
 
     def warn(self, mark: Mark, message: str, hint: str = "") -> None:
         """Record a warning at `mark`, with which the flow is right all the same."""
-        self._warnings[Problem(mark.file, mark.line, mark.column, message, hint)] = None
+        self._warnings[_problem(mark, message, hint)] = None
 
     def hide(self, mark: Mark) -> None:
         """Never have the line of `mark` quoted: it holds a secret."""
@@ -96,6 +98,11 @@ class Report:
         told = sorted(found)[:MOST_TOLD]
         hidden = self._hidden
         return [replace(p, quotable=False) if (p.file, p.line) in hidden else p for p in told]
+
+
+def _problem(mark: Mark, message: str, hint: str) -> Problem:
+    told, hint = in_terms_of_the_file(message), in_terms_of_the_file(hint)
+    return Problem(mark.file, mark.line, mark.column, told, hint)
 
 
 def render(problem: Problem, overrides: Sequence[str] = ()) -> str:
