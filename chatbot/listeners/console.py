@@ -125,7 +125,7 @@ class ConsoleListener:
             line.append(
                 " / ".join(_printable(reply.plain or reply.text) for reply in outcome.replies)
             )
-        self._console.print(line)
+        self._console.print(line if outcome.understood else line[1:])
 
     async def _typed(self) -> AsyncIterator[str]:
         """Yield lines as a person types them; ends at Ctrl-D or Ctrl-C."""
@@ -156,9 +156,9 @@ class ConsoleListener:
 
 
 def _understood(outcome: Outcome) -> str:
-    """Show what the flow shows of a message, such as `[install 0.93]`."""
+    """Show what the flow shows of a message, such as `[install 0.93]`; nothing of a command."""
     shown = [_brief(name, value) for name, value in outcome.understood.items()]
-    return f"[{' '.join(each for each in shown if each) or '?'}]"
+    return f"[{' '.join(each for each in shown if each) or '–'}]" if shown else ""
 
 
 def _brief(name: str, value: Any) -> str:

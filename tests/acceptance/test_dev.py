@@ -67,7 +67,7 @@ async def test_each_messages_journey_is_shown(program: Program, tmp_path: Path) 
     [failed] = [line for line in lines if line.startswith("#3 ✗ shout text='break'")]
     assert f"→ LookupError: no such word ({tmp_path}/words.py:10)" in failed
     assert any(line.startswith("#4 ✓ again text='long enough'") for line in lines)
-    assert "[?] bot: LONG ENOUGH / LONG ENOUGH" in lines
+    assert "bot: LONG ENOUGH / LONG ENOUGH" in lines
     assert "irc.example.org" not in out + err
 
 
