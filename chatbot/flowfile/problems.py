@@ -109,9 +109,11 @@ def render(problem: Problem, overrides: Sequence[str] = ()) -> str:
     """Return `problem` with its source line and a caret below the place, for a terminal.
 
     `overrides` are those that the flow was loaded with, to show the wrong one. Where the line
-    cannot be read any more, or holds a secret, the problem alone is returned.
+    cannot be read any more, or holds a secret, the problem alone is returned. Files are called as
+    seen from the current folder.
     """
     line = _source_line(problem, overrides) if problem.quotable else None
+    problem = replace(problem, file=seen_from_here(problem.file))
     if line is None:
         return str(problem)
     line = _SECRET.sub(r"\1…", line)
@@ -119,6 +121,14 @@ def render(problem: Problem, overrides: Sequence[str] = ()) -> str:
     pad = "".join("\t" if c == "\t" else " " for c in line[: problem.column - 1])
     gutter = " " * len(number)
     return f"{problem}\n  {number} | {line}\n  {gutter} | {pad}^"
+
+
+def seen_from_here(file: str | Path) -> str:
+    """Return the path of a file below the current folder as seen from there, else as it is."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(file)
 
 
 def _source_line(problem: Problem, overrides: Sequence[str]) -> str | None:

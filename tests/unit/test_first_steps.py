@@ -118,3 +118,12 @@ def test_a_subflow_that_is_used_twice_is_not_called_empty(tmp_path: Path) -> Non
     (tmp_path / "part.yaml").write_text(PART.replace('{{ value }}!"', '{{ "a" }}!"'))
     done = run(tmp_path, "flow", "check", "rooms.yaml")
     assert (done.returncode, "is empty" in done.stderr) == (2, False), done.stderr
+
+
+def test_files_below_this_folder_are_called_as_seen_from_here(tmp_path: Path) -> None:
+    (tmp_path / "rooms.yaml").write_text(BY_ROOM)
+    (tmp_path / "part.yaml").write_text(PART)
+    right = run(tmp_path, "flow", "check", "rooms.yaml").stderr
+    assert right.startswith("rooms.yaml: right (3 operations,"), right
+    (tmp_path / "part.yaml").write_text(PART.replace("say.value", "say.valeu"))
+    assert run(tmp_path, "flow", "check", "rooms.yaml").stderr.startswith("part.yaml:5:")
