@@ -73,7 +73,9 @@ def template_called(name: str) -> Template:
 def checked_name(name: str) -> str:
     """Return a name for a bot; raises `UsageError`."""
     if not _NAME.fullmatch(name):
-        hint = "small letters, digits, - and _, beginning with a letter; at most 32"
+        near = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-_0123456789")[:32]
+        such = f", such as {near}" if _NAME.fullmatch(near) else ""
+        hint = f"small letters, digits, - and _, beginning with a letter; at most 32{such}"
         raise UsageError(f"`{name}` cannot name a bot", hint=hint)
     return name
 
