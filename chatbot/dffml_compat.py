@@ -187,6 +187,31 @@ def _build_spec(definition: Any, spec: dict[str, Any]) -> Any:
     return built
 
 
+def _mend_inputs(module: ModuleType) -> None:
+    """Have an operation wait for an input of which only another definition's name is known.
+
+    Where nothing has come for it, DFFML's memory network asks that name for its default, as if it
+    were the definition, and the whole context ends with an `AttributeError`.
+    """
+    flow = module.InputFlow
+    found = flow.get_alternate_definitions
+
+    class Name(str):
+        __slots__ = ()
+        default = module.NO_DEFAULT
+
+    def named(origin: Any) -> tuple[list[str], Any]:
+        alternates, origin = found(origin)
+        return [Name(each) for each in alternates], origin
+
+    flow.get_alternate_definitions = staticmethod(named)
+
+
+def _mend_types(module: ModuleType) -> None:
+    _mend_definitions(module)
+    _mend_inputs(module)
+
+
 def _mend_configurations(module: ModuleType) -> None:
     """Make what a file has for an operation whose configuration is a plain dataclass, and for one
     that runs a dataflow within: DFFML's own gives them the map as it is."""
@@ -220,7 +245,7 @@ class Repair(NamedTuple):
 
 _REPAIRS = {
     "dffml": Repair(around=_quiet_pkg_resources),
-    "dffml.df.types": Repair(around=_single_inheritance_for_named_tuples, after=_mend_definitions),
+    "dffml.df.types": Repair(around=_single_inheritance_for_named_tuples, after=_mend_types),
     "dffml.df.base": Repair(
         around=_single_inheritance_for_named_tuples, after=_mend_configurations
     ),

@@ -55,9 +55,21 @@ def changed(value: Any, start: Any, changes: list[Change]) -> Any:
             value = _sum(value, change.value)
         elif change.how == "append":
             value = [*_items(value), change.value][-max(1, min(change.most, MOST_ITEMS)) :]
+        elif change.how == "remove":
+            value = _without(_items(value), change.value)
         else:
             value = change.value
     return value
+
+
+def _without(items: list[Any], gone: Any) -> list[Any]:
+    """Return the items that are not in the list `gone`; one that is a map is meant by its `id`."""
+    given = _items(gone)
+    return [each for each in items if each not in given and _id_of(each) not in given]
+
+
+def _id_of(item: Any) -> Any:
+    return item.get("id", item) if isinstance(item, dict) else item
 
 
 def by_name(changes: tuple[Change, ...]) -> Mapping[str, list[Change]]:

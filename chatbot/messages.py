@@ -102,9 +102,17 @@ def is_retry(message_id: str) -> bool:
     return RETRY in message_id
 
 
+FROM = "~from-"
+
+
+def answer_id(message_id: str, network: str, number: int = 0) -> str:
+    """Return the id of what `network` answers when it has done its action of that number."""
+    return f"{message_id}{FROM}{network}.{number}"
+
+
 def origin(message_id: str) -> str:
     """Return the id of the message as it was heard, of one that is tried again, too."""
-    return message_id.partition(RETRY)[0]
+    return message_id.partition(RETRY)[0].partition(FROM)[0]
 
 
 class Reply(Record, frozen=True):
@@ -130,20 +138,39 @@ class Action(Record, frozen=True):
     | `kick`, `ban`, `unban` | a person must leave, may not come back, may again | a `sender`, or \
 empty: this one's | why |
     | `mute`, `unmute` | a person may not speak for `seconds` (0: until `unmute`) | likewise | why |
+    | `issue` | an entry is opened in a tracker | – | its title |
+    | `comment` | something is added to an entry | the message that it was opened for | what |
+    | `post` | JSON is posted to an address | – | – |
+
+    The last three are done by the listener `on` (see docs/triage.md), whatever network the message
+    came from; `details` are theirs. Any other is done where the message came from.
     """
 
     kind: str
     to: str = ""
     text: str = ""
     seconds: Annotated[float, Meta(ge=0)] = 0.0
+    on: str = ""
+    details: dict[str, Any] = {}
 
 
-ACTIONS = ("react", "delete", "kick", "ban", "unban", "mute", "unmute")
+ORDERS = ("issue", "comment", "post")
+"""Actions that a listener does which was not talked to."""
+
+ACTIONS = ("react", "delete", "kick", "ban", "unban", "mute", "unmute", *ORDERS)
+
+
+class Elsewhere(Record, frozen=True):
+    """What is said and done in another `room` of the network than the message came from."""
+
+    room: str
+    replies: tuple[Reply, ...] = ()
+    actions: tuple[Action, ...] = ()
 
 
 class Change(Record, frozen=True):
     """How one value of the flow's state changes: `set`, `add`, `append` (of which it keeps the
-    last `most`) or `forget`.
+    last `most`), `remove` (those items) or `forget`.
 
     `key` says whose value it is; `start` is what it was at first, and `keep` for how many seconds
     it is kept.
@@ -165,10 +192,13 @@ class Outcome(Record, frozen=True):
     shows of the message, by name (`label`, `score`), and `revision` the flow's; `error` says in
     general terms what failed, `skipped` why nothing is said where the flow wants it so ("too
     old"). `thread` and `private` are the message's. `changes` are those of the flow's state: they
-    are made once it is stored, and once.
+    are made once it is stored, and once. `elsewhere` is what is said and done in other rooms.
 
     Where the flow learns from corrections, `text` is what the operation that learns was given,
     and behind the flow's revision stands that of what it had learned: `<flow>+<learned>`.
+
+    What another listener is to do of it is a second record, on that `network`: `source` is then
+    the network that the message came from.
     """
 
     id: str
@@ -185,6 +215,8 @@ class Outcome(Record, frozen=True):
     revision: str = ""
     changes: tuple[Change, ...] = ()
     text: str = ""
+    source: str = ""
+    elsewhere: tuple[Elsewhere, ...] = ()
 
 
 class Call(Record, frozen=True, array_like=True):

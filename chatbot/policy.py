@@ -157,14 +157,15 @@ class Rules:
 
     `roles` maps a role to accounts as `network/account`, spelled as the network spells them.
     With `in_order`, a person's messages in one room are done one after the other. A command
-    begins with `prefix`; where that is empty, there are none. `learning` says who may correct what
-    the bot understood, and how.
+    begins with `prefix`; where that is empty, there are none. `own` are the names of those that the
+    flow itself deals with. `learning` says who may correct what the bot understood, and how.
     """
 
     roles: tuple[tuple[str, tuple[str, ...]], ...] = ()
     in_order: bool = False
     prefix: str = PREFIX
     learning: Learning | None = None
+    own: tuple[str, ...] = ()
 
     def roles_of(self, network: str, account: str) -> tuple[str, ...]:
         """Return the roles of an authenticated account; none for the empty one."""

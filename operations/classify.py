@@ -7,13 +7,14 @@ import pathlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dffml import Definition, OperationImplementation, OperationImplementationContext, op
 
 from chatbot.inference import backends
 from chatbot.inference.examples import check_examples, read_examples
+from chatbot.inference.registry import local
 from chatbot.learning import Lesson
 from chatbot.urgency import bulk
 
@@ -30,8 +31,9 @@ T = TypeVar("T")
 class ClassifyConfig:
     """The labelled examples, the model, and when a label is sure.
 
-    `encoder` is a folder or a name on the hub. A label is sure if the text is in scope, which
-    is found from held-back examples. `threshold` is the probability that it must have besides.
+    `encoder` is a folder, a name on the hub, or `nats:NAME` (see `chatbot model push`). A label
+    is sure if the text is in scope, which is found from held-back examples. `threshold` is the
+    probability that it must have besides.
     `likeness` replaces what was found: the cosine that the text must have to an example of the
     label. With `several` a text may have several labels, which are given as `labels`; with
     `scores` the probability of every label is given, too. `backend` is what the model is run
@@ -62,14 +64,39 @@ class ClassifierThread:
         self._study = ThreadPoolExecutor(max_workers=1, thread_name_prefix="learning")
         self._given: Classifiers | None = None
         self._runs: Classifiers | None = None
+        self._coming: Classifiers | None = None
         self._shadow: Classifiers | None = None
         self._studying: Remembering | None = None
         self._seen = 0
         self._pairs: dict[tuple[str, str], int] = {}
 
     async def load(self) -> None:
-        """Import the model's libraries, load it, train or fetch the head. Takes seconds."""
+        """Fetch the model, load it and its libraries, find or train the head. Takes seconds."""
+        config = self._config
+        self._config = replace(config, encoder=await local(config.encoder))
         self._given = self._runs = await self._run(lambda: _load(self._config))
+
+    async def prepare(self) -> None:
+        """Load what thorough training left as current, to learn on top of from now on.
+
+        What runs goes on until the next `take`.
+        """
+        self._coming = await self._run(lambda: _load(self._config), self._study)
+        self._studying = None
+
+    @property
+    def place(self) -> str:
+        """What thorough training keeps its revisions for this under."""
+        from chatbot.inference.revisions import key
+
+        config = self._config
+        return key(config.encoder, labels_of(config), several=config.several)
+
+    @property
+    def trained(self) -> str:
+        """The revision of thorough training that is learned on top of, empty for none."""
+        encoder = self._newest.encoder.encoder
+        return encoder.folder.parent.name if _is_tuned(encoder) else ""
 
     async def predict(self, texts: list[str], rooms: list[str] | None = None) -> "list[Prediction]":
         """Return a prediction for each text, from one model batch; `rooms`: where it was said."""
@@ -89,16 +116,19 @@ class ClassifierThread:
 
     async def study(self, lessons: Sequence[Lesson]) -> tuple[str, bytes]:
         """Learn these beside the examples; return the revision, and what `take` takes."""
-        given = self._given_ones
+        given = self._newest
         return await self._run(lambda: self._learned(given, lessons), self._study)
 
     async def take(self, head: bytes | None) -> None:
         """Run with what `study` gave, or with the examples alone, from the next batch on."""
-        self._runs = await self._read(head) or self._given_ones
+        given = self._newest
+        self._runs = await self._read(head, given) or given
+        if given is self._coming:
+            self._given, self._coming, self._shadow = given, None, None
 
     async def shadow(self, head: bytes | None) -> None:
         """Run this beside, and count where it differs, from the next batch on."""
-        self._shadow = await self._read(head)
+        self._shadow = await self._read(head, self._given_ones)
         self._seen, self._pairs = 0, {}
 
     def compared(self) -> tuple[int, dict[tuple[str, str], int]]:
@@ -122,15 +152,20 @@ class ClassifierThread:
             raise RuntimeError("the classifier was not loaded")
         return self._given
 
+    @property
+    def _newest(self) -> "Classifiers":
+        """What is learned on top of: what was given, or is to come in its place."""
+        return self._coming or self._given_ones
+
     async def _run(self, job: Callable[[], T], thread: ThreadPoolExecutor | None = None) -> T:
         context = contextvars.copy_context()  # whether it is urgent, and who wants to be told
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(thread or self._thread, context.run, job)
 
-    async def _read(self, head: bytes | None) -> "Classifiers | None":
+    async def _read(self, head: bytes | None, given: "Classifiers") -> "Classifiers | None":
         if head is None:
             return None
-        encoder = self._given_ones.encoder
+        encoder = given.encoder
         return await self._run(lambda: _taken(self._config, encoder, head), self._study)
 
     def _learned(self, given: "Classifiers", lessons: Sequence[Lesson]) -> tuple[str, bytes]:
@@ -306,7 +341,7 @@ def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str,
 
 def labels_of(config: ClassifyConfig) -> list[str]:
     """Return the labels of the examples; loads no model."""
-    return list(check_examples(pathlib.Path(config.examples))[0])
+    return list(check_examples(pathlib.Path(config.examples), several=config.several)[0])
 
 
 ClassifyText.imp.check_config = staticmethod(check_config)
@@ -314,9 +349,10 @@ ClassifyText.imp.check_config = staticmethod(check_config)
 
 def values_of(config: ClassifyConfig) -> dict[str, list[str]]:
     """Return the labels that there can be: those of the examples, and "" for an empty text."""
-    examples, _ = check_examples(pathlib.Path(config.examples))
+    examples, _ = check_examples(pathlib.Path(config.examples), several=config.several)
     return {"label": ["", *examples]} if examples else {}
 
 
 ClassifyText.imp.values_of = staticmethod(values_of)
+ClassifyText.imp.bounds = {"score": (0.0, 1.0)}
 ClassifyText.imp.labels_of = staticmethod(labels_of)

@@ -104,3 +104,4 @@ def check_config(config: LanguageConfig) -> Iterator[tuple[tuple[str | int, ...]
 
 
 DetectLanguage.imp.check_config = staticmethod(check_config)
+DetectLanguage.imp.bounds = {"score": (0.0, 1.0)}

@@ -46,6 +46,30 @@ class Pupil(Protocol):
         """Return how many texts the shadow has seen, and where the two differed."""
 
 
+@runtime_checkable
+class Trainable(Pupil, Protocol):
+    """A pupil that thorough training (`chatbot train`) has made something for."""
+
+    @property
+    def place(self) -> str:
+        """What its revisions are kept under: `chatbot.inference.revisions.key`."""
+
+    @property
+    def trained(self) -> str:
+        """The revision that it learns on top of, empty for none."""
+
+    async def prepare(self) -> None:
+        """Learn on top of what is kept as current from now on, and run so from the next `take` on.
+
+        Raises `ChatbotError`; then all is as before.
+        """
+
+
+def base_of(pupil: Pupil) -> str:
+    """Return what a pupil learns on top of, empty for what its configuration gives it."""
+    return pupil.trained if isinstance(pupil, Trainable) else ""
+
+
 def pupil_of(implementation: object) -> Pupil | None:
     """Return whom to teach of an instantiated operation, `None` where it does not learn."""
     pupil = getattr(implementation, "pupil", None)

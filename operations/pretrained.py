@@ -185,3 +185,4 @@ def check_config(config: PretrainedConfig) -> Iterator[tuple[tuple[str, ...], st
 
 
 ClassifyWithModel.imp.check_config = staticmethod(check_config)
+ClassifyWithModel.imp.bounds = {"score": (0.0, 1.0)}

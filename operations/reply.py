@@ -16,7 +16,8 @@ class ReplyConfig:
     """What to say: a template, or the one of `texts` that the value of `by` names.
 
     With `markdown` networks that have formatted text show it so. What it is filled with is
-    escaped, for that and for the others.
+    escaped, for that and for the others. With `room` it is said in that room of the network
+    instead; where that is empty, nowhere.
     """
 
     text: str = ""
@@ -24,6 +25,7 @@ class ReplyConfig:
     texts: dict[str, str] = field(default_factory=dict)
     notice: bool = False
     markdown: bool = False
+    room: str | None = None
 
 
 @cheap
@@ -46,17 +48,20 @@ class SayReply(OperationImplementationContext):
         if config.by:
             text = config.texts.get(str(_expression(config.by).value(inputs)), text)
         said = _template(text, config.markdown).render(inputs)
-        if not said:
+        room = None if config.room is None else _template(config.room, False).render(inputs)
+        if not said or room == "":
             return None
-        reply = {"text": said, "notice": config.notice, "markdown": config.markdown}
+        reply: dict[str, Any] = {"text": said, "notice": config.notice, "markdown": config.markdown}
         if config.markdown:
             reply["plain"] = _template(text, False).render(inputs)
+        if room:
+            reply["room"] = room
         return {"reply": reply}
 
 
 def templates(config: ReplyConfig) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the templates of a configuration, each with its path."""
-    for name in ("text", "by"):
+    for name in ("text", "by", "room"):
         if text := getattr(config, name):
             yield (name,), text
     for label, text in config.texts.items():

@@ -37,7 +37,7 @@ class SetState(OperationImplementationContext):
 def templates(config: SetConfig) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the templates of a configuration, each with its path."""
     for name, how in config.changes.items():
-        for way in ("to", "add", "append"):
+        for way in ("to", "add", "append", "remove"):
             if isinstance(text := how.get(way), str):
                 yield ("changes", name, way), text
 
@@ -51,6 +51,8 @@ def _change(name: str, how: dict[str, Any], inputs: dict[str, Any]) -> dict[str,
     if "append" in how:
         value = _value(how["append"], inputs)
         return {"name": name, "how": "append", "value": value, "most": how.get("most", 100)}
+    if "remove" in how:
+        return {"name": name, "how": "remove", "value": _value(how["remove"], inputs)}
     if "add" in how:
         value = _value(how["add"], inputs)
         if isinstance(value, bool) or not isinstance(value, int | float):

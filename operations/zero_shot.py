@@ -95,3 +95,4 @@ def check_config(config: ZeroShotConfig) -> Iterator[tuple[tuple[str, ...], str,
 
 
 ClassifyZeroShot.imp.check_config = staticmethod(check_config)
+ClassifyZeroShot.imp.bounds = {"score": (0.0, 1.0)}

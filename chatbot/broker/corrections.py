@@ -8,6 +8,9 @@
 | `<learner>.head.<operation key>` | `HeadRecord`: what was learned last, and runs |
 | `<learner>.next.<operation key>` | `HeadRecord`: what runs in its shadow |
 | `<learner>.seen.<operation key>.<node>` | `Compared`: how the two did on a node |
+| `trained.<key>` | which thorough training runs: see `chatbot.broker.trained` |
+
+Behind an operation's key stands `=REVISION` where it learned on top of a thorough training.
 
 The rule that it guards: nobody's correction is lost to another's that comes at the same time, and
 the same command or reaction, run again, changes nothing.

@@ -51,6 +51,7 @@ async def forget(
     async def one(each: Said) -> None:
         async with room:
             await _silence(broker, each)
+            await _call_off(broker, each)
             await _erase_last(broker, subjects.in_stream(each.flow), _heard(each))
         done()
 
@@ -75,7 +76,7 @@ async def said_by(
             if is_meant(heard.network, heard.sender):
                 found.add(Said(name, heard.network, heard.id))
         async for _, decided in _decoded(kept(subjects.out_stream(name)), Outcome):
-            if is_meant(decided.network, decided.sender):
+            if is_meant(decided.source or decided.network, decided.sender):
                 found.add(Said(name, decided.network, decided.id))
     async for _, letter in _decoded(letters.kept(broker, flow), DeadLetter):
         if is_meant(letter.message.network, letter.message.sender):
@@ -104,6 +105,15 @@ async def _silence(broker: Broker, said: Said) -> None:
             ]
             await _erase_last(broker, subjects.out_stream(said.flow), decided)
     raise BrokerError("an outcome comes again and again", hint="try once more in a moment")
+
+
+async def _call_off(broker: Broker, said: Said) -> None:
+    """Erase what other listeners were to do for a message; what they have done stays done."""
+    wanted = subjects.out_parts(said.flow, said.id)
+    info = await broker.js.stream_info(subjects.out_stream(said.flow), subjects_filter=wanted)
+    own = subjects.out_subject(said.flow, said.network, said.id)
+    parts = [subject for subject in info.state.subjects or {} if subject != own]
+    await _erase_last(broker, subjects.out_stream(said.flow), parts)
 
 
 def _heard(said: Said) -> list[str]:

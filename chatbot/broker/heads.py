@@ -35,6 +35,8 @@ STALE = timedelta(days=7)
 
 STREAM = f"OBJ_{subjects.HEADS}"
 HEAD, NEXT, SEEN = "head", "next", "seen"
+ON = "="
+"""Between an operation's key and the thorough training that was learned on top of."""
 
 
 class HeadRecord(Record, frozen=True):
@@ -79,10 +81,23 @@ class Heads:
         self._learner = learner
         self._operation = operation
 
+    @property
+    def base(self) -> str:
+        """The beginning of the revision that they were learned on top of, empty for none."""
+        return self._operation.partition(ON)[2]
+
     @classmethod
     async def open(cls, broker: Broker, learner: str, operation: str) -> Heads:
         """Open those of the operation with this key."""
         return cls(broker, await open_bucket(broker, subjects.LEARNED), learner, operation)
+
+    def on(self, base: str) -> Heads:
+        """Return those that were learned on top of a thorough training, of none if it is empty.
+
+        They are apart: while nodes change from one to the other, each finds its own.
+        """
+        operation = f"{self._operation}{ON}{base[:16]}" if base else self._operation
+        return Heads(self._broker, self._bucket, self._learner, operation)
 
     async def current(self) -> HeadRecord | None:
         """Return which head runs, `None` where only the flow's own file was learned."""
@@ -149,14 +164,15 @@ class Heads:
 
     @asynccontextmanager
     async def watch(self, changed: Callable[[], None]) -> AsyncIterator[None]:
-        """Call `changed` when another head is used, or runs in the shadow."""
+        """Call `changed` when another head is used, or runs in the shadow, whatever its base."""
         own = self._operation
 
         def tell(key: str, _: bytes) -> None:
-            if key.endswith(f".{own}"):
+            kind, operation = key.split(".")[1:]
+            if kind in (HEAD, NEXT) and operation.partition(ON)[0] == own:
                 changed()
 
-        async with self._bucket.watch(tell, f"{self._learner}.*.{own}"):
+        async with self._bucket.watch(tell, f"{self._learner}.*.*"):
             yield
 
     async def _drop_stale(self, now: datetime) -> None:

@@ -163,7 +163,8 @@ async def forget(
     """Erase the values that are kept for people; return how many there were.
 
     `is_meant` is asked with a network and a sender. What a flow keeps for a room, a network or
-    itself is the flow's, and stays. Raises one of `broker.errors`.
+    itself is the flow's, and stays, but for items of lists that say whose they are: maps with a
+    `person` or a `sender`. Raises one of `broker.errors`.
     """
     bucket = await find_bucket(broker, subjects.MEMORY)
     if bucket is None:
@@ -174,7 +175,33 @@ async def forget(
             held = Remembered.decode(value)
         except msgspec.MsgspecError:
             continue
-        if flow in (None, held.flow) and held.person and is_meant(held.network, held.person):
+        if flow not in (None, held.flow):
+            continue
+        if held.person and is_meant(held.network, held.person):
             await bucket.delete(key)
             count += 1
+        elif isinstance(held.value, list):
+            count += await _without(bucket, key, is_meant)
     return count
+
+
+async def _without(bucket: Bucket, key: str, is_meant: Callable[[str, str], bool]) -> int:
+    """Take the items that are about people out of a list, whoever changes it meanwhile."""
+    while (found := await bucket.get(key)) is not None:
+        held = Remembered.decode(found.value)
+        items = held.value if isinstance(held.value, list) else []
+        left = [each for each in items if not _is_about(each, held.network, is_meant)]
+        if len(left) == len(items):
+            break
+        record = msgspec.structs.replace(held, value=left)
+        if await bucket.update(key, record.encode(), found.revision) is not None:
+            return len(items) - len(left)
+    return 0
+
+
+def _is_about(item: Any, network: str, is_meant: Callable[[str, str], bool]) -> bool:
+    if not isinstance(item, dict):
+        return False
+    where = network or str(item.get("network", ""))
+    whose = (item.get(name) for name in ("person", "sender"))
+    return any(isinstance(each, str) and each and is_meant(where, each) for each in whose)

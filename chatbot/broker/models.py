@@ -67,6 +67,11 @@ def files_of(folder: Path) -> list[ModelFile]:
             f"{folder} is no model's folder: it has no config.json",
             hint="give what save_pretrained wrote, or a model of MLflow",
         )
+    return listed(folder)
+
+
+def listed(folder: Path) -> list[ModelFile]:
+    """Return those files of a folder that a model may have. Blocks."""
     found = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()

@@ -157,6 +157,19 @@ async def every(broker: Broker, index: str | None = None) -> list[Question]:
     return [each.question for each in changes if each.question is not None]
 
 
+async def answer(
+    broker: Broker, index: str, network: str, message_id: str, text: str, at: datetime
+) -> None:
+    """Note the answer to what a message asked, if that is in the index and has none.
+
+    To do it once more is no harm. Waits for a server that is away.
+    """
+    questions = await Questions.open(broker, index)
+    found = await questions.get(key_of(network, message_id))
+    if found is not None and not found.answer:
+        await questions.put(msgspec.structs.replace(found, answer=text, answered=at))
+
+
 async def remove(broker: Broker, question: Question) -> None:
     """Erase a question, everywhere."""
     await _remove(broker, _subject(question.index, question.key))

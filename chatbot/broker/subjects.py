@@ -90,6 +90,11 @@ def out_subject(flow: str, network: str, message_id: str, lane: Lane = Lane.PEOP
     return f"chatbot.out.{token(flow)}.{token(network)}.{within}{digest(message_id)}"
 
 
+def out_parts(flow: str, message_id: str) -> str:
+    """Return the filter of what the listeners of all networks are to do for a message."""
+    return f"chatbot.out.{token(flow)}.*.{digest(message_id)}"
+
+
 def begun_subject(flow: str, network: str, message_id: str) -> str:
     return f"chatbot.out.{token(flow)}.{token(network)}.begun.{digest(message_id)}"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chatbot.cli.options import json_option, set_option
+from chatbot.cli.options import json_option, nats_option, set_option
 from chatbot.cli.terminal import print_json, refuse_flow, screen
 from chatbot.errors import FlowError
 
@@ -40,6 +40,7 @@ from chatbot.errors import FlowError
     type=click.FloatRange(0, 1),
     help="Exit with 1 if the accuracy is below this share, such as 0.9.",
 )
+@nats_option
 @json_option
 def evaluate(
     flow: str,
@@ -53,6 +54,7 @@ def evaluate(
     no_estimate: bool,
     confusion: Path | None,
     min_accuracy: float | None,
+    nats: str | None,
     as_json: bool,
 ) -> int:
     """Say how right FLOW's classification is.
@@ -82,6 +84,7 @@ def evaluate(
         outside=outside,
         estimate=not no_estimate,
         picture=confusion,
+        nats=nats,
     )
     try:
         found = commands.evaluate(options, screen(data=as_json))

@@ -18,6 +18,11 @@ def nats_options(command: F) -> F:
         type=click.Path(file_okay=False, path_type=Path),
         help="Folder of the embedded server [default: the user's data folder, or CHATBOT_DATA].",
     )(command)
+    return nats_option(command)
+
+
+def nats_option(command: F) -> F:
+    """Add the option that names a NATS server, for a command that uses none of its own."""
     return click.option(
         "--nats",
         metavar="URL",

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dffml import Input, MemoryOrchestrator
+from dffml.df.types import NO_DEFAULT
 
-from chatbot.commands.playing import outcome_or_error
+from chatbot.commands.playing import given, outcome_or_error
 from chatbot.flowfile.flow import Flow, dataflows
+from chatbot.flowfile.sections import SCHEDULE
 from chatbot.messages import ChatMessage, Outcome
-from chatbot.orchestrator.decision import fields_of, inputs_of
+from chatbot.orchestrator.decision import fields_of
 from chatbot.orchestrator.keeping import Imagined
 
 
@@ -73,6 +75,7 @@ class Bench:
     def __init__(self, octx: Any, flow: Flow, ran: set[str], coverage: Coverage) -> None:
         self._octx = octx
         self._fields = fields_of(flow.dataflow)
+        self._due = fields_of(flow.dataflow, f"{SCHEDULE}.")
         self._ran = ran
         self._count = 0
         self.coverage = coverage
@@ -89,7 +92,7 @@ class Bench:
         self._ran.clear()
         inputs = [
             Input(value=each.value, definition=each.definition)
-            for each in (*inputs_of(message, self._fields), *self._state.recall(message))
+            for each in (*given(message, self._fields, self._due), *self._state.recall(message))
         ]
         results, failure = None, None
         try:
@@ -111,6 +114,7 @@ async def bench(flow: Flow) -> AsyncIterator[Bench]:
         for path, dataflow in dataflows(flow):
             prefix = f"{path}/" if path else ""
             entered: dict[str, Any] = {}
+            _allow_for_none(dataflow)
             dataflow.implementations.update(
                 {
                     name: _shared(implementation, prefix, entered, ran, stack)
@@ -120,6 +124,22 @@ async def bench(flow: Flow) -> AsyncIterator[Bench]:
         orchestrator = await stack.enter_async_context(MemoryOrchestrator.withconfig({}))
         octx = await stack.enter_async_context(orchestrator(flow.dataflow))
         yield Bench(octx, flow, ran, _coverage(flow))
+
+
+class _Seed(str):
+    """The name of a seed that need not be there: DFFML looks for a default of it then."""
+
+    __slots__ = ()
+    default = NO_DEFAULT
+
+
+def _allow_for_none(dataflow: Any) -> None:
+    """Have the memory orchestrator wait for seeds that are not there, instead of raising."""
+    for flow in dataflow.flow.values():
+        for sources in flow.inputs.values():
+            for source in sources:
+                if isinstance(source, dict) and "seed" in source:
+                    source["seed"] = [_Seed(name) for name in source["seed"]]
 
 
 def _coverage(flow: Flow) -> Coverage:

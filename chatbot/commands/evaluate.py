@@ -40,6 +40,7 @@ class EvalOptions:
     outside: Sequence[str] = ()
     estimate: bool = True
     picture: Path | None = None
+    nats: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def evaluate(options: EvalOptions, screen: Screen) -> Evaluation:
         from chatbot.commands.picture import check
 
         check()
-    what = subject(options.flow, options.overrides, options.operation)
+    what = subject(options.flow, options.overrides, options.operation, options.nats)
     if options.folds is not None:
         answers = _in_folds(what, options.folds, options.thorough, screen)
         revision = f"{options.folds} folds"

@@ -36,10 +36,15 @@ def sections_of(flow: Flow, *, console: bool = False, jsonl: bool = False) -> li
     if jsonl:
         given = [each for each in flow.listeners.values() if each.kind == JSONL]
         sections += given or [ListenerSection(JSONL, JSONL, {})]
-    elif console or not sections:
+    elif console or not any(hears(each) for each in sections):
         given = [each for each in flow.listeners.values() if each.kind == CONSOLE]
         sections += given or [ListenerSection(CONSOLE, CONSOLE, {})]
     return sections
+
+
+def hears(section: ListenerSection) -> bool:
+    """Whether anybody can talk to it; some only do what the flow wants."""
+    return bool(getattr(_kind(section), "hears", True))
 
 
 class Listening:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dffml.df.base import StringInputSetContext
+from dffml.df.types import Definition
 
 from chatbot import service
 from chatbot.broker import connect, streams
@@ -28,6 +29,7 @@ from chatbot.commands.nodes import (
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import serving
 from chatbot.flowfile.flow import Flow
+from chatbot.flowfile.sections import SCHEDULE
 from chatbot.messages import ChatMessage, OperationRecord, Outcome
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import may_run
@@ -38,6 +40,7 @@ from chatbot.orchestrator.decision import fields_of, in_general_terms, inputs_of
 from chatbot.orchestrator.keeping import Imagined
 from chatbot.orchestrator.primary import orchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
+from chatbot.orchestrator.timetable import inputs_of_due
 
 Failure = asyncio.Future[NoReturn]
 Decided = tuple[ChatMessage, Outcome]
@@ -60,6 +63,7 @@ class Player:
         self._state = Imagined(flow.dataflow, flow.state)
         self._octx = octx
         self._fields = fields_of(octx.config.dataflow)
+        self._due = fields_of(octx.config.dataflow, f"{SCHEDULE}.")
         self.failure = failure
 
     def begin(self, handle: str, message: ChatMessage) -> tuple[Context, asyncio.Future[Decided]]:
@@ -75,7 +79,7 @@ class Player:
                 self._state.keep(message, outcome)
                 future.set_result((message, outcome))
 
-        inputs = [*inputs_of(message, self._fields), *self._state.recall(message)]
+        inputs = [*given(message, self._fields, self._due), *self._state.recall(message)]
         return self._octx.start(StringInputSetContext(handle), handle, inputs, ended), future
 
     def forget(self) -> None:
@@ -120,6 +124,13 @@ async def _have_nodes(
     with screen.busy(f"waiting for a node that runs {', '.join(names_of(records))}"):
         await service.unless(failure, make_ready(records, roster))
     return failure
+
+
+def given(
+    message: ChatMessage, fields: dict[str, Definition], due: dict[str, Definition]
+) -> list[Any]:
+    """Return what a flow is given of a message, or of a time that is due."""
+    return inputs_of_due(message, fields, due) if message.schedule else inputs_of(message, fields)
 
 
 def outcome_or_error(message: ChatMessage, results: Any, error: BaseException | None) -> Outcome:

@@ -15,7 +15,7 @@ from chatbot import service, settings
 from chatbot.broker import Broker, EmbeddedServer, connect
 from chatbot.broker.server import Listen
 from chatbot.commands.flow import warn
-from chatbot.commands.listening import CONSOLE, TERMINALS, Listening, sections_of
+from chatbot.commands.listening import CONSOLE, TERMINALS, Listening, hears, sections_of
 from chatbot.commands.nodes import LocalNodes, names_of, say_what_is_missing
 from chatbot.commands.revisions import Revisions, Together
 from chatbot.commands.screen import Screen
@@ -144,6 +144,7 @@ def _bots(options: RunOptions) -> list[_Bot]:
     terminal = False
     for name, flow in zip(names, flows, strict=True):
         networks = [e for e in flow.listeners.values() if e.on and e.kind not in TERMINALS]
+        networks = [each for each in networks if hears(each)]
         wants = options.console or options.jsonl or not networks
         bot = _Bot(name, flow, options, wants and not terminal, Listening([], flow.rules))
         bot.listening = Listening(bot.sections(flow), flow.rules)

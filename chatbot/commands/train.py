@@ -6,25 +6,38 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from chatbot import settings
+from chatbot.commands import rollout
 from chatbot.commands.screen import Screen
 from chatbot.commands.understanding import Subject, subject
 from chatbot.inference.loading import fingerprint
 from chatbot.inference.revisions import QUICK, About, Kept, Revisions, key, now
 from chatbot.inference.scoring import interval
 from chatbot.inference.thorough import Outcome, Stage, thorough
+from chatbot.learning import corpus
 
 
-def train(flow: str, overrides: Sequence[str], operation: str | None, screen: Screen) -> Kept:
+def train(
+    flow: str,
+    overrides: Sequence[str],
+    operation: str | None,
+    screen: Screen,
+    nats: str | None = None,
+) -> Kept:
     """Train thoroughly, keep the result and use it from now on. Blocks for minutes.
 
-    Raises `FlowError` before anything is loaded if the flow or its
-    examples are wrong.
+    Where a server runs, what people corrected there is learned, too, and its nodes take the
+    result over. Raises `FlowError` before anything is loaded if the flow or its examples are
+    wrong.
     """
-    what = subject(flow, overrides, operation)
+    given = subject(flow, overrides, operation, nats)
+    running = rollout.find(nats, None)
+    taught = rollout.corrections(running, given.flow, given.name)
+    what = replace(given, examples=corpus(given.examples, taught))
+    screen.say(_learned_from(what, len(taught)))
     with tempfile.TemporaryDirectory(prefix="chatbot-train-") as folder:
         made = thorough(
             what.encoder,
@@ -37,22 +50,35 @@ def train(flow: str, overrides: Sequence[str], operation: str | None, screen: Sc
         def save(place: Path) -> None:
             shutil.copytree(Path(folder) / "encoder", place)
 
-        return _store(what).keep(_about(what, made), made.head, save)
+        kept = _store(what).keep(_about(what, made, len(taught)), made.head, save)
+    rollout.choose(running, _key(what), kept, screen)
+    return kept
 
 
 def revisions(
-    flow: str, overrides: Sequence[str], operation: str | None
+    flow: str, overrides: Sequence[str], operation: str | None, nats: str | None = None
 ) -> tuple[list[Kept], Kept | None]:
     """Return what is kept for the flow, the newest first, and which of it is in use."""
-    store = _store(subject(flow, overrides, operation))
+    store = _store(subject(flow, overrides, operation, nats))
     return store.all(), store.current()
 
 
 def roll_back(
-    flow: str, overrides: Sequence[str], operation: str | None, revision: str
+    flow: str,
+    overrides: Sequence[str],
+    operation: str | None,
+    revision: str,
+    screen: Screen,
+    nats: str | None = None,
 ) -> Kept | None:
-    """Use a revision from now on, `None` for quick training; raises `UsageError`."""
-    return _store(subject(flow, overrides, operation)).use(revision)
+    """Use a revision from now on, `None` for quick training; raises `UsageError`.
+
+    Where a server runs, its nodes do, too.
+    """
+    what = subject(flow, overrides, operation, nats)
+    kept = _store(what).use(revision)
+    rollout.choose(rollout.find(nats, None), _key(what), kept, screen)
+    return kept
 
 
 def as_json(kept: Sequence[Kept], current: Kept | None) -> list[dict[str, object]]:
@@ -80,7 +106,7 @@ def show(kept: Sequence[Kept], current: Kept | None, screen: Screen) -> None:
             "*" if _is(each, current) else "",
             about.revision[:12],
             f"{about.at:%Y-%m-%d %H:%M}",
-            f"{about.examples} of {about.labels} labels",
+            f"{about.examples} of {about.labels} labels{_corrected(about)}",
             f"{about.estimate:.1%} ({about.low:.1%} to {about.high:.1%})",
             f"{about.estimate_before:.1%}",
             f"{about.seconds:.0f} s",
@@ -93,11 +119,26 @@ def _is(each: Kept, current: Kept | None) -> bool:
     return current is not None and each.about.revision == current.about.revision
 
 
+def _corrected(about: About) -> str:
+    return f", {about.corrections} corrected" if about.corrections else ""
+
+
+def _learned_from(what: Subject, corrections: int) -> str:
+    found = f"learning from {what.count} examples of {len(what.examples)} labels"
+    if not corrections:
+        return found
+    return f"{found}, with {corrections} correction{'' if corrections == 1 else 's'}"
+
+
 def _store(what: Subject) -> Revisions:
-    return Revisions(settings.models_path(), key(what.encoder, what.examples, several=what.several))
+    return Revisions(settings.models_path(), _key(what))
 
 
-def _about(what: Subject, made: Outcome) -> About:
+def _key(what: Subject) -> str:
+    return key(what.encoder, what.examples, several=what.several)
+
+
+def _about(what: Subject, made: Outcome, corrections: int) -> About:
     held = max(made.held, 1)
     low, high = interval(made.right, held)
     return About(
@@ -114,6 +155,7 @@ def _about(what: Subject, made: Outcome) -> About:
         estimate_before=made.before / held,
         blend=made.blend,
         seconds=round(made.seconds, 1),
+        corrections=corrections,
         choices={name: float(value) for name, value in asdict(made.head.settings).items()},
     )
 

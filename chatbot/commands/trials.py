@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,8 +33,10 @@ from chatbot.flowfile.trial import (
     like,
     read_trials,
 )
+from chatbot.listeners.gate.calling import own_command
 from chatbot.listeners.irc.names import is_addressed
 from chatbot.messages import ChatMessage, Outcome
+from chatbot.orchestrator.timetable import KIND
 
 PASSED, FAILED, XFAILED, XPASSED = "passed", "failed", "xfailed", "xpassed"
 """What becomes of a test; one that is expected to fail and does not has failed, too."""
@@ -218,7 +220,13 @@ def message_of(step: Step, id_: str, number: int, flow: Flow) -> ChatMessage:
     given.setdefault("addressed", private or is_addressed(step.said, nick, "ascii"))
     given.setdefault("room", sender if private else ROOM)
     given.setdefault("network", NETWORK)
-    return ChatMessage(id=id_, text=step.said, time=_START + timedelta(seconds=number), **given)
+    at = _START + timedelta(seconds=number)
+    if "schedule" in given:  # nobody said anything
+        return ChatMessage(
+            id=id_, time=at, **{**given, "kind": KIND, "sender": "", "text": at.isoformat()}
+        )
+    message = ChatMessage(id=id_, text=step.said, time=at, **given)
+    return own_command(message, flow.rules)
 
 
 def _differences(step: Step, outcome: Outcome) -> Iterator[Difference]:
@@ -245,10 +253,20 @@ def _compared(expected: Expected, outcome: Outcome) -> Iterator[tuple[str, str, 
         yield "reply", "\n".join(expected.replies), "\n".join(texts) or "silence"
     if expected.actions is not None:
         yield from _actions(expected.actions, outcome)
+    if expected.elsewhere is not None:
+        yield from _elsewhere(expected.elsewhere, outcome)
 
 
 def _all_like(patterns: Sequence[str], texts: Sequence[str]) -> bool:
     return len(patterns) == len(texts) and all(map(like, patterns, texts))
+
+
+def _elsewhere(wanted: Mapping[str, str], outcome: Outcome) -> Iterator[tuple[str, str, str]]:
+    found = {each.room: "\n".join(r.text for r in each.replies) for each in outcome.elsewhere}
+    for room in {**wanted, **found}:
+        said, pattern = found.get(room), wanted.get(room)
+        if said is None or pattern is None or not like(pattern, said):
+            yield f"in {room}", pattern or "silence", said or "silence"
 
 
 def _actions(wanted: Sequence[dict[str, Any]], outcome: Outcome) -> Iterator[tuple[str, str, str]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chatbot.broker.current import lent
+from chatbot.commands.server import connected
 from chatbot.errors import UsageError
 from chatbot.flowfile.load import load
 from chatbot.flowfile.problems import suggest
 from chatbot.inference.encoder import DEFAULT
 from chatbot.inference.examples import read_examples
+from chatbot.inference.registry import NATS, local
 from chatbot.inference.training import Examples
 
 CLASSIFIES = "classify_text"
@@ -18,8 +22,12 @@ CLASSIFIES = "classify_text"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An operation that classifies: its path in the flow, its examples and its settings."""
+    """An operation that classifies: its path in the `flow`, its examples and its settings.
 
+    `encoder` is what `chatbot.inference.registry.local` returned.
+    """
+
+    flow: str
     name: str
     examples: Examples
     encoder: str
@@ -33,10 +41,14 @@ class Subject:
         return sum(map(len, self.examples.values()))
 
 
-def subject(flow: str, overrides: Sequence[str], operation: str | None) -> Subject:
+def subject(
+    flow: str, overrides: Sequence[str], operation: str | None, nats: str | None = None
+) -> Subject:
     """Return what classifies in the flow; `operation` says which, where there are several.
 
-    Raises `FlowError` for a wrong flow, `UsageError` where there is no one such operation.
+    A model of the object store is fetched from the server `nats`. Raises `FlowError` for a wrong
+    flow, `UsageError` where there is no one such operation, `OperationError` for want of a model.
+    Not to be called in an event loop.
     """
     checked = load(flow, overrides=overrides)
     found = {n: each for n, each in checked.instances.items() if each.operation == CLASSIFIES}
@@ -54,10 +66,22 @@ def subject(flow: str, overrides: Sequence[str], operation: str | None) -> Subje
     several = bool(config.get("several", False))
     examples = read_examples(Path(config["examples"]), several=several)
     return Subject(
+        checked.name,
         name,
         examples,
-        config.get("encoder", DEFAULT),
+        _fetched(config.get("encoder", DEFAULT), nats),
         config.get("threshold"),
         config.get("likeness"),
         several,
     )
+
+
+def _fetched(encoder: str, nats: str | None) -> str:
+    async def fetched() -> str:
+        if not encoder.startswith(NATS):
+            return await local(encoder)
+        async with connected(nats, None, "chatbot-model") as broker:
+            with lent(broker):
+                return await local(encoder)
+
+    return asyncio.run(fetched())

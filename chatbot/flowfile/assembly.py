@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chatbot.flowfile import beside, completeness, forwarding, validation
+from chatbot.flowfile import completeness, contexts, forwarding, inventory, validation
 from chatbot.flowfile.byroom import Varied, varied
 from chatbot.flowfile.catalog import Catalog
 from chatbot.flowfile.document import Node, read
 from chatbot.flowfile.flow import Instance
 from chatbot.flowfile.foreign import Foreign, is_dataflow, read_foreign, wrapped
 from chatbot.flowfile.including import found_beside, read_whole
-from chatbot.flowfile.installed import SUBFLOW, Installed
+from chatbot.flowfile.installed import Installed
 from chatbot.flowfile.learning import Trace, shown, traced, traces
 from chatbot.flowfile.overrides import Override
 from chatbot.flowfile.problems import Mark, Report, suggest
@@ -33,9 +33,7 @@ from chatbot.flowfile.sections import (
     SEEDS,
     STATE,
     FlowFile,
-    Literal,
     Section,
-    Wire,
 )
 from chatbot.flowfile.timing import names_of
 from chatbot.flowfile.wiring import (
@@ -49,8 +47,6 @@ from chatbot.flowfile.wiring import (
     named_seeds,
     renamed,
 )
-
-_CONTEXT = "~context"
 
 MOST_SUBFLOWS = 256
 """A file that names another twice, which names another twice… makes no end of them."""
@@ -239,7 +235,7 @@ class Assembler:
             inner = self._inner(section, file.path, deeper, chain, seeds)
             if inner is not None:
                 found.inner[name] = inner
-                section = _with_context(section, inner)
+                section = contexts.with_name(section, inner.inputs)
             found.parts[name] = self._instance_of(section, inner, collected=collected)
         return found
 
@@ -289,7 +285,7 @@ class Assembler:
         return endings.subflow(
             section,
             inner.dataflow,
-            _with_string(section, inner.inputs),
+            contexts.with_string(section, inner.inputs),
             outputs,
             inner.decisions,
             collected=collected,
@@ -328,9 +324,13 @@ class Assembler:
                 for name, source in file.outputs.items()
                 if (source.origin, source.key) in decided
             },
-            instances=_instances(found),
-            content=content_of(followed, configurations, inner, _digests(found)),
-            sources=_sources(file, found),
+            instances=inventory.instances(
+                found.parts, {name: each.instances for name, each in found.inner.items()}
+            ),
+            content=content_of(followed, configurations, inner, inventory.digests(found.parts)),
+            sources=inventory.files(file, found.parts).union(
+                *(each.sources for each in found.inner.values())
+            ),
             seeds=seeds,
             parts=found.parts,
             inner=found.inner,
@@ -372,60 +372,3 @@ def _ended(
     else:
         ending = {endings.RESULTS: endings.results(outputs, seeds[kind])}
     return endings.dataflow({**wired, **ending}, seeds, file.seeds, forwarding.of_file(file, seeds))
-
-
-def _with_string(section: Section, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return `inputs` with a string first: DFFML names a subflow's context by it."""
-    from dffml import Definition
-
-    first = [name for name, definition in inputs.items() if definition.primitive == "string"][:1]
-    if first:
-        return {first[0]: inputs[first[0]], **inputs}
-    return {_CONTEXT: Definition(f"{section.name}/{_CONTEXT}", "string"), **inputs}
-
-
-def _with_context(section: Section, inner: Assembled) -> Section:
-    """Return `section` with a name for the context of a dataflow that takes no string."""
-    if any(definition.primitive == "string" for definition in inner.inputs.values()):
-        return section
-    wire = Wire(section.mark, (Literal(section.name, section.mark),))
-    return replace(section, inputs={_CONTEXT: wire, **section.inputs})
-
-
-def _instances(found: _Parts) -> dict[str, Instance]:
-    instances = {}
-    for name, part in found.parts.items():
-        instances[name] = _instance(part)
-        if name in found.inner:
-            for path, instance in found.inner[name].instances.items():
-                instances[f"{name}/{path}"] = replace(instance, name=f"{name}/{path}")
-    return instances
-
-
-def _sources(file: FlowFile, found: _Parts) -> frozenset[Path]:
-    named = {path for part in found.parts.values() for path in part.configuration.files.values()}
-    local = (beside.file_of(part.implementation) for part in found.parts.values())
-    named |= {each.path for each in local if each is not None}
-    inner = (each.sources for each in found.inner.values())
-    return frozenset(path.absolute() for path in {*file.files, *named}).union(*inner)
-
-
-def _digests(found: _Parts) -> dict[str, str]:
-    """Return what the files beside the flow hold that its instances are from."""
-    local = {name: beside.file_of(part.implementation) for name, part in found.parts.items()}
-    return {name: file.digest for name, file in local.items() if file is not None}
-
-
-def _instance(part: Part) -> Instance:
-    section, configuration = part.section, part.configuration
-    return Instance(
-        name=section.name,
-        operation=section.run or SUBFLOW,
-        on=section.on,
-        config=configuration.plain,
-        files=configuration.files,
-        retry=section.retry,
-        batch=section.batch,
-        concurrency=section.concurrency,
-        timeout=section.timeout if section.run else 0.0,
-    )

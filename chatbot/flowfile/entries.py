@@ -196,14 +196,14 @@ class Entries:
         if isinstance(node.value, str):
             return Node(node.mark, {"to": self._as_expression(node)}, node.key)
         given = keys(node, table.names("change"), f"`{name}`", self._report)
-        ways = [way for way in ("value", "add", "append", "forget") if way in given]
+        ways = [way for way in ("value", "add", "append", "remove", "forget") if way in given]
         if len(ways) != 1:
-            hint = "value, add, append or forget"
+            hint = "value, add, append, remove or forget"
             self._report.add(node.key, f"`{name}` must be changed in one way", hint)
         if "most" in given:
             self._whole(given["most"], "`most`", range(1, 1001), 100)
-        for way in ("add", "append"):
-            if way in given and (way == "append" or isinstance(given[way].value, str)):
+        for way in ("add", "append", "remove"):
+            if way in given and (way != "add" or isinstance(given[way].value, str)):
                 given[way] = self._as_expression(given[way])
         return Node(node.mark, given, node.key)
 

@@ -6,75 +6,40 @@ Schema, completion, the reference). The rule: a key that is not in this table is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-NULL, TEXT, NUMBER, WHOLE, TRUTH, LIST, MAP = (
-    *("null", "string", "number", "integer", "boolean", "array", "object"),
+from chatbot.flowfile.key import (
+    ANY,
+    LIST,
+    MAP,
+    NAME,
+    NULL,
+    NUMBER,
+    PRIMITIVES,
+    SOURCE,
+    TEXT,
+    TRUTH,
+    WHOLE,
+    Described,
+    Key,
+    a_time,
 )
-"""JSON Schema's names of types."""
+from chatbot.flowfile.listening import LISTENING
 
-ANY = (NULL, TEXT, NUMBER, TRUTH, LIST, MAP)
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key of a section.
-
-    Its value has one of the `types` (JSON Schema's). Of a text, `choices` are all that there are,
-    or `suggested` some of them, and `pattern` (of Python's `re`, the whole text) is what it looks
-    like. A map is the section that `section` names, or has such sections under names of the
-    author's choice (`each`); the items of a list are likewise of `each`, or have one of the types
-    `items`, as the values of a map without a section have. `least` and `most` are of a number.
-    """
-
-    doc: str
-    types: tuple[str, ...]
-    default: object = None
-    required: bool = False
-    choices: tuple[str, ...] = ()
-    suggested: tuple[str, ...] = ()
-    pattern: str = ""
-    section: str = ""
-    each: str = ""
-    items: tuple[str, ...] = ()
-    least: float | None = None
-    most: float | None = None
-    example: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A section: what it is for, and its keys; an `open` one takes others, too.
-
-    What is open has keys of its own for each kind: a listener's settings, an operation's
-    configuration.
-    """
-
-    doc: str
-    keys: dict[str, Key]
-    open: bool = False
-
-
-NAME = r"[a-z0-9][a-z0-9_-]*"
-DURATION = r"\d+(\.\d+)? ?(ms|s|min|m|h|d)?"
-SOURCE = r"[^.\s]+\.\S+|\w+|.*\{\{.*"
-PRIMITIVES = {
-    "string": "string",
-    "number": "float",
-    "integer": "int",
-    "boolean": "bool",
-    "list": "array",
-    "map": "map",
-    "any": "generic",
-}
-"""The types that a subflow's inputs may have, and DFFML's words for them."""
+__all__ = [
+    "LIST",
+    "MAP",
+    "NAME",
+    "NULL",
+    "PRIMITIVES",
+    "SECTIONS",
+    "TEXT",
+    "TRUTH",
+    "Described",
+    "Key",
+    "names",
+]
 
 _VERSION = Key("The version of the format.", (WHOLE,), required=True, least=1, most=1)
 _SOURCES = (TEXT, LIST, MAP)
-
-
-def _time(doc: str, default: str) -> Key:
-    return Key(doc, (TEXT, NUMBER), default=default, pattern=DURATION)
 
 
 _COMMON = {
@@ -105,24 +70,6 @@ _COMMON = {
         (MAP,),
         each="operation",
         required=True,
-    ),
-}
-
-_POLICY = {
-    "only": Key(
-        "Whom the bot hears.", (TEXT,), default="everybody", choices=("addressed", "everybody")
-    ),
-    "limits": Key(
-        "How many messages may be answered; off for any number.",
-        (MAP, TEXT, TRUTH),
-        section="limits",
-        example="{person: 10 in 1m, room: 60 in 1m}",
-    ),
-    "quiet": Key(
-        "Hours, by the clock of a time zone, in which only who speaks to the bot is answered.",
-        (TEXT, TRUTH),
-        default="off",
-        example="22:00-07:00 Europe/Berlin",
     ),
 }
 
@@ -211,65 +158,17 @@ SECTIONS: dict[str, Described] = {
             "lock": Key("Only one call at a time may use it.", (TRUTH,), default=False),
         },
     ),
-    "listener": Described(
-        "A network. Beside these keys it takes the settings of its kind.",
-        {
-            "kind": Key("What kind of network it is; the entry's name by default.", (TEXT,)),
-            "priority": Key(
-                "`bulk`: only who speaks to the bot overtakes what waits.",
-                (TEXT,),
-                default="interactive",
-                choices=("interactive", "bulk"),
-            ),
-            **_POLICY,
-            "allow": Key("Who and where; nobody and nowhere else.", (MAP,), section="whom"),
-            "deny": Key("Who and where not.", (MAP,), section="whom"),
-            "rooms": Key("What is different in some rooms.", (MAP, LIST), each="room"),
-        },
-        open=True,
-    ),
-    "room": Described(
-        "What is different in a room (a name, a pattern with * and ?, or `private`).",
-        {
-            **_POLICY,
-            "allow": Key("Who; nobody else.", (MAP,), section="people"),
-            "deny": Key("Who not.", (MAP,), section="people"),
-            "listen": Key("Whether anything is heard there.", (TRUTH,), default=True),
-            "operations": Key(
-                "Operations that are configured otherwise there.", (MAP,), each="variant"
-            ),
-        },
-    ),
-    "variant": Described(
-        "How an operation of the flow is configured in a room, where it differs.",
-        {
-            "config": Key("The keys that differ.", (MAP,), items=ANY),
-            "operations": Key("Of a subflow: its operations.", (MAP,), each="variant"),
-        },
-    ),
-    "whom": Described(
-        "Rooms and people, as the network has them; * and ? stand for letters.",
-        {
-            "rooms": Key(
-                "Rooms; `private` for conversations with one person.", (LIST,), items=(TEXT,)
-            ),
-            "people": Key("Nicks, ids or accounts.", (LIST,), items=(TEXT,)),
-        },
-    ),
-    "people": Described(
-        "People, as the network has them.",
-        {"people": Key("Nicks, ids or accounts.", (LIST,), items=(TEXT,))},
-    ),
-    "limits": Described(
-        "How many messages may be answered in a time, such as `10 in 1m`.",
-        {
-            "person": Key("Of a person in a room.", (TEXT, TRUTH), example="10 in 1m"),
-            "room": Key("In a room.", (TEXT, TRUTH), example="60 in 1m"),
-        },
-    ),
+    **LISTENING,
     "commands": Described(
         "The bot's own commands.",
-        {"prefix": Key("What they begin with.", (TEXT,), default="!", pattern=r"[^\w\s]{1,8}")},
+        {
+            "prefix": Key("What they begin with.", (TEXT,), default="!", pattern=r"[^\w\s]{1,8}"),
+            "flow": Key(
+                "Commands that the flow itself deals with, as `message.command`.",
+                (LIST,),
+                items=(TEXT,),
+            ),
+        },
     ),
     "learning": Described(
         "Corrections in the channel: `!label`, `!undo`, reactions.",
@@ -298,9 +197,9 @@ SECTIONS: dict[str, Described] = {
     "storage": Described(
         "For how long, and how much, is kept.",
         {
-            "keep": _time("What was heard.", "7d"),
-            "outcomes": _time("What was decided; longer than `keep`.", "14d"),
-            "dead": _time("What failed.", "30d"),
+            "keep": a_time("What was heard.", "7d"),
+            "outcomes": a_time("What was decided; longer than `keep`.", "14d"),
+            "dead": a_time("What failed.", "30d"),
             "size": Key("The most of what was heard, such as 1GB.", (TEXT, WHOLE)),
             "replicas": Key(
                 "On how many servers of a cluster.", (TEXT, WHOLE), default="auto", least=1, most=5
@@ -343,7 +242,7 @@ SECTIONS: dict[str, Described] = {
             ),
             "type": Key("What it is.", (TEXT,), default="any", choices=tuple(PRIMITIVES)),
             "start": Key("What it is at first.", ANY),
-            "keep": _time("For how long after it was last set; at most 90d.", "7d"),
+            "keep": a_time("For how long after it was last set; at most 90d.", "7d"),
         },
     ),
     "operation": Described(
@@ -390,7 +289,7 @@ SECTIONS: dict[str, Described] = {
                 least=1,
                 most=1024,
             ),
-            "timeout": _time("What a call may take.", "60s"),
+            "timeout": a_time("What a call may take.", "60s"),
             "expand": Key(
                 "Outputs that are lists, each item of which is a value of its own.",
                 (LIST,),
@@ -417,6 +316,9 @@ SECTIONS: dict[str, Described] = {
                 (TRUTH,),
                 default=False,
             ),
+            "room": Key(
+                "Say it in this room of the network instead; where it is empty, nowhere.", (TEXT,)
+            ),
         },
     ),
     "source": Described(
@@ -436,6 +338,9 @@ SECTIONS: dict[str, Described] = {
             "value": Key("It becomes this.", ANY),
             "add": Key("It grows by this: a number, or a source.", (NUMBER, TEXT)),
             "append": Key("A source, which becomes the last item of a list.", (TEXT,)),
+            "remove": Key(
+                "A source: a list of items that go; those that are maps by their `id`.", (TEXT,)
+            ),
             "most": Key("Items that the list keeps.", (WHOLE,), default=100, least=1, most=1000),
             "forget": Key("It is as at the start.", (TRUTH,)),
         },

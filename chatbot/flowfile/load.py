@@ -12,6 +12,7 @@ from typing import Any
 
 from chatbot import settings
 from chatbot.errors import FlowError
+from chatbot.flowfile.addressees import check_addressees
 from chatbot.flowfile.assembly import Assembled, Assembler
 from chatbot.flowfile.catalog import LISTENERS, OPERATIONS, Catalog
 from chatbot.flowfile.document import read
@@ -67,6 +68,7 @@ def load(
         kept["schedules"] = read_schedules(assembled.file, report)
         kept["state"] = read_state(assembled.file, report)
         listeners = _listeners(assembled.file, environment, report)
+        check_addressees(assembled, listeners, report)
         warn_of_unheard(assembled.file.learning, learning, listeners.values(), report)
     if report or assembled is None:
         raise FlowError(report.problems())

@@ -28,6 +28,7 @@ ORDERS = ("by person", "any")
 _ROOM_KEYS = names("room")
 _LIMITS = ("person", "room")
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_COMMAND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _ACCOUNT_HINT = "network/account, such as irc/anna: an account, as a nick gives no rights"
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ def read_rules(file: FlowFile, report: Report) -> Rules:
         roles=_roles(file.roles, file.listeners, report),
         in_order=_choice(file.order, "order", ORDERS, _order(file), report) == ORDERS[0],
         prefix=_prefix(file.commands, report),
+        own=_own(file.commands, report),
     )
 
 
@@ -187,7 +189,7 @@ def _prefix(node: Node | None, report: Report) -> str:
     if isinstance(node.value, str):
         report.add(node.mark, f"`commands` must be {OFF}, or a map", 'commands: {prefix: "!"}')
         return policy.PREFIX
-    prefix = keys(node, ("prefix",), "`commands`", report).get("prefix")
+    prefix = keys(node, names("commands"), "`commands`", report).get("prefix")
     if prefix is None:
         return policy.PREFIX
     text = prefix.value
@@ -195,6 +197,17 @@ def _prefix(node: Node | None, report: Report) -> str:
         return text
     report.add(prefix.mark, "`prefix` must be one to eight signs, such as ! or ~")
     return policy.PREFIX
+
+
+def _own(node: Node | None, report: Report) -> tuple[str, ...]:
+    """Return the names of the commands that are for the flow itself."""
+    given = node.value.get("flow") if node is not None and isinstance(node.value, dict) else None
+    found = _texts(given, "commands.flow", report)
+    for each in given.value if given is not None and isinstance(given.value, list) else ():
+        if isinstance(each.value, str) and not _COMMAND.fullmatch(each.value):
+            hint = "small letters, digits, - and _, without the prefix: [appeal]"
+            report.add(each.mark, f"`{each.value}` cannot name a command", hint)
+    return found
 
 
 def _choice(

@@ -5,6 +5,9 @@ values of an input says which; each is a static method of its implementation:
 
     values_of(config) -> {output: values}
     expects(config) -> (input, path in the configuration, value), …
+
+Between which two numbers an output always is, says the implementation's map `bounds`:
+output -> (least, most).
 """
 
 from __future__ import annotations
@@ -14,12 +17,12 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from chatbot.flowfile.agreement import kind_of
-from chatbot.flowfile.comparisons import compared, outcomes
+from chatbot.flowfile.comparisons import compared, outcomes, regions
 from chatbot.flowfile.entries import EXPRESSION
 from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.sections import INPUT, MESSAGE, Literal, Source
 from chatbot.flowfile.templated import place
-from chatbot.flowfile.tracing import Frame, Origin, Unknown, origins
+from chatbot.flowfile.tracing import Frame, Given, Nothing, Origin, Unknown, origins
 from chatbot.flowfile.wiring import Part
 
 _ALWAYS = ("id", "network", "room", "sender", "time", "nick", "kind")
@@ -57,7 +60,8 @@ def _check_condition(frame: Frame, part: Part, condition: Source, report: Report
         message = f"`{owner}` can never start: {name} is never true"
         report.add(condition.mark, message, _why_never(found))
     elif found and all(_is_always(origin) for origin in found):
-        report.warn(condition.mark, f"{name} is always true: the condition has no effect")
+        why = "; ".join(_bounds_shown(found))
+        report.warn(condition.mark, f"{name} is always true: the condition has no effect", why)
 
 
 def _shown_source(frame: Frame, source: Source) -> str:
@@ -75,13 +79,26 @@ def _expression(part: Part) -> str | None:
     return str(part.configuration.plain.get("text", ""))
 
 
-def _why_never(found: Iterable[Origin | Literal | Unknown]) -> str:
+def _why_never(found: Iterable[Given]) -> str:
     for origin in found:
         if isinstance(origin, Literal):
             return f"line {origin.mark.line} gives it {_shown(origin.value)}"
         if isinstance(origin, Origin) and origin.source.key == "roles":
             return "the flow gives nobody a role: say who has one under `roles`"
-    return "nothing makes it true"
+    return "; ".join(_bounds_shown(found)) or "nothing makes it true"
+
+
+def _bounds_shown(found: Iterable[Given]) -> list[str]:
+    """Say of each number that an expression compares between which two it always is."""
+    shown = []
+    for origin in found:
+        if not isinstance(origin, Origin) or origin.part is None or not _expression(origin.part):
+            continue
+        for name, wire in origin.part.section.inputs.items():
+            least, most = _bounds([o for s in wire.sources for o in _from(origin.frame, s)])
+            if least is not None and most is not None:
+                shown.append(f"{name} is from {least:g} to {most:g}")
+    return shown
 
 
 def _shown(value: object) -> str:
@@ -90,12 +107,14 @@ def _shown(value: object) -> str:
     return "an empty text" if value == "" else "nothing" if not isinstance(value, int) else "0"
 
 
-def _is_always(origin: Origin | Literal | Unknown) -> bool:
-    return (
-        isinstance(origin, Origin)
-        and origin.source.origin == MESSAGE
-        and origin.source.key in _ALWAYS
-    )
+def _is_always(origin: Given) -> bool:
+    if not isinstance(origin, Origin):
+        return False
+    if origin.part is None:
+        return origin.source.origin == MESSAGE and origin.source.key in _ALWAYS
+    text = _expression(origin.part)
+    values = _computed(origin.frame, origin.part, text) if text is not None else None
+    return bool(values) and all(values or ())
 
 
 def _check_expected(frame: Frame, part: Part, report: Report) -> None:
@@ -131,12 +150,12 @@ def _check_value(
     values = _values(found)
     if values is None or value in values:
         return
-    given = " or ".join(dict.fromkeys(_place(each) for each in found))
+    given = " or ".join(dict.fromkeys(_place(e) for e in found if not isinstance(e, Nothing)))
     message = f"{key.rpartition('.')[2]} is never `{value}`: it comes from {given}"
     report.add(mark, message, _hint(value, values, found))
 
 
-def _hint(value: str, values: Collection[Any], found: Iterable[Origin | Literal | Unknown]) -> str:
+def _hint(value: str, values: Collection[Any], found: Iterable[Given]) -> str:
     known = [str(each) for each in values if each]
     near = suggest(value, known, what="it is one of")
     files = [
@@ -149,23 +168,26 @@ def _hint(value: str, values: Collection[Any], found: Iterable[Origin | Literal 
     return "; ".join(each for each in (near, more) if each)
 
 
-def _place(origin: Origin | Literal | Unknown) -> str:
+def _place(origin: Given) -> str:
     return f"line {origin.mark.line}" if isinstance(origin, Literal) else str(origin)
 
 
-def _from(frame: Frame, source: Source | Literal) -> Iterator[Origin | Literal | Unknown]:
+def _from(frame: Frame, source: Source | Literal) -> Iterator[Given]:
     if isinstance(source, Literal):
         yield source
     else:
         yield from origins(frame, source)
 
 
-def _values(found: Iterable[Origin | Literal | Unknown]) -> Collection[Any] | None:
+def _values(found: Iterable[Given]) -> Collection[Any] | None:
     """Return all values that may come, `None` where that is not known."""
     values: list[Any] = []
     for origin in found:
         if isinstance(origin, Literal):
             values.append(origin.value)
+            continue
+        if isinstance(origin, Nothing):
+            values.append(None)
             continue
         known = _known(origin) if isinstance(origin, Origin) else None
         if known is None:
@@ -207,8 +229,44 @@ def _computed(frame: Frame, part: Part, text: str) -> Collection[Any] | None:
     """Return all values that an expression can have, where those of its inputs are known."""
     choices: dict[str, list[Any]] = {}
     for name, wire in part.section.inputs.items():
-        known = _values([o for source in wire.sources for o in _from(frame, source)])
-        if known is None or wire.default is not None:
+        found = [o for source in wire.sources for o in _from(frame, source)]
+        if wire.default is not None:
+            found.append(wire.default)
+        known = _values(found)
+        if known is None:
+            known = _told_apart(text, name, found)
+        if known is None:
             return None
         choices[name] = list(known)
     return outcomes(text, choices)
+
+
+def _told_apart(text: str, name: str, found: list[Given]) -> list[Any] | None:
+    """Return as many values of what may be anything as an expression tells apart."""
+    if any(isinstance(each, Unknown | Literal) for each in found):
+        return None
+    kinds = {kind_of(each.definition.primitive) for each in found if isinstance(each, Origin)}
+    values = regions(text, name.replace("-", "_"), *_bounds(found))
+    if values is None or not kinds <= (
+        {"string"} if isinstance(values[0], str) else {"int", "float"}
+    ):
+        return None
+    return [*values, *([None] if any(isinstance(each, Nothing) for each in found) else [])]
+
+
+def _bounds(found: Iterable[Given]) -> tuple[float | None, float | None]:
+    """Return between which numbers all of what may come is; `None` where there is no end."""
+    told = [_bounds_of(each) for each in found if not isinstance(each, Nothing)]
+    least = [low for low, _ in told]
+    most = [high for _, high in told]
+    return (
+        None if not told or None in least else min(each for each in least if each is not None),
+        None if not told or None in most else max(each for each in most if each is not None),
+    )
+
+
+def _bounds_of(origin: Given) -> tuple[float | None, float | None]:
+    if not isinstance(origin, Origin) or origin.part is None:
+        return None, None
+    bounds: dict[str, tuple[float, float]] = getattr(origin.part.implementation, "bounds", {})
+    return bounds.get(origin.source.key, (None, None))

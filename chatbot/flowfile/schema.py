@@ -29,6 +29,7 @@ _SHORT = ("parameter", "seed", "source", "change", "include")
 _NAMED = ("operation", "listener", "schedule", "state")
 """Sections whose names are of the author's choice, and are names."""
 
+_FIGURES = ("boolean", "integer", "number")
 _JSON = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 _SAYS: list[Any] = [{"required": [key]} for key in ("run", "flow", "reply", "set")]
@@ -219,10 +220,19 @@ def _setting(field: fields.Field) -> Schema:
 def _record(record: list[fields.Field]) -> Schema:
     return {
         "type": "object",
-        "properties": {each.name: _documented(_type(each.annotation), each) for each in record},
+        "properties": {each.name: _documented(_value(each), each) for each in record},
         "required": [each.name for each in record if each.required],
         "additionalProperties": False,
     }
+
+
+def _value(field: fields.Field) -> Schema:
+    """Return the schema of a field's value; a figure may be a parameter's, or the environment's."""
+    found = _type(field.annotation)
+    several = found.get("anyOf", [found])
+    if any(each.get("type") in _FIGURES for each in several):
+        return {"anyOf": [*several, _REFERENCE]}
+    return found
 
 
 def _documented(found: Schema, field: fields.Field) -> Schema:

@@ -43,6 +43,7 @@ _ALLOWED = (
     *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos),
     *(nodes.Concat, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword, nodes.Call),
 )
+_ORDERED = ("lt", "lteq", "gt", "gteq")
 _BUDGET = "_budget"
 _RESULT = "result"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
@@ -233,24 +234,39 @@ def _compiled(environment: _Environment, tree: nodes.Template) -> Any:
     """Return the template whose loops count their steps, and whose texts their length."""
     for loop in tree.find_all(nodes.For):
         loop.iter = _filtered(cast(nodes.Expr, loop.iter), "_bounded")
-    _replace_concatenations(tree)
+    _replace(tree)
     return environment.from_string(tree)
 
 
-def _replace_concatenations(node: nodes.Node) -> None:
+def _replace(node: nodes.Node) -> None:
+    """Put what is safe in the place of what is not, the innermost first."""
+    for child in node.iter_child_nodes():
+        _replace(child)
     for name, value in node.iter_fields():
         if isinstance(value, list):
-            setattr(node, name, [_without_concatenation(each) for each in value])
+            setattr(node, name, [_safe(each) for each in value])
         else:
-            setattr(node, name, _without_concatenation(value))
-    for child in node.iter_child_nodes():
-        _replace_concatenations(child)
+            setattr(node, name, _safe(value))
 
 
-def _without_concatenation(value: Any) -> Any:
+def _safe(value: Any) -> Any:
     if isinstance(value, nodes.Concat):
         return _filtered(nodes.List(list(value.nodes), lineno=value.lineno), "_joined")
+    if isinstance(value, nodes.Compare):
+        return _unless_null(value)
     return value
+
+
+def _unless_null(compare: nodes.Compare) -> nodes.Expr:
+    """Have null be neither less nor more than anything: it stands for what has not come."""
+    found: nodes.Expr = compare
+    if any(operand.op in _ORDERED for operand in compare.ops):
+        for side in (compare.expr, *(operand.expr for operand in compare.ops)):
+            if not isinstance(side, nodes.Const):
+                is_null = nodes.Test(side, "none", [], [], None, None, lineno=compare.lineno)
+                there = nodes.Not(is_null, lineno=compare.lineno)
+                found = nodes.And(there, found, lineno=compare.lineno)
+    return found
 
 
 def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:

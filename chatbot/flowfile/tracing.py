@@ -74,9 +74,14 @@ class Unknown:
     """What cannot be known, or was reported."""
 
 
-def origins(
-    frame: Frame, source: Source, *, through_inputs: bool = True
-) -> Iterator[Origin | Literal | Unknown]:
+class Nothing:
+    """The null that stands for an output of a subflow where a condition kept it from coming."""
+
+
+Given = Origin | Literal | Unknown | Nothing
+
+
+def origins(frame: Frame, source: Source, *, through_inputs: bool = True) -> Iterator[Given]:
     """Yield all that `source`, in the file of `frame`, may come from.
 
     Through a subflow's inputs to what is given to them, unless told not to.
@@ -89,15 +94,28 @@ def origins(
     if inner is not None and source.key in inner.file.outputs:
         deeper = inner.file.outputs[source.key]
         yield from origins(inner, deeper, through_inputs=through_inputs)
+        if _may_miss(inner, deeper):
+            yield Nothing()
     elif part is None or part.operation is None or source.key not in part.operation.outputs:
         yield Unknown()
     else:
         yield Origin(frame, source, part.operation.outputs[source.key], part)
 
 
-def _seed(
-    frame: Frame, source: Source, through_inputs: bool
-) -> Iterator[Origin | Literal | Unknown]:
+def _may_miss(frame: Frame, source: Source, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a value of a subflow may not come, as what gives it may not run."""
+    part = frame.parts.get(source.origin)
+    if part is None or source.origin in seen:
+        return False
+    sources = (each for wire in part.section.inputs.values() for each in wire.sources)
+    return bool(part.section.when) or any(
+        _may_miss(frame, each, seen | {source.origin})
+        for each in sources
+        if isinstance(each, Source)
+    )
+
+
+def _seed(frame: Frame, source: Source, through_inputs: bool) -> Iterator[Given]:
     definition = frame.seeds.get(source.origin, {}).get(source.key)
     if definition is None:
         yield Unknown()

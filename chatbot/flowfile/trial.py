@@ -41,10 +41,11 @@ _FIELDS = {
     "private": bool,
     "old": bool,
     "roles": list,
+    "schedule": str,
 }
 """What a step may say of its message, beside what was `said`."""
 
-_EXPECTED = ("reply", "silence", "action", "outputs", "error")
+_EXPECTED = ("reply", "silence", "action", "elsewhere", "outputs", "error")
 _ACTION = ("kind", "to", "text", "seconds")
 _WORDS = {str: "a text", bool: "true or false", list: "a list of texts"}
 _BOUND = re.compile(r"(<=|>=|<|>) ?(-?\d+(?:\.\d+)?)")
@@ -63,6 +64,8 @@ class Expected:
     replies: tuple[str, ...] | None = None
     actions: tuple[dict[str, Any], ...] | None = None
     error: str | None = None
+    elsewhere: dict[str, str] | None = None
+    """Room → a pattern of all that is said there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,7 @@ class _Reader:
     def _step(self, node: Node, defaults: Mapping[str, Any], known: tuple[str, ...]) -> Step:
         given = keys(node, known, "a test", self._report)
         said = given.get("said")
-        if said is None:
+        if said is None and "schedule" not in given:
             self._report.add(node.mark, "a test must have something `said`", "{said: …}")
         text = self._text(said, "`said`") or ""
         of_message = {name: each for name, each in given.items() if name in _FIELDS}
@@ -269,6 +272,7 @@ class _Reader:
             replies=replies,
             actions=self._actions(given.get("action")),
             error=self._text(given.get("error"), "`error`"),
+            elsewhere=self._elsewhere(given.get("elsewhere")),
         )
 
     def _replies(self, given: Mapping[str, Node]) -> tuple[bool | None, tuple[str, ...] | None]:
@@ -286,6 +290,14 @@ class _Reader:
         items = reply.value if isinstance(reply.value, list) else [reply]
         texts = [self._text(each, "`reply`") for each in items]
         return replied, tuple(text for text in texts if text is not None)
+
+    def _elsewhere(self, node: Node | None) -> dict[str, str] | None:
+        if node is None:
+            return None
+        hint = 'write {"#moderators": "*spam*"}, or false for nothing'
+        entries = {} if node.value is False else mapping(node, "`elsewhere`", self._report, hint)
+        texts = {room: self._text(each, f"`{room}`") for room, each in entries.items()}
+        return {room: text for room, text in texts.items() if text is not None}
 
     def _actions(self, node: Node | None) -> tuple[dict[str, Any], ...] | None:
         if node is None:

@@ -19,7 +19,8 @@ def check(frame: Frame, report: Report) -> None:
     if not used & frame.parts.keys() and not any(part.decisions for part in frame.parts.values()):
         return  # a sketch, in which nothing is used yet
     for name, part in frame.parts.items():
-        if part.operation is None or not part.operation.outputs or name in used:
+        called = {name, part.section.base}  # a room's own instance is used by its base's name
+        if part.operation is None or not part.operation.outputs or called & used:
             continue
         if not part.decisions:
             outputs = ", ".join(f"{name}.{key}" for key in part.operation.outputs)

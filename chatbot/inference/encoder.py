@@ -45,7 +45,9 @@ class Encoder:
         self._backend = backend
         self._padding = files.padding
         self._threads = threads.own.threads
-        self._merging = Merging(self._run, backend.batch_tokens, backend.width)
+        self._merging = Merging(
+            self._run, backend.batch_tokens, backend.width, overhead=backend.overhead
+        )
         self._recent: Recent[Any] = Recent()
         self.backend = backend.name
         self.folder = files.folder

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from chatbot.inference.batching import batches
+from chatbot.inference.batching import OVERHEAD, batches
 
 WINDOW = 256
 """Texts that are sorted together."""
@@ -55,12 +55,12 @@ class Lane:
     def add(self, request: Request) -> None:
         self._waiting.extend((request, number) for number in range(len(request.rows)))
 
-    def next(self, limit: int) -> list[Place]:
+    def next(self, limit: int, overhead: int) -> list[Place]:
         """Return the batch to run now; of those made together, the shortest texts first."""
         if not self._ready:
             taken = [self._waiting.popleft() for _ in range(min(WINDOW, len(self._waiting)))]
             lengths = [len(request.rows[number]) for request, number in taken]
-            for batch in batches(lengths, limit):
+            for batch in batches(lengths, limit, overhead):
                 self._ready.appendleft([taken[index] for index in batch])
         return self._ready.popleft()
 
@@ -68,13 +68,15 @@ class Lane:
 class Merging:
     """Runs the rows of many threads in common batches of at most `limit` tokens with padding.
 
-    `limit` and `width` may be changed at any time. `run` is given the rows of a batch and returns
+    `overhead` is what a batch costs by itself, in tokens. `limit` and `width` may be changed at
+    any time. `run` is given the rows of a batch and returns
     something for each; it is called by at most `width` threads at once: those that wait, and
     helpers where one of them alone brings more than a batch.
     """
 
-    def __init__(self, run: Run, limit: int, width: int = 1) -> None:
+    def __init__(self, run: Run, limit: int, width: int = 1, *, overhead: int = OVERHEAD) -> None:
         self._run = run
+        self._overhead = overhead
         self.limit = limit
         self.width = width
         self._changed = threading.Condition()
@@ -128,9 +130,9 @@ class Merging:
         self._running += 1
         if self._people and (not self._bulk or self._passed_over < PATIENCE):
             self._passed_over += bool(self._bulk)
-            return self._people.next(self.limit)
+            return self._people.next(self.limit, self._overhead)
         self._passed_over = 0
-        return self._bulk.next(self.limit)
+        return self._bulk.next(self.limit, self._overhead)
 
     def _run_batch(self, batch: list[Place]) -> None:
         found: Iterable[Any] = [None] * len(batch)

@@ -16,6 +16,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ async def local(name: str) -> str:
     return await asyncio.to_thread(_of_folder, name)
 
 
+def identity(name: str) -> str:
+    """Return what names what `local` returned: the same on all machines, if it was fetched."""
+    path = Path(name)
+    return f"{NATS}{path.name}" if path.parent == _kept() else name
+
+
 def _of_folder(name: str) -> str:
     folder = Path(name).expanduser()
     if (folder / MLMODEL).is_file():
@@ -60,7 +67,7 @@ async def _fetched(name: str) -> Path:
             f"there is no model {name!r} in NATS's object store",
             hint=f"there are: {known}" if known else "put it there with `chatbot model push`",
         )
-    folder = settings.cache_folder() / "models" / found.digest
+    folder = _kept() / found.digest
     if not folder.is_dir():
         await pull(broker, found, folder)
     return folder
@@ -140,8 +147,7 @@ def _inside(folder: Path, name: str) -> Path:
 def _together(folder: Path, parts: list[Path]) -> Path:
     files = {path.name: path for part in reversed(parts) for path in sorted(part.iterdir())}
     stats = {name: path.stat() for name, path in files.items() if path.is_file()}
-    seen = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in sorted(stats.items())]
-    target = settings.cache_folder() / "models" / f"mlflow-{digest(str(folder.resolve()), *seen)}"
+    target = _kept() / f"mlflow-{_name(folder, stats)}"
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -152,6 +158,18 @@ def _together(folder: Path, parts: list[Path]) -> Path:
             _link(files[name].resolve(), whole / name)
         _move(whole, target)
     return target
+
+
+def _name(folder: Path, stats: Mapping[str, os.stat_result]) -> str:
+    if folder.parent == _kept():
+        return folder.name  # that of its content
+    seen = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in sorted(stats.items())]
+    return digest(str(folder.resolve()), *seen)
+
+
+def _kept() -> Path:
+    """Return the folder of what was fetched."""
+    return settings.cache_folder() / "models"
 
 
 def _link(source: Path, target: Path) -> None:

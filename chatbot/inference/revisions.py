@@ -24,6 +24,7 @@ import msgspec
 
 from chatbot.errors import UsageError
 from chatbot.flowfile.problems import suggest
+from chatbot.inference import registry
 from chatbot.messages import digest
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ class About:
     estimate_before: float
     blend: float
     seconds: float
+    corrections: int = 0
+    """How many of the examples people gave by correcting the bot."""
+
     choices: dict[str, float] = field(default_factory=dict)
 
 
@@ -76,8 +80,11 @@ class Kept:
 
 
 def key(encoder: str, labels: Iterable[str], *, several: bool = False) -> str:
-    """Return what the revisions for these labels and this encoder are kept under."""
-    return digest(encoder, f"{several}", *sorted(labels), length=32)
+    """Return what the revisions for these labels and this encoder are kept under.
+
+    An encoder that was fetched is named by its content: machines keep it in different folders.
+    """
+    return digest(registry.identity(encoder), f"{several}", *sorted(labels), length=32)
 
 
 class Revisions:
@@ -95,7 +102,7 @@ class Revisions:
     def current(self) -> Kept | None:
         """Return the revision in use, `None` where there is none."""
         try:
-            name = (self._folder / "current").read_text("utf-8").strip()
+            name = (self._folder / CURRENT).read_text("utf-8").strip()
         except OSError:
             return None
         return self._kept(name) if name else None
@@ -137,11 +144,28 @@ class Revisions:
         self._point(found[0].about.revision)
         return found[0]
 
+    @property
+    def folder(self) -> Path:
+        """Where they are, each in a folder of its own."""
+        return self._folder
+
+    def chosen_after(self, instant: datetime) -> bool:
+        """Whether it was chosen later here which of them to use, by this machine's clock."""
+        try:
+            return (self._folder / CURRENT).stat().st_mtime > instant.timestamp() + 0.001
+        except OSError:
+            return False
+
+    def choose(self, revision: str, at: datetime) -> None:
+        """Use a revision that is here, empty for none, as was chosen at that instant."""
+        self._point(revision)
+        os.utime(self._folder / CURRENT, (at.timestamp(), at.timestamp()))
+
     def _point(self, name: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile("w", dir=self._folder, delete=False) as file:
             file.write(name)
-        os.replace(file.name, self._folder / "current")
+        os.replace(file.name, self._folder / CURRENT)
 
     def _kept(self, name: str) -> Kept | None:
         folder = self._folder / name
@@ -151,6 +175,8 @@ class Revisions:
             return None
         return Kept(about, folder)
 
+
+CURRENT = "current"
 
 QUICK = "quick"
 """What stands for no revision: quick training with the encoder as it came."""

@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
@@ -23,14 +24,17 @@ from chatbot.broker import (
     Taken,
     corrections,
     forgetting,
+    questions,
     stored,
     streams,
     subjects,
 )
 from chatbot.broker.buckets import Bucket, open_bucket
+from chatbot.broker.decided import decided
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished
-from chatbot.messages import ChatMessage, Outcome, digest
+from chatbot.listeners.spreading import PERFORMED, spread
+from chatbot.messages import ChatMessage, Outcome, digest, origin
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +68,19 @@ async def first() -> bool:
     return True
 
 
+async def unanswered(_: Outcome) -> None:
+    """Say it to nobody."""
+
+
+async def unnoted(_: str, __: str) -> None:
+    """Note it nowhere."""
+
+
+async def unknown(_: str, __: str) -> Outcome | None:
+    """Say that nothing was decided."""
+    return None
+
+
 async def unmarked(_: str) -> float | None:
     """Say that there was no such mark."""
     return None
@@ -82,6 +99,11 @@ class Delivery(msgspec.Struct, frozen=True):
     `mark` notes something of the outcome, such as that its second part was sent, for as long as
     the outcome is kept: it returns `None` when that is noted now, else the seconds since it was,
     by the server's clock.
+
+    Who does something for a message of another network tells by `answer` what came of it: an
+    outcome with an id of its own (`messages.answer_id`), which is said there, once. `decided`
+    returns the outcome of a network and an id, such as one that was answered. `note` puts a link
+    into an index (see `broker.questions`), beside what the message said.
     """
 
     outcome: Outcome
@@ -91,6 +113,9 @@ class Delivery(msgspec.Struct, frozen=True):
     is_ours: Callable[[], bool] = always
     begin: Callable[[], Awaitable[bool]] = first
     mark: Callable[[str], Awaitable[float | None]] = unmarked
+    answer: Callable[[Outcome], Awaitable[None]] = unanswered
+    decided: Callable[[str, str], Awaitable[Outcome | None]] = unknown
+    note: Callable[[str, str], Awaitable[None]] = unnoted
 
 
 class Bridge(Protocol):
@@ -158,12 +183,14 @@ class NatsBridge:
         flow: str,
         network: str,
         *,
+        transient: bool = False,
         bulk: bool = False,
         is_ours: Callable[[], bool] = always,
     ) -> None:
         self._broker = broker
         self._flow = flow
         self._network = network
+        self._transient = transient
         self._bulk = bulk
         self._is_ours = is_ours
         self._arrived: dict[Lane, deque[Taken]] = {lane: deque() for lane in Lane}
@@ -189,7 +216,7 @@ class NatsBridge:
         who speak to the bot itself overtake the backlog. When it is not `is_ours` any more,
         `hear` does not return and nothing is yielded: another hears it, and performs it.
         """
-        bridge = cls(broker, flow, network, bulk=bulk, is_ours=is_ours)
+        bridge = cls(broker, flow, network, transient=transient, bulk=bulk, is_ours=is_ours)
         stream = subjects.out_stream(flow)
         configs = {
             lane: streams.out_consumer(flow, network, lane, transient=transient) for lane in Lane
@@ -258,9 +285,45 @@ class NatsBridge:
                 log.error("drop an outcome that is not understood, on %s", taken.subject)
                 await taken.term()
                 continue
+            if outcome.actions and not self._transient:  # a terminal only shows them
+                outcome = self._own(outcome)
             begin = functools.partial(self._begin, outcome)
             mark = functools.partial(self._mark, outcome)
-            yield Delivery(outcome, taken.attempt, taken.ack, lane, self._is_ours, begin, mark)
+            delivery = Delivery(
+                *(outcome, taken.attempt, taken.ack, lane, self._is_ours, begin, mark),
+                answer=self._answer,
+                decided=self._decided,
+                note=functools.partial(self._note, outcome),
+            )
+            if not outcome.elsewhere:
+                yield delivery
+                continue
+            async for part in spread(delivery, self._is_performed, self._begin, self._mark):
+                yield part
+
+    async def _is_performed(self, outcome: Outcome) -> bool:
+        subject = subjects.mark_subject(self._flow, self._network, outcome.id, PERFORMED)
+        stream = subjects.out_stream(self._flow)
+        known = await self._broker.insist(lambda: stored.age_of(self._broker, stream, subject))
+        return known is not None
+
+    def _own(self, outcome: Outcome) -> Outcome:
+        """Return `outcome` without what other listeners are to do."""
+        mine = tuple(each for each in outcome.actions if each.on in ("", self._network))
+        return msgspec.structs.replace(outcome, actions=mine)
+
+    async def _answer(self, outcome: Outcome) -> None:
+        subject = subjects.out_subject(self._flow, outcome.network, outcome.id)
+        with contextlib.suppress(AlreadyPublished):
+            await self._broker.publish(subject, outcome.encode())
+
+    async def _note(self, outcome: Outcome, index: str, link: str) -> None:
+        said = outcome.source or outcome.network, origin(outcome.id)
+        await questions.answer(self._broker, index, *said, link, datetime.now(UTC))
+
+    async def _decided(self, network: str, message_id: str) -> Outcome | None:
+        found = await decided(self._broker, self._flow, network, message_id)
+        return found.outcome if found is not None else None
 
     async def _begin(self, outcome: Outcome) -> bool:
         subject = subjects.begun_subject(self._flow, self._network, outcome.id)

@@ -24,9 +24,10 @@ from rich.text import Text
 from chatbot import settings
 from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.stdin import AT_ONCE, piped
-from chatbot.messages import ChatMessage, Outcome
+from chatbot.messages import FROM, ChatMessage, Elsewhere, Outcome
 
 LONGEST = 64 * 1024
+ROOM = "console"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class ConsoleListener:
         return ChatMessage(
             id=f"{self.network}/{self._session}/{next(self._numbers)}",
             network=self.network,
-            room="console",
+            room=ROOM,
             sender=self._user,
             text=text,
             time=datetime.now(UTC),
@@ -102,6 +103,13 @@ class ConsoleListener:
 
     async def _speak(self, bridge: Bridge) -> None:
         async for delivery in bridge.outcomes():
+            if FROM in delivery.outcome.id:  # what came of an action, later
+                self._show(delivery.outcome)
+                await delivery.done()
+                continue
+            if delivery.outcome.room != ROOM:  # is shown with the outcome that it is part of
+                await delivery.done()
+                continue
             self._outcomes[delivery.outcome.id] = delivery
             while self._waiting and (ready := self._outcomes.pop(self._waiting[0], None)):
                 self._show(ready.outcome)
@@ -126,6 +134,8 @@ class ConsoleListener:
                 " / ".join(_printable(reply.plain or reply.text) for reply in outcome.replies)
             )
         self._console.print(line)
+        for each in outcome.elsewhere:
+            self._console.print(_told(each))
 
     async def _typed(self) -> AsyncIterator[str]:
         """Yield lines as a person types them; ends at Ctrl-D or Ctrl-C."""
@@ -153,6 +163,14 @@ class ConsoleListener:
                 signal.raise_signal(signal.SIGINT)  # as Ctrl-C at any other time: once more ends
                 return
             yield line
+
+
+def _told(elsewhere: Elsewhere) -> Text:
+    """Show what is said and done in another room, which a terminal does not have."""
+    done = [f"({' '.join((each.kind, each.to)).strip()})" for each in elsewhere.actions]
+    said = [reply.plain or reply.text for reply in elsewhere.replies]
+    line = Text(f"  in {_printable(elsewhere.room)}: ", style="dim")
+    return line.append(_printable(" / ".join([*said, *done])), style="magenta")
 
 
 def _understood(outcome: Outcome) -> str:

@@ -21,7 +21,7 @@ from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.calls import Calls
 from chatbot.listeners.stdin import AT_ONCE, LONGEST, piped
 from chatbot.listeners.tasks import race
-from chatbot.messages import Action, ChatMessage, Outcome, Reply
+from chatbot.messages import Action, ChatMessage, Elsewhere, Outcome, Reply
 
 ROOM = "console"
 
@@ -63,6 +63,7 @@ class Answer(msgspec.Struct, frozen=True):
     text: str
     replies: tuple[Reply, ...]
     actions: tuple[Action, ...]
+    elsewhere: tuple[Elsewhere, ...]
     understood: dict[str, Any]
     error: str
     skipped: str
@@ -216,6 +217,7 @@ def _answer(waiting: _Waiting) -> Answer | Wrong:
         text=waiting.line.text,
         replies=outcome.replies,
         actions=outcome.actions,
+        elsewhere=outcome.elsewhere,
         understood=outcome.understood,
         error=outcome.error,
         skipped=outcome.skipped,

@@ -25,7 +25,7 @@ from chatbot.broker.lease import hold
 from chatbot.errors import ChatbotError
 from chatbot.learning import Example, identity, lessons
 from chatbot.messages import LearnerRecord
-from operations.learning import Pupil
+from operations.learning import Pupil, base_of
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +56,11 @@ class Learner:
         self._told = told
         self._pupil = pupil
         self._corrections = corrections
-        self._heads = heads
+        self._all_heads = heads
         self._node = node
         self._lease = lease
         self._runs = ""
+        self._base = base_of(pupil)
         self._shadow: HeadRecord | None = None
         self._corrected = asyncio.Event()
         self._published = asyncio.Event()
@@ -78,6 +79,16 @@ class Learner:
         """Take over what the others run with; where that cannot be had, it is taught anew."""
         await self._trying("take over what was learned", self._take)
 
+    def look(self) -> None:
+        """See whether there is something to learn or to take over: corrections, another base."""
+        for event in self._changed:
+            event.set()
+
+    @property
+    def _heads(self) -> Heads:
+        """The heads for what is learned on top of at this moment."""
+        return self._all_heads.on(base_of(self._pupil))
+
     async def run(self) -> None:
         """Learn until cancelled."""
         async with self._watching(), asyncio.TaskGroup() as group:
@@ -89,20 +100,16 @@ class Learner:
 
     @asynccontextmanager
     async def _watching(self) -> AsyncIterator[None]:
-        def look() -> None:
-            for event in self._changed:
-                event.set()
-
         async with (
             self._corrections.watch(self._corrected.set),
-            self._heads.watch(self._published.set),
+            self._all_heads.watch(self._published.set),
         ):
-            self._broker.on_reconnect.add(look)
-            look()
+            self._broker.on_reconnect.add(self.look)
+            self.look()
             try:
                 yield
             finally:
-                self._broker.on_reconnect.discard(look)
+                self._broker.on_reconnect.discard(self.look)
 
     async def _each(
         self, event: asyncio.Event, what: str, do: Callable[[], Awaitable[None]]
@@ -142,11 +149,12 @@ class Learner:
 
     async def _lacks(self, examples: list[Example]) -> bool:
         """Whether what runs, or what will in its place, was taught other lessons."""
-        current, coming = await self._heads.current(), await self._heads.next()
+        heads = self._heads
+        current, coming = await heads.current(), await heads.next()
         wanted = identity(lessons(examples))
         if wanted == (current.lessons if current else ""):
             if coming is not None:
-                await self._heads.drop_next()  # what it had more was taken back
+                await heads.drop_next()  # what it had more was taken back
             return False
         return coming is None or coming.lessons != wanted
 
@@ -157,7 +165,9 @@ class Learner:
             return
         taught = lessons(examples)
         log.info("learn %d corrections", len(taught))
-        revision, content = await self._pupil.study(taught)
+        heads = self._heads
+        revision, content = await self._pupil.study(taught)  # on the same base
+        takes_over = heads.base and await heads.current() is None
         record = HeadRecord(
             revision=revision,
             stored="",
@@ -168,22 +178,30 @@ class Learner:
             contested=sum(each.is_contested for each in examples),
             by=f"{socket.gethostname()}:{os.getpid()}",
         )
-        await self._heads.publish(record, content, shadow=self._told.shadow)
+        await heads.publish(record, content, shadow=self._told.shadow and not takes_over)
         self._published.set()
 
     async def _take(self) -> None:
         """Run with the head that is published, if it is another, and have its shadow beside."""
-        current = await self._heads.current()
+        heads, base = self._heads, base_of(self._pupil)
+        current = await heads.current()
+        differs = self._runs or base != self._base
         if current is not None and current.stored != self._runs:
-            await self._pupil.take(await self._heads.load(current))
-            self._runs = current.stored
+            await self._pupil.take(await heads.load(current))
+            self._runs, self._base = current.stored, base
             log.info("run revision %s with %d corrections", current.revision[:8], current.count)
-        elif current is None and self._runs and not lessons(await self._corrections.all()):
+        elif current is None and differs and not lessons(await self._corrections.all()):
             await self._pupil.take(None)  # all was forgotten: nobody will learn anything anew
-            self._runs = ""
-        shadow = await self._heads.next() if self._told.shadow else None
+            self._runs, self._base = "", base
+        if self._base == base:
+            await self._take_shadow(heads)
+        else:
+            self._shadow = None  # it ends when what was prepared runs
+
+    async def _take_shadow(self, heads: Heads) -> None:
+        shadow = await heads.next() if self._told.shadow else None
         if (shadow and shadow.stored) != (self._shadow and self._shadow.stored):
-            await self._pupil.shadow(await self._heads.load(shadow) if shadow else None)
+            await self._pupil.shadow(await heads.load(shadow) if shadow else None)
             self._shadow = shadow
 
     async def _report(self) -> None:

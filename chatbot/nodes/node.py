@@ -41,9 +41,10 @@ from chatbot.nodes.networks import (
 )
 from chatbot.nodes.roster import announce
 from chatbot.nodes.strangers import Strangers, remedy
+from chatbot.nodes.trained import Follower
 from chatbot.nodes.worker import Worker
 from chatbot.progress import telling
-from operations.learning import pupil_of
+from operations.learning import Pupil, Trainable, pupil_of
 
 log = logging.getLogger(__name__)
 
@@ -235,7 +236,9 @@ class Node:
             name = plain_name(record.name)
             self._progress(f"starting {name} for {flow}")
             operation = await self._instantiate(record, nctx)
-            learner = await self._learner(record, operation, nctx)
+            pupil = pupil_of(nctx.operations[operation.instance_name])
+            learner = await self._learner(record, pupil)
+            follower = await self._follower(pupil, learner)
             worker = Worker(
                 self._broker,
                 self.id,
@@ -250,8 +253,9 @@ class Node:
             self._workers[key] = worker
             async with asyncio.TaskGroup() as group:
                 group.create_task(worker.run())
-                if learner is not None:
-                    group.create_task(learner.run())
+                for each in (learner, follower):
+                    if each is not None:
+                        group.create_task(each.run())
                 await worker.ready.wait()
                 self._doing = ""
                 self._announce()
@@ -281,17 +285,24 @@ class Node:
         except self._broker.errors as error:
             log.debug("cannot withdraw the queues of %s: %r", record.name, error)
 
-    async def _learner(self, record: OperationRecord, operation: Any, nctx: Any) -> Learner | None:
-        """Return what keeps an operation up to date with what it is taught, if it learns.
-
-        It knows by then what the others know.
-        """
-        pupil = pupil_of(nctx.operations[operation.instance_name])
+    async def _learner(self, record: OperationRecord, pupil: Pupil | None) -> Learner | None:
+        """Return what keeps an operation up to date with what it is taught, if it learns."""
         if record.learning is None or pupil is None:
             return None
-        learner = await Learner.open(self._broker, record.learning, record.key, pupil, self.id)
-        await learner.catch_up()
-        return learner
+        return await Learner.open(self._broker, record.learning, record.key, pupil, self.id)
+
+    async def _follower(self, pupil: Pupil | None, learner: Learner | None) -> Follower | None:
+        """Return what keeps an operation up to date with thorough training, if there is any.
+
+        It knows by then what the others know, of corrections, too.
+        """
+        follower = None
+        if isinstance(pupil, Trainable):
+            follower = await Follower.open(self._broker, pupil, learner)
+            await follower.catch_up()
+        if learner is not None:
+            await learner.catch_up()
+        return follower
 
     async def _instantiate(self, record: OperationRecord, nctx: Any) -> Any:
         given = self._given.get(record.key) if record.private else None

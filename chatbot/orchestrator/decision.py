@@ -12,7 +12,7 @@ from dffml.df.types import DataFlow, Definition
 from chatbot.errors import RemoteError
 from chatbot.flowfile.outcome import OutcomeConfig
 from chatbot.learning import SHOWN_REVISION, SHOWN_TEXT
-from chatbot.messages import ACTIONS, Action, Change, ChatMessage, Outcome, Reply
+from chatbot.messages import ACTIONS, Action, Change, ChatMessage, Elsewhere, Outcome, Reply
 from chatbot.orchestrator.values import Value
 
 PREFIX = "message."
@@ -79,6 +79,9 @@ def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = ""
     replies, actions, changes = map(results.get, ("replies", "actions", "changes"))
     understood = results.get("understood", {})
     learned, text = understood.pop(SHOWN_REVISION, ""), understood.pop(SHOWN_TEXT, "")
+    elsewhere: tuple[Elsewhere, ...] = ()
+    if any(map(_room, replies or ())) or any(map(_room, actions or ())):
+        replies, actions, elsewhere = _apart(message.room, replies or (), actions or ())
     return Outcome(
         id=message.id,
         network=message.network,
@@ -92,7 +95,28 @@ def outcome_of(message: ChatMessage, results: dict[str, Any], revision: str = ""
         revision=f"{revision}+{learned}" if learned else revision,
         changes=tuple(Change(**each) for each in changes) if changes else (),
         text=text,
+        elsewhere=elsewhere,
     )
+
+
+def _room(given: dict[str, Any]) -> str:
+    return str(given.get("room") or "")
+
+
+def _apart(
+    here: str, replies: Iterable[dict[str, Any]], actions: Iterable[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], tuple[Elsewhere, ...]]:
+    """Return what is for this room, and what is for others, by room in the order of their first."""
+    by_room: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {here: ([], [])}
+    for number, decided in enumerate((replies, actions)):
+        for each in decided:
+            by_room.setdefault(_room(each) or here, ([], []))[number].append(each)
+    own = by_room.pop(here)
+    others = (
+        Elsewhere(room, tuple(map(_reply, said)), tuple(map(_action, done)))
+        for room, (said, done) in by_room.items()
+    )
+    return *own, tuple(others)
 
 
 def _reply(given: dict[str, Any]) -> Reply:
@@ -112,12 +136,16 @@ def _action(given: dict[str, Any]) -> Action:
         to=str(given.get("to") or ""),
         text=str(given.get("text") or ""),
         seconds=float(given.get("seconds") or 0.0),
+        on=str(given.get("on") or ""),
+        details=dict(given.get("details") or {}),
     )
 
 
 def silenced(outcome: Outcome, why: str) -> Outcome:
     """Return the outcome of a message that is not to be answered, which says why."""
-    return msgspec.structs.replace(outcome, replies=(), actions=(), changes=(), skipped=why)
+    return msgspec.structs.replace(
+        outcome, replies=(), actions=(), changes=(), elsewhere=(), skipped=why
+    )
 
 
 def in_general_terms(error: Exception, cause: BaseException) -> str:

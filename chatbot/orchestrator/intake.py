@@ -11,19 +11,14 @@ import contextlib
 import functools
 import logging
 import math
-import os
-import socket
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from dffml.df.base import StringInputSetContext
 
-import chatbot
 from chatbot.backlog import ANSWER, TOO_OLD, Backlog
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
@@ -47,6 +42,7 @@ from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.order import Order
 from chatbot.orchestrator.outbox import Outbox
 from chatbot.orchestrator.run import NatsOrchestratorContext
+from chatbot.orchestrator.tally import Tally
 from chatbot.orchestrator.timetable import inputs_of_due
 from chatbot.orchestrator.trials import Trials
 from chatbot.orchestrator.turn import Turn
@@ -116,11 +112,8 @@ class Intake:
         self._running: dict[str, Running] = {}
         self._order = Order(broker, self.flow, self._running)
         self._outbox = Outbox(broker, self.flow)
-        self._started = datetime.now(UTC)
-        self._done = 0
-        self._skipped = 0
+        self._tally = Tally(orchestrator.id, self.flow)
         self._looked, self._lacking = 0.0, False
-        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=6)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -205,24 +198,11 @@ class Intake:
 
     def record(self) -> PrimaryRecord:
         """Return what the primary announces of itself."""
-        now = time.monotonic()
-        self._marks.append((now, self._done))
-        since, before = self._marks[0]
-        return PrimaryRecord(
-            id=self._orchestrator.id,
-            flow=self.flow,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            version=chatbot.__version__,
-            started=self._started,
+        return self._tally.record(
+            self._orchestrator.revision,
             contexts=len(self._running),
-            done=self._done,
-            rate=round((self._done - before) / (now - since), 1) if now > since else 0.0,
-            listeners=self._listeners(),
             dropped=self._orchestrator.dispatcher.dropped,
-            revision=self._orchestrator.revision,
-            skipped=self._skipped,
-            time=datetime.now(UTC),
+            listeners=self._listeners(),
         )
 
     def _receive(self, lane: Lane, taken: Taken) -> None:
@@ -377,30 +357,31 @@ class Intake:
 
     async def _settle(self, running: Running, results: Any, error: BaseException | None) -> None:
         message = running.message
-        stands: Outcome | None = None
         try:
             if error is not None:
                 raise error
-            outcome = outcome_of(message, results, self._orchestrator.revision)
-            if self._muted and not message.command and self._is_muted(message):
-                running.skipped = running.skipped or MUTED
-            decided = silenced(outcome, running.skipped) if running.skipped else outcome
-            if self._keeping is not None:
-                decided = self._keeping.signed(message, decided)
-            if await self._outbox.publish(decided, running.lane):
-                stands = decided
+            decided = self._decide(running, results)
+            stands = await self._outbox.publish(decided, running.lane)
         except Exception as failure:  # noqa: BLE001 - whatever an operation raised, or gave
-            buried = await self._outbox.bury(message, failure, running.lane)
-            if await self._outbox.publish(buried, running.lane):
-                stands = buried
+            decided = await self._outbox.bury(message, failure, running.lane)
+            stands = await self._outbox.publish(decided, running.lane)
         if self._keeping is not None:
-            await self._keeping.keep(message, stands)
+            await self._keeping.keep(message, decided if stands else None)
+        if not stands or decided.actions:
+            await self._outbox.hand_over(message, decided if stands else None)
         if self._order.waiting:
             self._order.ended(message.id, decided=True)
         await running.taken.ack()
-        self._done += 1
-        self._skipped += bool(running.skipped)
+        self._tally.add(skipped=bool(running.skipped))
         self._forget(message.id)
+
+    def _decide(self, running: Running, results: Any) -> Outcome:
+        message = running.message
+        outcome = outcome_of(message, results, self._orchestrator.revision)
+        if self._muted and not message.command and self._is_muted(message):
+            running.skipped = running.skipped or MUTED
+        decided = silenced(outcome, running.skipped) if running.skipped else outcome
+        return decided if self._keeping is None else self._keeping.signed(message, decided)
 
     async def _watch(self) -> None:
         """Give up what takes too long."""

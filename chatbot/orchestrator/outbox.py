@@ -6,8 +6,12 @@ The rule that it guards: a message has one outcome, whatever lane it came in; th
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+
+import msgspec
 
 from chatbot.broker import Broker, streams, subjects
+from chatbot.broker.decided import decided
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished
 from chatbot.messages import ChatMessage, Outcome
@@ -37,6 +41,21 @@ class Outbox:
             return False
         return True
 
+    async def hand_over(self, message: ChatMessage, stands: Outcome | None) -> None:
+        """Have other listeners do what the outcome that `stands` wants of them; once.
+
+        `None` says that it is another's. They have it when this returns.
+        """
+        if stands is None:
+            found = await decided(self._broker, self._flow, message.network, message.id)
+            stands = found.outcome if found is not None else None
+        for part in _parts(stands) if stands is not None else ():
+            subject = subjects.out_subject(self._flow, part.network, part.id)
+            try:
+                await self._broker.publish(subject, encoded(part))
+            except AlreadyPublished:
+                log.debug("%s has its part of %s already", part.network, part.id)
+
     async def bury(self, message: ChatMessage, error: Exception, lane: Lane) -> Outcome:
         """Keep what failed, with its reason, in the dead-letter stream; return its outcome."""
         cause = root_of(error)
@@ -56,3 +75,19 @@ class Outbox:
         except AlreadyPublished:
             if await streams.last(self._broker, subjects.out_stream(self._flow), subject):
                 raise
+
+
+def _parts(outcome: Outcome) -> Iterator[Outcome]:
+    """Yield what other listeners are to do of an outcome, for each of them."""
+    for network in {each.on: None for each in outcome.actions if each.on}:
+        if network != outcome.network:
+            yield msgspec.structs.replace(
+                outcome,
+                network=network,
+                source=outcome.network,
+                replies=(),
+                actions=tuple(each for each in outcome.actions if each.on == network),
+                changes=(),
+                understood={},
+                text="",
+            )

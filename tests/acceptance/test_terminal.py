@@ -69,10 +69,14 @@ class Terminal:
         try:
             async with asyncio.timeout(timeout):
                 while not re.search(".*".join(map(re.escape, texts)), self.shown, re.DOTALL):
-                    self._changed.clear()
-                    await self._changed.wait()
+                    await self.changed()
         except TimeoutError:
             raise AssertionError(f"no {texts} on\n{self.shown}") from None
+
+    async def changed(self) -> None:
+        """Wait until more was printed."""
+        self._changed.clear()
+        await self._changed.wait()
 
     async def ended(self, timeout: float = 15.0) -> int:
         async with asyncio.timeout(timeout):

@@ -14,8 +14,8 @@ from chatbot.broker import Broker, streams
 from chatbot.broker.memory import Memory, forget
 from chatbot.broker.subjects import Lane
 from chatbot.flowfile.load import load
-from chatbot.kept import Kept
-from chatbot.messages import ChatMessage, Outcome
+from chatbot.kept import Kept, changed
+from chatbot.messages import Change, ChatMessage, Outcome
 from chatbot.orchestrator.keeping import Keeping
 from chatbot.orchestrator.outbox import Outbox
 from tests.integration.test_intake import hear, message, outcomes, taking
@@ -183,6 +183,42 @@ async def test_who_is_forgotten_has_nothing_kept(broker: Broker, tmp_path: Path)
     assert await forget(broker, lambda network, person: person == "anna") == 1
     assert (await kept(broker, path, by("anna", "?")))["mine"] == 0
     assert (await kept(broker, path, by("otto", "?")))["mine"] == 1
+
+
+LISTED = """\
+version: 1
+name: test
+order: any
+state: {all: {per: room, type: list, start: []}}
+operations:
+  one: {run: expression, inputs: {name: message.sender, id: message.text},
+    config: {text: "{{ {'person': name, 'id': id} }}"}}
+  keep: {set: {all: {append: one.value}}}
+"""
+
+
+async def test_items_that_say_whose_they_are_are_forgotten_too(
+    broker: Broker, tmp_path: Path
+) -> None:
+    path = flow(tmp_path, LISTED)
+    async with taking(broker, path):
+        for number, person in enumerate(["anna", "otto", "anna"], 1):
+            await hear(broker, by(person, f"m{number}"))
+            await outcomes(broker, number)
+    assert await forget(broker, lambda network, person: person == "anna") == 2
+    assert (await kept(broker, path, by("eva", "?")))["all"] == [{"person": "otto", "id": "m2"}]
+    assert await forget(broker, lambda network, person: person == "anna") == 0
+
+
+def test_items_are_removed_by_themselves_or_by_their_ids() -> None:
+    def left(value: Any, *gone: Any) -> Any:
+        return changed(value, [], [Change("x", "remove", [*gone])])
+
+    notes = [{"id": "1", "text": "a"}, {"id": "2"}, "3", 4]
+    assert left(notes, "1", "3") == [{"id": "2"}, 4]
+    assert left(notes, {"id": "2"}, 5) == [{"id": "1", "text": "a"}, "3", 4]
+    assert left(None, "1") == []
+    assert changed([1], [], [Change("x", "remove", "nonsense")]) == [1]
 
 
 CRASH = """\

@@ -15,9 +15,12 @@ from chatbot.broker.current import lent
 from chatbot.broker.models import Model, ModelFile, files_of, is_allowed
 from chatbot.errors import BrokerError, OperationError
 from chatbot.inference.registry import local
+from chatbot.inference.revisions import key
 from operations.pretrained import ClassifyWithModel, PretrainedConfig
 from tests.models import save
+from tests.servers.lessons import WORDS, bot, flow_file, label
 from tests.servers.processes import Program
+from tests.servers.tiny import tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -135,3 +138,78 @@ async def test_the_command_line_pushes_lists_pulls_and_drops(
     assert (code, "did you mean 'moods'?" in err) == (2, True)
     assert (await program.run("model", "drop", "moods", **url))[0] == 0
     assert (await program.run("model", "list", **url))[1] == "There are no models.\n"
+
+
+async def test_a_node_classifies_with_an_encoder_that_was_pushed(
+    broker: Broker, tmp_path: Path, cache: Path
+) -> None:
+    path = flow_file(tmp_path)
+    encoder = tmp_path / "tiny"
+    model = await pushed(broker, encoder, "tiny")
+    path.write_text(path.read_text().replace(str(encoder), "nats:tiny"))
+    encoder.rename(tmp_path / "away")
+    async with bot(broker, path) as (room, _, _):
+        assert await label(room, "how do i install it") == "install"
+    assert [each.name for each in cache.iterdir()] == [model.digest]
+
+
+async def test_what_was_trained_of_a_pushed_encoder_is_not_used_with_another(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async def named(words: tuple[str, ...]) -> str:
+        folder = tiny_model(tmp_path / f"model{len(words)}", words)
+        await pushed(broker, folder, "tiny")
+        with lent(broker):
+            return key(await local("nats:tiny"), ["a", "b"])
+
+    first = await named(WORDS)
+    assert await named((*WORDS, "more")) != first
+    assert await named(WORDS) == first, "wherever this machine keeps it"
+
+
+async def test_eval_and_train_take_an_encoder_that_was_pushed(
+    broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
+) -> None:
+    path = flow_file(tmp_path)
+    await pushed(broker, tmp_path / "tiny", "tiny")
+    path.write_text(path.read_text().replace(str(tmp_path / "tiny"), "nats:tiny"))
+    data = tmp_path / "data.tsv"
+    data.write_text("label\ttext\ninstall\thow do i install it\n")
+    scored = ("eval", str(path), str(data), "--no-estimate", "--json", "--nats", nats_server.url)
+    code, out, err = await program.run(*scored)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["accuracy"] == 1.0
+    elsewhere = {"CHATBOT_DATA": str(tmp_path / "elsewhere")}
+    code, _, err = await program.run("train", str(path), "--list", **elsewhere)
+    assert (code, "name one with --nats URL" in err) == (2, True)
+
+
+@pytest.mark.parametrize("pushed_too", [False, True])
+async def test_a_model_of_mlflow_is_an_encoder(
+    broker: Broker, tmp_path: Path, cache: Path, pushed_too: bool
+) -> None:
+    path = flow_file(tmp_path)
+    logged = as_mlflow_logs(tmp_path / "tiny", tmp_path / "logged")
+    name = str(logged)
+    if pushed_too:
+        model = await pushed(broker, logged, "logged")
+        name = "nats:logged"
+    path.write_text(path.read_text().replace(str(tmp_path / "tiny"), name))
+    async with bot(broker, path) as (room, _, _):
+        assert await label(room, "how do i install it") == "install"
+    if pushed_too:
+        assert {each.name for each in cache.iterdir()} == {model.digest, f"mlflow-{model.digest}"}
+
+
+def as_mlflow_logs(folder: Path, target: Path) -> Path:
+    """Lay a model's files out as `mlflow.transformers.log_model` does."""
+    for part in ("model", "components/tokenizer"):
+        (target / part).mkdir(parents=True)
+    for path in folder.iterdir():
+        part = "components/tokenizer" if "token" in path.name else "model"
+        (target / part / path.name).write_bytes(path.read_bytes())
+    (target / "MLmodel").write_text(
+        "flavors:\n  transformers:\n    model_binary: model\n    task: feature-extraction\n"
+        "    components: [tokenizer]\n    source_model_name: tiny\n"
+    )
+    return target

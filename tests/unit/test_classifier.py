@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,24 @@ def test_batches_hold_every_text_once_within_the_limit(lengths: list[int], limit
 
 def test_texts_of_one_length_share_a_batch() -> None:
     assert [len(batch) for batch in batches([3, 90, 3, 90, 3], 180)] == [2, 3]
+
+
+@given(st.lists(st.integers(1, 20), max_size=7), st.integers(1, 60), st.integers(0, 30))
+def test_no_other_way_to_part_sorted_texts_costs_less(
+    lengths: list[int], limit: int, overhead: int
+) -> None:
+    def cost(parts: list[list[int]]) -> int:
+        return sum(overhead + len(part) * max(part) for part in parts)
+
+    def ways(left: list[int]) -> Iterator[list[list[int]]]:
+        if not left:
+            yield []
+        for end in range(1, len(left) + 1):
+            if end == 1 or end * max(left[:end]) <= limit:
+                yield from ([left[:end], *rest] for rest in ways(left[end:]))
+
+    found = [[lengths[index] for index in batch] for batch in batches(lengths, limit, overhead)]
+    assert cost(found) == min(map(cost, ways(sorted(lengths))))
 
 
 def test_a_vector_does_not_depend_on_its_batch(encoder: Encoder) -> None:

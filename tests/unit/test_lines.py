@@ -70,6 +70,7 @@ async def test_each_line_has_its_outcome_in_the_order_of_the_lines(
     assert user == one.sender
     assert first == {
         "line": 1,
+        "elsewhere": [],
         "id": "a",
         "room": "console",
         "text": "one",

@@ -134,3 +134,17 @@ def test_an_expression_has_a_value(text: str, value: object) -> None:
     found = Expression(text).value({"a.b": 3, "a.c": 0})
     assert found == value
     assert type(found) is type(value)
+
+
+@pytest.mark.parametrize("text", ["a.b > 1", "a.b < 1", "1 <= a.b", "0 < a.b < 5", "a.b > a.c"])
+def test_null_is_neither_more_nor_less_than_anything(text: str) -> None:
+    expression = Expression(f"{{{{ {text} }}}}")
+    assert expression.value({"a.b": None, "a.c": 1}) is False
+    assert said(f"{{% if {text} %}}yes{{% else %}}no{{% endif %}}", a__b=None, a__c=1) == "no"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("a.b > 1", True), ("1 <= a.b <= 1", False), ("not a.b < 2", True)]
+)
+def test_numbers_are_compared_as_ever(text: str, value: bool) -> None:
+    assert Expression(f"{{{{ {text} }}}}").value({"a.b": 2}) is value

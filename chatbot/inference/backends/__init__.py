@@ -46,6 +46,10 @@ class Backend(Protocol):
         """How many tokens, with padding, a batch has at best; changes with the threads."""
 
     @property
+    def overhead(self) -> int:
+        """What a batch costs by itself, in the tokens that would take as long."""
+
+    @property
     def width(self) -> int:
         """How many batches may run at once; changes with the threads."""
 

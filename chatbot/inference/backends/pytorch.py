@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.errors import OperationError
+from chatbot.inference.batching import OVERHEAD
 from chatbot.inference.models import ModelFiles, broken
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ BATCH_TOKENS = 512
 hundred tokens a larger batch only means more padding."""
 
 GPU_BATCH_TOKENS = 16_384
+GPU_OVERHEAD = 4096
 
 _importing = threading.Lock()  # `transformers` breaks when two threads are the first to import it
 
@@ -34,6 +36,10 @@ class TorchBackend:
     @property
     def batch_tokens(self) -> int:
         return GPU_BATCH_TOKENS if self._device == "cuda" else BATCH_TOKENS
+
+    @property
+    def overhead(self) -> int:
+        return GPU_OVERHEAD if self._device == "cuda" else OVERHEAD
 
     @property
     def width(self) -> int:

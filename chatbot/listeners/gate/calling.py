@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from chatbot.messages import ChatMessage
+from chatbot.policy import Rules
 
 _NAME = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,31})[?!.]?(?:\s+(.*))?", re.DOTALL)
 _ADDRESS = re.compile(r"\s*[:,]?\s+")
@@ -26,6 +29,15 @@ def command_in(message: ChatMessage, prefix: str) -> tuple[str, str] | None:
         return None
     found = _NAME.fullmatch(text[len(prefix) :])
     return (found[1].lower(), (found[2] or "").strip()) if found else None
+
+
+def own_command(message: ChatMessage, rules: Rules) -> ChatMessage:
+    """Return `message` with the command that it is, where the flow itself deals with that."""
+    called = command_in(message, rules.prefix) if rules.own else None
+    if called is None or called[0] not in rules.own:
+        return message
+    command, arguments = called
+    return msgspec.structs.replace(message, command=command, arguments=arguments)
 
 
 def _behind_the_name(text: str, message: ChatMessage) -> str:

@@ -196,7 +196,10 @@ class Gate:
 
     def _in_order(self, message: ChatMessage) -> ChatMessage:
         """Return `message` with what has to be done before it, where the flow wants that."""
-        if not self._conduct.rules.in_order or message.command or message.kind not in TALK:
+        rules = self._conduct.rules
+        if not rules.in_order or message.kind not in TALK:
+            return message
+        if message.command and message.command not in rules.own:
             return message
         key, now = (message.room, message.sender), self._clock()
         former, heard = self._former.get(key) or ("", now)

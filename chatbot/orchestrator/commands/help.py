@@ -10,7 +10,8 @@ from chatbot.orchestrator.commands.command import Answer, Asked, Command
 async def _help(asked: Asked) -> Answer:
     prefix, word = asked.rules.prefix, asked.message.arguments
     if not word:
-        shown = ", ".join(_usage(asked, name) for name in asked.known if asked.known.get(name))
+        known = [_usage(asked, name) for name in asked.known if asked.known.get(name)]
+        shown = ", ".join([*known, *(prefix + name for name in asked.rules.own)])
         return Answer(f"{shown}; more of one: {prefix}help why")
     name = word.split()[0].removeprefix(prefix).lower()[:32]
     command = asked.known.get(name)

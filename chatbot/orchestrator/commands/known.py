@@ -86,6 +86,7 @@ class Commands:
         revision: str,
     ) -> None:
         self._known = Known(rules.learning)
+        self._own = frozenset(rules.own)
         self._asked = functools.partial(
             Asked,
             flow=flow,
@@ -98,7 +99,12 @@ class Commands:
         )
 
     def takes(self, message: ChatMessage) -> bool:
-        """Whether `message` is for us: a command that there is, or one that is said to the bot."""
+        """Whether `message` is for us: a command that there is, or one that is said to the bot.
+
+        What the flow says that it deals with itself is for the flow.
+        """
+        if message.command in self._own:
+            return False
         return message.addressed or message.private or message.command in self._known
 
     async def run(self, message: ChatMessage) -> dict[str, Any]:
@@ -124,7 +130,8 @@ class Commands:
     @staticmethod
     def _unknown(asked: Asked) -> Answer:
         message, prefix = asked.message, asked.rules.prefix
-        near = suggest(prefix + message.command, [prefix + name for name in asked.known])
+        known = [prefix + name for name in (*asked.known, *asked.rules.own)]
+        near = suggest(prefix + message.command, known)
         hint = near if near.startswith("did you mean") else f"{prefix}help lists what there is"
         return Answer(f"there is no {prefix}{message.command}: {hint}")
 
