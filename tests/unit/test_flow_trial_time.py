@@ -71,9 +71,7 @@ async def test_what_is_due_and_what_ages(tmp_path: Path) -> None:
 
 
 async def test_what_does_not_come_is_told(tmp_path: Path) -> None:
-    [verdict] = await verdicts(
-        tmp_path, 'tests: [{schedule: digest, reply: "M*: 1 in #test"}]\n'
-    )
+    [verdict] = await verdicts(tmp_path, 'tests: [{schedule: digest, reply: "M*: 1 in #test"}]\n')
     assert (verdict.trial.name, verdict.status) == ("digest", "failed")
 
 
