@@ -74,6 +74,8 @@ VALUES = [
 ]  # fmt: skip
 
 FOREIGN = [
+ ('{"operations": {"x": {"name": ‸"clone_git_repo", "inputs": {}, "outputs": {}, "stage": "processing"}}, "flow": {}, "definitions": {}}', "no operation `clone_git_repo`", "pip install dffml-feature-git"),
+ ('{"operations": {"x": {"name": ‸"operations.api:query", "inputs": {}, "outputs": {}, "stage": "processing"}}, "flow": {}, "definitions": {}}', "no operation `operations.api:query`", "./operations/api.py:query"),
  ('{"operations": {"x": ‸5}, "flow": {}, "definitions": {}}', "the operation `x` must be a map"),
  ('{"operations": {}, "flow": {‸"y": {"inputs": {}}}, "definitions": {}}', "`flow` has `y`, and `operations` has not"),
  ('{"linked": true, "operations": {"x": {"name": "x", "inputs": {"a": ‸"t"}}}, "flow": {}, "definitions": {}}', "`a` of `x` has no definition"),
