@@ -164,13 +164,20 @@ class Networks:
             message = without_secrets(message, found)
             at = node.at((key,))
             shown = "is wrong; it comes from the environment" if has_reference(at) else message
-            self.report.add(at.mark, f"`{key}` {shown}" if _is_phrase(shown) else shown)
+            where = _item_meant(at, shown).mark
+            self.report.add(where, f"`{key}` {shown}" if _is_phrase(shown) else shown)
 
 
 def _is_empty(node: Node | None, asked: set[tuple[int, int]]) -> bool:
     if node is None or node.value is None:
         return True
     return node.value == "" and (node.mark.line, node.mark.column) not in asked
+
+
+def _item_meant(node: Node, message: str) -> Node:
+    """Return the item of a list that a message begins with, or the list."""
+    items = node.value if isinstance(node.value, list) else []
+    return next((each for each in items if message.startswith(repr(each.plain()))), node)
 
 
 def _is_phrase(message: str) -> bool:

@@ -78,6 +78,19 @@ def test_a_flow_is_shown_on_the_terminal_and_in_a_file(folder: Path) -> None:
     assert (refused.returncode, "cannot be written" in refused.stderr) == (2, True)
 
 
+def test_a_flow_that_runs_a_file_is_not_exported(folder: Path) -> None:
+    (folder / "shout.py").write_text(
+        "from chatbot import operation\n\n\n"
+        "@operation\ndef shout(text: str) -> str:\n    return text.upper()\n"
+    )
+    entry = "{run: ./shout.py:shout, inputs: {text: message.text}}"
+    local = f"version: 1\noperations: {{clean: {entry}}}\n"
+    write(folder, local=local)
+    done = run(folder, "flow", "export", "local.yaml", "--dffml")
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "`clean` runs ./shout.py:shout: DFFML loads no operation from a file" in done.stderr
+
+
 def test_tests_of_a_flow_are_run_and_counted(folder: Path) -> None:
     (folder / "right.test.yaml").write_text(
         "tests:\n  - {said: hi, reply: hello}\n  - {said: 'otto: hi', silence: true}\n"
