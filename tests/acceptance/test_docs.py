@@ -57,6 +57,9 @@ ONCE = [
     "chatbot flow check flows/support.yaml",
     "chatbot flow check flows/support.yaml flows/understand.yaml --json",
     "chatbot flow schema",
+    "chatbot flow check flows/digest.yaml",
+    "chatbot init watch --template moderation --yes",
+    "chatbot init notes --template digest --yes",
     "chatbot flow show support",
     "chatbot flow show support --as mermaid",
     "chatbot flow show support --fold --as svg",
@@ -67,7 +70,12 @@ ONCE = [
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
 ]
 WITH_A_MODEL = [
+    "chatbot flow test triage",
+    "chatbot replay triage flows/logs/ubuntu-2012-02-03.txt --limit 40",
     "chatbot flow test support",
+    "chatbot flow test moderation",
+    "chatbot flow test digest",
+    "chatbot replay moderation flows/logs/ubuntu-2012-02-03.txt --limit 40",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 --report report.html",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 "
     "--against flows/support.yaml",
