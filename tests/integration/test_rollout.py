@@ -17,6 +17,9 @@ from chatbot.broker import Broker
 from chatbot.broker.models import every
 from chatbot.broker.trained import Chosen, Training
 from chatbot.cli import cli
+from chatbot.commands import rollout
+from chatbot.commands.screen import Screen
+from chatbot.errors import ConnectError
 from chatbot.inference.revisions import key
 from tests.servers.lessons import BEN, becomes, bot, flow_file, label, revision_of
 from tests.servers.processes import until
@@ -149,3 +152,12 @@ async def test_what_was_chosen_here_later_without_the_server_stays(
     kept.folder.parent.parent.rename(tmp_path / "data" / "models")
     async with bot(broker, path) as (room, _, _):
         assert await revision(room) == kept.about.revision
+
+
+@pytest.mark.crash
+async def test_a_server_that_went_away_meanwhile_costs_no_training(tmp_path: Path) -> None:
+    place, kept = await asyncio.to_thread(revision_of, write_flow(tmp_path))
+    gone = "nats://127.0.0.1:9"
+    with pytest.raises(ConnectError, match="nodes were not told of abababababab") as caught:
+        await asyncio.to_thread(rollout.choose, gone, place, kept, Screen(quiet=True))
+    assert "chatbot train FLOW --rollback abababababab" in caught.value.hint
