@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,6 +208,26 @@ async def test_a_token_that_is_not_known_is_told_and_nothing_is_lost(
         assert "`token`" in caught.value.hint
     async with running(broker, github(server)):
         await answered(broker, "1")
+
+
+async def test_a_token_that_is_not_known_any_more_may_be_renewed(
+    broker: Broker,
+    server: TrackerServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("chatbot.listeners.filing.github.LIMITED", 0.1)
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    async with running(broker, github(server, token="", token_file=file)) as task:
+        await until(lambda: server.requests)
+        server.token = "new"
+        await order(broker, "1", issue())
+        await until(lambda: "does not know the token any more: make one" in caplog.text)
+        assert not task.done()
+        file.write_text("new\n")
+        assert (await said(broker, "1")).endswith("(1)")
 
 
 async def test_a_repository_that_is_not_there_is_told(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from chatbot.listeners.filing.settings import GithubSettings, WebhookSettings, k
 from chatbot.listeners.filing.webhook import headers_of
 from chatbot.messages import Outcome, answer_id, origin
 from operations.filing import defused
+from tests.servers.processes import ROOT
 from tests.unit.flowfiles import problems_of, write
 
 HEAD = """\
@@ -34,6 +37,20 @@ ISSUE = """\
       labels: [bug, "{{ message.network }}", "{{ message.thread }}"]
       reply: "{{ message.name }}: {link}"
 """
+
+
+PAGE = (ROOT / "docs" / "triage.md").read_text()
+BLOCKS = re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize(("name", "text"), BLOCKS, ids=[name for name, _ in BLOCKS])
+def test_the_flows_on_the_page_are_right(tmp_path: Path, name: str, text: str) -> None:
+    for path in (ROOT / "flows").glob("triage*.yaml"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / name).write_text(text)
+    told = {"GITHUB_TOKEN": "t0ken", "WEBHOOK_URL": "https://example.org/hook"}
+    flow = load(tmp_path / name, environment=told.get)
+    assert all(each.on for each in flow.listeners.values() if each.kind not in ("irc", "matrix"))
 
 
 async def decided(path: Path, **message: Any) -> dict[str, Any]:
