@@ -65,6 +65,7 @@ ONCE = [
 ]
 WITH_A_MODEL = [
     "chatbot flow test triage",
+    "chatbot run triage",
     "chatbot replay triage flows/logs/ubuntu-2012-02-03.txt --limit 40",
     "chatbot flow test support",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 --report report.html",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from chatbot.listeners.filing.http import address_problems, waiting
 from chatbot.listeners.filing.orders import rate_problems
 from chatbot.listeners.filing.settings import GithubSettings, WebhookSettings, key_of
 from chatbot.listeners.filing.webhook import headers_of
-from chatbot.messages import Outcome, answer_id, origin
+from chatbot.messages import Action, ChatMessage, Outcome, answer_id, origin
+from chatbot.orchestrator.decision import outcome_of
 from operations.filing import defused
 from tests.servers.processes import ROOT
 from tests.unit.flowfiles import problems_of, write
@@ -205,3 +207,25 @@ def test_the_message_of_an_answer_is_known() -> None:
 
 def test_an_outcome_without_a_source_is_as_it_was() -> None:
     assert b"source" not in Outcome("1", "irc", "#r", "anna").encode()
+
+
+OWN = """\
+from chatbot import Action, operation
+
+
+@operation
+def tell(text: str) -> Action:
+    \"\"\"Have it posted.\"\"\"
+    return Action("post", on=text, details={"body": {"n": [1]}})
+"""
+
+
+async def test_an_operation_of_ones_own_may_want_it_too(tmp_path: Path) -> None:
+    (tmp_path / "tell.py").write_text(OWN)
+    tell = "  tell: {run: tell.py:tell, inputs: {text: message.text}}\n"
+    [given] = (await decided(write(tmp_path, flow=HEAD + tell), text="webhook"))["actions"]
+    message = ChatMessage("1", "irc", "#r", "anna", "", datetime.now(UTC))
+    [action] = outcome_of(message, {"actions": [given]}).actions
+    assert action == Action("post", on="webhook", details={"body": {"n": [1]}})
+    with pytest.raises(ValueError, match="`post` does not say `on` which listener"):
+        outcome_of(message, {"actions": [{**given, "on": ""}]})
