@@ -106,6 +106,7 @@ class ConsoleListener:
             network=self.network,
             room=ROOM,
             sender=self._user,
+            account=self._user,  # the system has made sure of it
             text=text,
             time=datetime.now(UTC),
             addressed=True,
@@ -148,7 +149,7 @@ class ConsoleListener:
             line.append(
                 " / ".join(_printable(reply.plain or reply.text) for reply in outcome.replies)
             )
-        self._console.print(line)
+        self._console.print(line if outcome.understood else line[1:])
         for each in outcome.elsewhere:
             self._console.print(_told(each))
 
@@ -200,9 +201,9 @@ def _told(elsewhere: Elsewhere) -> Text:
 
 
 def _understood(outcome: Outcome) -> str:
-    """Show what the flow shows of a message, such as `[install 0.93]`."""
+    """Show what the flow shows of a message, such as `[install 0.93]`; nothing of a command."""
     shown = [_brief(name, value) for name, value in outcome.understood.items()]
-    return f"[{' '.join(each for each in shown if each) or '?'}]"
+    return f"[{' '.join(each for each in shown if each) or '–'}]" if shown else ""
 
 
 def _brief(name: str, value: Any) -> str:
