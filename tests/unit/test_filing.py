@@ -109,6 +109,12 @@ def test_a_listener_that_is_not_there_is_told_with_the_one_that_was_meant(tmp_pa
     assert problem.hint == "did you mean tracker?"
 
 
+def test_who_is_answered_means_nothing_to_what_nobody_talks_to(tmp_path: Path) -> None:
+    path = write(tmp_path, flow=HEAD.replace("project}", "project, only: addressed}") + ISSUE)
+    [problem] = problems_of(path)
+    assert problem.message == "`only` means nothing to `tracker`: nobody talks to it"
+
+
 def test_what_is_only_known_afterwards_is_checked_too(tmp_path: Path) -> None:
     path = write(tmp_path, flow=HEAD + ISSUE.replace("{link}", "{lnk}"))
     [problem] = problems_of(path)
