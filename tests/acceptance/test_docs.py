@@ -72,6 +72,7 @@ ONCE = [
 ]
 WITH_A_MODEL = [
     "chatbot flow test triage",
+    "chatbot run triage",
     "chatbot replay triage flows/logs/ubuntu-2012-02-03.txt --limit 40",
     "chatbot flow test support",
     "chatbot flow test moderation",
