@@ -56,7 +56,8 @@ async def test_a_digest_is_told_once_by_two_primaries_of_which_one_is_killed(
     await memory.note("day", datetime.now(UTC) - timedelta(days=2))
     async with site.start("whole", point) as doomed:
         await killed_itself(doomed)
-        async with site.start("whole"), site.start("whole"):
+        async with site.start("whole") as one, site.start("whole") as other:
+            await until(lambda: "listens" in one.out + one.err + other.out + other.err, 90.0)
             await until(lambda: len(site.said()) >= 2, 40.0)
             await site.settled()
             await until_counted(broker, path, 0)
