@@ -41,6 +41,9 @@ TEMPLATES = (
         "support", "answers common questions, and asks for what a bug report needs", "support"
     ),
     Template("faq", "answers the questions of a page, however they are put", "faq"),
+    Template(
+        "duplicates", "answers the questions of a page, links those answered before", "duplicates"
+    ),
     Template("moderation", "warns of rudeness and spam, then acts; tells moderators", "moderation"),
     Template("digest", "collects what belongs into the release notes, tells it weekly", "notes"),
     Template("tutorial", "a calculator: a first DFFML dataflow, with operations to write", "calc"),
@@ -70,7 +73,9 @@ def template_called(name: str) -> Template:
 def checked_name(name: str) -> str:
     """Return a name for a bot; raises `UsageError`."""
     if not _NAME.fullmatch(name):
-        hint = "small letters, digits, - and _, beginning with a letter; at most 32"
+        near = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-_0123456789")[:32]
+        such = f", such as {near}" if _NAME.fullmatch(near) else ""
+        hint = f"small letters, digits, - and _, beginning with a letter; at most 32{such}"
         raise UsageError(f"`{name}` cannot name a bot", hint=hint)
     return name
 

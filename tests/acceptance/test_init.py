@@ -122,6 +122,18 @@ async def test_a_bot_that_was_made_answers_as_its_tests_say(
     await passes(program, tmp_path / "a" / f"{kind}.yaml")
 
 
+@pytest.mark.crash
+async def test_a_bot_that_links_what_was_answered_does_as_its_tests_say(
+    program: Program, tmp_path: Path
+) -> None:
+    """Its tests are conversations in a room, which lines of JSON from a pipe are not."""
+    folder = tmp_path / "a"
+    code, _, err = await program.run("init", str(folder), "--yes", "--template", "duplicates")
+    assert code == 0, err
+    code, out, err = await program.run("flow", "test", str(folder / "duplicates.yaml"))
+    assert (code, "5 passed" in out + err) == (0, True), out + err
+
+
 async def test_questions_are_asked_and_bad_answers_explained(
     program: Program, tmp_path: Path
 ) -> None:

@@ -80,7 +80,7 @@ async def test_what_is_part_of_another_outcome_is_done_and_not_shown_twice(
     desk.answer(desk.heard[0], "a")
     async with asyncio.timeout(10.0):
         await running
-    assert capsys.readouterr().out.rstrip() == "[?] bot: a"
+    assert capsys.readouterr().out.rstrip() == "bot: a"
     assert desk.done == ["elsewhere/1", desk.heard[0].id]
 
 
@@ -141,11 +141,11 @@ async def test_it_says_who_spoke_and_that_the_bot_was_meant(stdin: int) -> None:
         ),
         (["a"], {"understood": {"label": "x", "sure": True}}, "[x] bot: a"),
         ([], {"understood": {"rude": True, "loud": False}}, "[rude not loud] silent"),
-        ([], {}, "[?] silent"),
-        ([], {"error": "x raised KeyError"}, "[?] could not be answered: x raised KeyError"),
-        (["[red]no markup[/] \x1b[31mno\rcolour"], {}, "[?] bot: [red]no markup[/]  [31mno colour"),
-        (["long " * 60], {}, "[?] bot: " + ("long " * 60).rstrip()),
-        (["a"], {"elsewhere": (TOLD,)}, "[?] bot: a\n  in #mods: warned ben / (unmute ben)"),
+        ([], {}, "silent"),
+        ([], {"error": "x raised KeyError"}, "could not be answered: x raised KeyError"),
+        (["[red]no markup[/] \x1b[31mno\rcolour"], {}, "bot: [red]no markup[/]  [31mno colour"),
+        (["long " * 60], {}, "bot: " + ("long " * 60).rstrip()),
+        (["a"], {"elsewhere": (TOLD,)}, "bot: a\n  in #mods: warned ben / (unmute ben)"),
     ],
 )
 async def test_what_is_shown_of_an_answer(
