@@ -122,8 +122,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def flow_of_yaml(block: Block, folder: Path) -> None:
     """Check a flow, a subflow, a part of a flow, its tests, or examples: what it looks like."""
     given: dict[str, Any] = YAML(typ="safe").load(block.text)
-    if block.page == "docs/flows.md":
-        (folder / "triage.yaml").write_text(TRIAGE)
     name = "support.test.yaml" if "tests" in given else "page.yaml"
     file = folder / (block.file or name)
     file.write_text(block.text)
