@@ -15,7 +15,6 @@ _KEY = re.compile(r"\s*(?:- )?[\w./-]+\s*$")
 _GLUED = re.compile(r"(\s*(?:- )?)([\w-]+):(?=[^\s:/])")
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
 _UNCLOSED = re.compile(r"expected ',' or '([\]}])'")
-_BEFORE_COMMENT = re.compile(r"""[\[{](?:[^"']|"[^"]*"|'[^']*')*?(?<=[\s\[{,])#""")
 _ESCAPE = re.compile(r"unknown escape character '(.*)'")
 _ALIAS = re.compile(r"undefined alias '(.*)'")
 _START = re.compile(r"found character '(.*)' that cannot start")
@@ -75,20 +74,10 @@ def _tab(seen: _Seen) -> Fault | None:
     return Fault(seen.at.line, seen.at.column, "a tab", "indent with spaces, not with tabs")
 
 
-def _comment(line: str, start: int) -> int | None:
-    """Return the column of a name that begins with `#`, and is not in quotes, in a list."""
-    found = _BEFORE_COMMENT.match(line, start)
-    return found.end() - 1 if found is not None and line[found.end() :][:1].isalnum() else None
-
-
 def _bracket(seen: _Seen) -> Fault | None:
     found = _UNCLOSED.search(seen.problem)
     if found is None:
         return None
-    comment = _comment(_line(seen.lines, seen.context.line), seen.context.column)
-    if comment is not None:
-        message = "`#` begins a comment here, and what follows is not read"
-        return Fault(seen.context.line, comment, message, 'put it in quotes: "#dev"')
     close = found[1]
     opened = "{" if close == "}" else "["
     before = _line(seen.lines, seen.at.line)[: seen.at.column]

@@ -94,23 +94,14 @@ IRC = "version: 1\nlisteners:\n  irc:\n    server: irc.example.org\n"
 HELLO = "operations: {hi: {reply: hello}}\n"
 
 
-@pytest.mark.parametrize(
-    ("listener", "told"),
-    [
-        ("    channels: [#dev, #help]\n    nick: b\n", ":5:16: is not YAML: `#` begins a comment"),
-        ('    channels: ["#a", #help]\n    nick: b\n', ":5:22: is not YAML: `#` begins a comment"),
-        ("    channels: [a b, c#d\n    nick: b\n", ":6:9: "),
-        (
-            "    rooms:\n      #dev:\n        only: addressed\n",
-            ":7:9: `only` stands where a room's name does",
-        ),
-    ],
-)
-def test_a_channel_without_quotes_is_explained(tmp_path: Path, listener: str, told: str) -> None:
-    (tmp_path / "irc.yaml").write_text(IRC + listener + HELLO)
+def test_a_room_that_became_a_comment_is_explained(tmp_path: Path) -> None:
+    rooms = "    rooms:\n      #dev:\n        only: addressed\n        operations: {hi: {}}\n"
+    (tmp_path / "irc.yaml").write_text(IRC + rooms + HELLO)
     done = run(tmp_path, "flow", "check", "irc.yaml")
-    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
-    assert done.stderr.endswith("1 problem in the flow\n")
+    assert done.returncode == 2
+    assert ":7:9: `only` stands where a room's name does" in done.stderr
+    assert ":8:9: `operations` stands where a room's name does" in done.stderr
+    assert done.stderr.endswith("2 problems in the flow\n")
 
 
 def test_a_subflow_that_is_used_twice_is_not_called_empty(tmp_path: Path) -> None:
@@ -127,3 +118,14 @@ def test_files_below_this_folder_are_called_as_seen_from_here(tmp_path: Path) ->
     assert right.startswith("rooms.yaml: right (3 operations,"), right
     (tmp_path / "part.yaml").write_text(PART.replace("say.value", "say.valeu"))
     assert run(tmp_path, "flow", "check", "rooms.yaml").stderr.startswith("part.yaml:5:")
+
+
+def test_the_same_may_be_said_in_two_tests(tmp_path: Path) -> None:
+    (tmp_path / "echo.yaml").write_text(
+        "version: 1\noperations: {e: {reply: '{{ message.room }}'}}\n"
+    )
+    (tmp_path / "echo.test.yaml").write_text(
+        "tests:\n  - {said: hi, room: a, reply: a}\n  - {said: hi, room: b, reply: c}\n"
+    )
+    done = run(tmp_path, "flow", "test")
+    assert (done.returncode, "echo.test.yaml:3:5: hi (line 3)" in done.stdout) == (1, True), done
