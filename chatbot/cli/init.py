@@ -27,7 +27,7 @@ def _complete_template(_: click.Context, __: click.Parameter, incomplete: str) -
     "--template",
     metavar="NAME",
     shell_complete=_complete_template,
-    help="What it is to do: support, faq, moderation or tutorial.",
+    help="What it is to do: support, faq, duplicates, moderation, digest or tutorial.",
 )
 @click.option("--name", metavar="NAME", help="What it is called; its files, too.")
 @click.option(

@@ -105,6 +105,25 @@ def test_a_room_that_became_a_comment_is_explained(tmp_path: Path) -> None:
     assert done.stderr.endswith("2 problems in the flow\n")
 
 
+@pytest.mark.parametrize(
+    ("listener", "told"),
+    [
+        ("    channels: [#dev, #help]\n    nick: b\n", ":5:16: is not YAML: # begins a comment"),
+        ('    channels: ["#a", #help]\n    nick: b\n', ":5:22: is not YAML: # begins a comment"),
+        ("    channels: [a b, c#d\n    nick: b\n", ":6:9: "),
+        (
+            "    rooms:\n      #dev:\n        only: addressed\n",
+            ":7:9: `only` stands where a room's name does",
+        ),
+    ],
+)
+def test_a_channel_without_quotes_is_explained(tmp_path: Path, listener: str, told: str) -> None:
+    (tmp_path / "irc.yaml").write_text(IRC + listener + HELLO)
+    done = run(tmp_path, "flow", "check", "irc.yaml")
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert done.stderr.endswith("1 problem in the flow\n")
+
+
 def test_a_subflow_that_is_used_twice_is_not_called_empty(tmp_path: Path) -> None:
     (tmp_path / "rooms.yaml").write_text(BY_ROOM)
     (tmp_path / "part.yaml").write_text(PART.replace('{{ value }}!"', '{{ "a" }}!"'))
