@@ -11,9 +11,8 @@ from pathlib import Path
 from chatbot.errors import FlowError
 from chatbot.flowfile.document import read
 from chatbot.flowfile.keys import names
-from chatbot.flowfile.load import load
 from chatbot.flowfile.problems import Report
-from chatbot.flowfile.trial import flow_of, is_trial, read_trials
+from chatbot.flowfile.trial import is_trial
 
 
 def checked(path: Path, overrides: Sequence[str]) -> str | None:
@@ -24,9 +23,15 @@ def checked(path: Path, overrides: Sequence[str]) -> str | None:
     if not path.is_file():
         return None
     if is_trial(path):
-        tests = read_trials(path, load(flow_of(path), overrides=overrides).outputs).trials
-        return "1 test" if len(tests) == 1 else f"{len(tests)} tests"
+        return _tests(path, overrides)
     return _examples(path) if _has_lists_only(path) else None
+
+
+def _tests(path: Path, overrides: Sequence[str]) -> str:
+    from chatbot.commands.trials import with_its_flow
+
+    _, file = with_its_flow(path, overrides)
+    return "1 test" if len(file.trials) == 1 else f"{len(file.trials)} tests"
 
 
 def _examples(path: Path) -> str:
