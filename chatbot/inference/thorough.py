@@ -227,7 +227,7 @@ def _near(settings: Settings) -> list[Settings]:
         replace(settings, gamma=gamma, letters=each, penalty=penalty)
         for gamma in _WIDTHS
         for each in letters
-        for penalty in _PENALTIES
+        for penalty in sorted({settings.penalty, *_PENALTIES})
     ]
 
 
