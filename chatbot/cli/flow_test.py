@@ -12,7 +12,7 @@ from chatbot.cli.terminal import print_json, refuse_flow, run_service, screen, w
 from chatbot.errors import FlowError
 
 if TYPE_CHECKING:
-    from chatbot.commands.trials import Results, Verdict
+    from chatbot.commands.verdicts import Results, Verdict
 
 _STYLES = {"passed": "green", "failed": "red", "xfailed": "yellow", "xpassed": "red"}
 
@@ -62,7 +62,7 @@ def flow_test(
       chatbot flow test support --json
       chatbot flow test support --nats
     """
-    from chatbot.commands import trials
+    from chatbot.commands import trials, verdicts
     from chatbot.commands.playing import Place
 
     if nats and "://" not in nats:
@@ -90,19 +90,19 @@ def flow_test(
     if not kept:
         return code
     if junit is not None:
-        write_file(junit, trials.junit(kept[0]))
+        write_file(junit, verdicts.junit(kept[0]))
     if as_json:
-        print_json(trials.as_json(kept[0]))
+        print_json(verdicts.as_json(kept[0]))
     else:
         _summarise(kept[0], verbose)
     return code
 
 
 def _show(verdict: Verdict, verbose: bool) -> None:
-    from chatbot.commands import trials
+    from chatbot.commands import verdicts
 
     if not verdict.is_good:
-        first, *rest = trials.lines_of(verdict)
+        first, *rest = verdicts.lines_of(verdict)
         click.secho(first, fg="red", bold=True)
         for line in rest:
             sign = line.strip()[:1]

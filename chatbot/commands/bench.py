@@ -8,65 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from dffml import Input, MemoryOrchestrator
 from dffml.df.types import NO_DEFAULT
 
-from chatbot.commands.playing import given, outcome_or_error
+from chatbot.commands.coverage import Coverage, coverage_of
+from chatbot.commands.playing import Given, outcome_or_error
 from chatbot.flowfile.flow import Flow, dataflows
-from chatbot.flowfile.sections import SCHEDULE
 from chatbot.messages import ChatMessage, Outcome
-from chatbot.orchestrator.decision import fields_of
 from chatbot.orchestrator.keeping import Imagined
-
-
-@dataclass(slots=True)
-class Coverage:
-    """Which instances ran, by their paths, and which conditions held and did not.
-
-    An instance with a condition that did not run for a message counts as one whose condition
-    did not hold then.
-    """
-
-    instances: tuple[str, ...]
-    conditional: tuple[str, ...]
-    ran: set[str] = field(default_factory=set)
-    passed: set[str] = field(default_factory=set)
-    """Conditional instances that a message passed by."""
-
-    def count(self, ran: set[str]) -> None:
-        """Count what ran for one message."""
-        self.ran |= ran
-        self.passed |= {path for path in self.conditional if path not in ran}
-
-    @property
-    def missing(self) -> list[str]:
-        """Return the instances that never ran."""
-        return [path for path in self.instances if path not in self.ran]
-
-    @property
-    def half(self) -> list[str]:
-        """Return the conditional instances that ran for each message: never was it false."""
-        return [path for path in self.conditional if path in self.ran - self.passed]
-
-    def plain(self) -> dict[str, Any]:
-        """Return it as `--json` prints it."""
-        whole = [p for p in self.conditional if p in self.ran and p in self.passed]
-        return {
-            "operations": {
-                "run": len(self.instances) - len(self.missing),
-                "all": len(self.instances),
-                "missing": self.missing,
-            },
-            "conditions": {
-                "both": len(whole),
-                "all": len(self.conditional),
-                "always": self.half,
-                "never": [p for p in self.conditional if p not in self.ran],
-            },
-        }
 
 
 class Bench:
@@ -74,8 +25,7 @@ class Bench:
 
     def __init__(self, octx: Any, flow: Flow, ran: set[str], coverage: Coverage) -> None:
         self._octx = octx
-        self._fields = fields_of(flow.dataflow)
-        self._due = fields_of(flow.dataflow, f"{SCHEDULE}.")
+        self._given = Given(flow.dataflow)
         self._ran = ran
         self._count = 0
         self.coverage = coverage
@@ -92,7 +42,7 @@ class Bench:
         self._ran.clear()
         inputs = [
             Input(value=each.value, definition=each.definition)
-            for each in (*given(message, self._fields, self._due), *self._state.recall(message))
+            for each in (*self._given.of(message), *self._state.recall(message))
         ]
         results, failure = None, None
         try:
@@ -113,8 +63,8 @@ async def bench(flow: Flow) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as stack:
         for path, dataflow in dataflows(flow):
             prefix = f"{path}/" if path else ""
+            _name_seeds(dataflow)
             entered: dict[str, Any] = {}
-            _allow_for_none(dataflow)
             dataflow.implementations.update(
                 {
                     name: _shared(implementation, prefix, entered, ran, stack)
@@ -123,34 +73,24 @@ async def bench(flow: Flow) -> AsyncIterator[Bench]:
             )
         orchestrator = await stack.enter_async_context(MemoryOrchestrator.withconfig({}))
         octx = await stack.enter_async_context(orchestrator(flow.dataflow))
-        yield Bench(octx, flow, ran, _coverage(flow))
+        yield Bench(octx, flow, ran, coverage_of(flow))
 
 
-class _Seed(str):
-    """The name of a seed that need not be there: DFFML looks for a default of it then."""
+class _SeedName(str):
+    """The name of a seed that an input may be: where none comes, DFFML asks for its default."""
 
     __slots__ = ()
     default = NO_DEFAULT
 
 
-def _allow_for_none(dataflow: Any) -> None:
-    """Have the memory orchestrator wait for seeds that are not there, instead of raising."""
+def _name_seeds(dataflow: Any) -> None:
+    """Have DFFML's orchestrator bear a seed that does not come, as of a message's when none is."""
     for flow in dataflow.flow.values():
         for sources in flow.inputs.values():
             for source in sources:
-                if isinstance(source, dict) and "seed" in source:
-                    source["seed"] = [_Seed(name) for name in source["seed"]]
-
-
-def _coverage(flow: Flow) -> Coverage:
-    conditional = [
-        f"{path}/{name}" if path else name
-        for path, dataflow in dataflows(flow)
-        for name, each in dataflow.flow.items()
-        if each.conditions
-    ]
-    known = tuple(path for path in flow.instances if "~" not in path)  # no expressions
-    return Coverage(known, tuple(path for path in known if path in conditional))
+                first = source[0] if isinstance(source, list) else source
+                if isinstance(first, dict) and isinstance(first.get("seed"), list):
+                    first["seed"] = [_SeedName(name) for name in first["seed"]]
 
 
 def _shared(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dffml.df.base import StringInputSetContext
-from dffml.df.types import Definition
 
 from chatbot import service
 from chatbot.broker import connect, streams
@@ -55,6 +54,20 @@ class Place:
     node: bool = True
 
 
+class Given:
+    """What a flow is given of a message, or of a time that is due."""
+
+    def __init__(self, dataflow: Any) -> None:
+        self._fields = fields_of(dataflow)
+        self._due = fields_of(dataflow, f"{SCHEDULE}.")
+
+    def of(self, message: ChatMessage) -> list[Any]:
+        """Return the inputs of the context of `message`."""
+        if message.schedule:
+            return inputs_of_due(message, self._fields, self._due)
+        return inputs_of(message, self._fields)
+
+
 class Player:
     """A flow that takes messages; `failure` ends with what keeps its node from going on."""
 
@@ -62,8 +75,7 @@ class Player:
         self._flow = flow
         self._state = Imagined(flow.dataflow, flow.state)
         self._octx = octx
-        self._fields = fields_of(octx.config.dataflow)
-        self._due = fields_of(octx.config.dataflow, f"{SCHEDULE}.")
+        self._given = Given(octx.config.dataflow)
         self.failure = failure
 
     def begin(self, handle: str, message: ChatMessage) -> tuple[Context, asyncio.Future[Decided]]:
@@ -79,7 +91,7 @@ class Player:
                 self._state.keep(message, outcome)
                 future.set_result((message, outcome))
 
-        inputs = [*given(message, self._fields, self._due), *self._state.recall(message)]
+        inputs = [*self._given.of(message), *self._state.recall(message)]
         return self._octx.start(StringInputSetContext(handle), handle, inputs, ended), future
 
     def forget(self) -> None:
@@ -91,15 +103,26 @@ class Player:
         await self._octx.give_up(context)
 
 
-async def player(flow: Flow, place: Place, screen: Screen, stack: AsyncExitStack) -> Player:
-    """Bring up what is needed, or use what a bot on this machine has up already."""
+async def player(
+    flow: Flow,
+    place: Place,
+    screen: Screen,
+    stack: AsyncExitStack,
+    contexts: type[Context] = Context,
+) -> Player:
+    """Bring up what is needed, or use what a bot on this machine has up already.
+
+    `contexts` are of another class where they are watched.
+    """
     with screen.busy("starting"):
         serve = serving(place.nats, place.data, shared=True)
         url, _ = await stack.enter_async_context(serve)
         broker = await stack.enter_async_context(connect(url, name="chatbot-replay"))
         await streams.ensure(broker, streams.account_streams())
         roster = await stack.enter_async_context(Roster.follow(broker))
-        running = await stack.enter_async_context(orchestrator(broker, flow, Lane.BULK, roster))
+        running = await stack.enter_async_context(
+            orchestrator(broker, flow, Lane.BULK, roster, contexts)
+        )
         octx = await stack.enter_async_context(running(flow.dataflow))
         await stack.enter_async_context(watchdog(running.dispatcher.turn))
     failure = await _have_nodes(place, url, running.records, roster, screen, stack)
@@ -124,13 +147,6 @@ async def _have_nodes(
     with screen.busy(f"waiting for a node that runs {', '.join(names_of(records))}"):
         await service.unless(failure, make_ready(records, roster))
     return failure
-
-
-def given(
-    message: ChatMessage, fields: dict[str, Definition], due: dict[str, Definition]
-) -> list[Any]:
-    """Return what a flow is given of a message, or of a time that is due."""
-    return inputs_of_due(message, fields, due) if message.schedule else inputs_of(message, fields)
 
 
 def outcome_or_error(message: ChatMessage, results: Any, error: BaseException | None) -> Outcome:

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any
-from xml.etree import ElementTree
 
 from chatbot import service
-from chatbot.commands.bench import Coverage, bench
+from chatbot.commands.bench import bench
+from chatbot.commands.coverage import Coverage, coverage_of
 from chatbot.commands.playing import Place, Player, player
 from chatbot.commands.screen import Screen
+from chatbot.commands.steps import START, message_of, time_of
+from chatbot.commands.verdicts import (
+    FAILED,
+    PASSED,
+    XFAILED,
+    XPASSED,
+    Difference,
+    Results,
+    Verdict,
+    differences_of,
+)
 from chatbot.errors import FlowError, UsageError
 from chatbot.flowfile.flow import Flow
+from chatbot.flowfile.learning import refuse_lessons
 from chatbot.flowfile.load import load
-from chatbot.flowfile.problems import Mark, Report
+from chatbot.flowfile.problems import Report
 from chatbot.flowfile.shipped import find
 from chatbot.flowfile.trial import (
-    Expected,
-    Step,
     Trial,
     TrialFile,
     beside,
-    fits,
     flow_of,
     is_trial,
-    like,
     read_trials,
 )
-from chatbot.listeners.gate.calling import own_command
-from chatbot.listeners.irc.names import is_addressed
 from chatbot.messages import ChatMessage, Outcome
-from chatbot.orchestrator.timetable import KIND
-
-PASSED, FAILED, XFAILED, XPASSED = "passed", "failed", "xfailed", "xpassed"
-"""What becomes of a test; one that is expected to fail and does not has failed, too."""
-
-NETWORK, ROOM, SENDER, NICK = "test", "#test", "anna", "bot"
-_START = datetime(2000, 1, 1, tzinfo=UTC)
+from chatbot.orchestrator.context import Context
+from chatbot.orchestrator.journey import Journeys, Leg
 
 Decide = Callable[[ChatMessage], Awaitable[Outcome]]
 
@@ -57,46 +56,6 @@ class Selection:
     place: Place | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What was expected at a step and what came instead."""
-
-    mark: Mark
-    said: str
-    what: str
-    expected: str
-    found: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one test."""
-
-    trial: Trial
-    file: Path
-    status: str
-    seconds: float = 0.0
-    differences: tuple[Difference, ...] = ()
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it is as expected."""
-        return self.status in (PASSED, XFAILED)
-
-
-@dataclass(slots=True)
-class Results:
-    """What became of all tests, and what of each flow they ran; no coverage through NATS."""
-
-    verdicts: list[Verdict] = field(default_factory=list)
-    coverage: dict[str, Coverage] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> int:
-        """Return how many are not as expected."""
-        return sum(not verdict.is_good for verdict in self.verdicts)
-
-
 def collect(options: Selection) -> list[tuple[Flow, TrialFile]]:
     """Return the flows and their tests; raises `FlowError` with all that is wrong with them.
 
@@ -107,7 +66,10 @@ def collect(options: Selection) -> list[tuple[Flow, TrialFile]]:
     for path in _files(options.paths):
         try:
             flow = load(flow_of(path), overrides=options.overrides)
-            found.append((flow, read_trials(path, flow.outputs)))
+            file = read_trials(path, flow.outputs, [each.name for each in flow.schedules])
+            said = [(step.mark, step.said) for trial in file.trials for step in trial.steps]
+            refuse_lessons(said, flow.rules.learning, flow.rules.prefix)
+            found.append((flow, file))
         except FlowError as error:
             problems += error.problems
     if problems:
@@ -172,8 +134,11 @@ async def run(
                 decide: Decide = here.decide
                 forget = here.forget
             else:
-                playing = await player(flow, options.place, screen, stack)
-                decide, forget = _through_nats(playing), playing.forget
+                ran: set[str] = set()
+                watching = _watching(ran)
+                playing = await player(flow, options.place, screen, stack, watching)
+                coverage = results.coverage[str(file.flow)] = coverage_of(flow)
+                decide, forget = _through_nats(playing, ran, coverage), playing.forget
             for trial in file.trials:
                 forget()  # no test finds what another left
                 verdict = await _verdict(trial, file.path, flow, decide)
@@ -182,14 +147,26 @@ async def run(
     return results
 
 
-def _through_nats(playing: Player) -> Decide:
+def _watching(ran: set[str]) -> type[Context]:
+    """Return the class of contexts that add what was called to `ran`."""
+
+    def leg(each: Leg) -> None:
+        ran.add(each.path)
+
+    return Journeys(leg=leg, untaken=lambda _: None).contexts()
+
+
+def _through_nats(playing: Player, ran: set[str], coverage: Coverage) -> Decide:
     async def decide(message: ChatMessage) -> Outcome:
+        ran.clear()
         _, future = playing.begin(message.id, message)
 
         async def decided() -> Outcome:
             return (await future)[1]
 
-        return await service.unless(playing.failure, decided())
+        outcome = await service.unless(playing.failure, decided())
+        coverage.count(ran)
+        return outcome
 
     return decide
 
@@ -197,196 +174,13 @@ def _through_nats(playing: Player) -> Decide:
 async def _verdict(trial: Trial, file: Path, flow: Flow, decide: Decide) -> Verdict:
     started = perf_counter()
     differences: list[Difference] = []
+    now = START - timedelta(seconds=1)
     for number, step in enumerate(trial.steps):
-        message = message_of(step, f"{file.name}/{trial.mark.line}/{number}", number, flow)
+        now = time_of(step, now, flow)
+        message = message_of(step, f"{file.name}/{trial.mark.line}/{number}", now, flow)
         outcome = await decide(message)
-        differences += _differences(step, outcome)
+        differences += differences_of(step, outcome)
     status = FAILED if differences else PASSED
     if trial.xfail is not None:
         status = XFAILED if differences else XPASSED
     return Verdict(trial, file, status, perf_counter() - started, tuple(differences))
-
-
-def message_of(step: Step, id_: str, number: int, flow: Flow) -> ChatMessage:
-    """Return the message of a step: what is not given is as in an ordinary room.
-
-    It addresses the bot if it begins with the bot's name, or was said in private.
-    """
-    given = dict(step.message)
-    nicks = (str(s.settings["nick"]) for s in flow.listeners.values() if s.settings.get("nick"))
-    nick = given.setdefault("nick", next(nicks, NICK))
-    sender = given.setdefault("sender", SENDER)
-    private = given.get("private", False)
-    given.setdefault("addressed", private or is_addressed(step.said, nick, "ascii"))
-    given.setdefault("room", sender if private else ROOM)
-    given.setdefault("network", NETWORK)
-    at = _START + timedelta(seconds=number)
-    if "schedule" in given:  # nobody said anything
-        return ChatMessage(
-            id=id_, time=at, **{**given, "kind": KIND, "sender": "", "text": at.isoformat()}
-        )
-    message = ChatMessage(id=id_, text=step.said, time=at, **given)
-    return own_command(message, flow.rules)
-
-
-def _differences(step: Step, outcome: Outcome) -> Iterator[Difference]:
-    for what, expected, found in _compared(step.expected, outcome):
-        yield Difference(step.mark, step.said, what, expected, found)
-
-
-def _compared(expected: Expected, outcome: Outcome) -> Iterator[tuple[str, str, str]]:
-    if outcome.error and expected.error is None:
-        yield "outcome", "an outcome", f"it failed: {outcome.error}"
-        return
-    if expected.error is not None and not like(f"*{expected.error}*", outcome.error):
-        yield "error", expected.error, outcome.error or "no error"
-    for name, wanted in expected.outputs.items():
-        found = outcome.understood.get(name)
-        if not fits(wanted, found):
-            yield name, _shown(wanted), "nothing" if found is None else _shown(found)
-    texts = [reply.text for reply in outcome.replies]
-    if expected.replied is True and not texts:
-        yield "reply", "a reply", "silence"
-    if expected.replied is False and texts:
-        yield "reply", "silence", "\n".join(texts)
-    if expected.replies is not None and not _all_like(expected.replies, texts):
-        yield "reply", "\n".join(expected.replies), "\n".join(texts) or "silence"
-    if expected.actions is not None:
-        yield from _actions(expected.actions, outcome)
-    if expected.elsewhere is not None:
-        yield from _elsewhere(expected.elsewhere, outcome)
-
-
-def _all_like(patterns: Sequence[str], texts: Sequence[str]) -> bool:
-    return len(patterns) == len(texts) and all(map(like, patterns, texts))
-
-
-def _elsewhere(wanted: Mapping[str, str], outcome: Outcome) -> Iterator[tuple[str, str, str]]:
-    found = {each.room: "\n".join(r.text for r in each.replies) for each in outcome.elsewhere}
-    for room in {**wanted, **found}:
-        said, pattern = found.get(room), wanted.get(room)
-        if said is None or pattern is None or not like(pattern, said):
-            yield f"in {room}", pattern or "silence", said or "silence"
-
-
-def _actions(wanted: Sequence[dict[str, Any]], outcome: Outcome) -> Iterator[tuple[str, str, str]]:
-    found = [
-        {name: getattr(action, name) for name in ("kind", "to", "text", "seconds")}
-        for action in outcome.actions
-    ]
-    same = len(wanted) == len(found) and all(
-        all(fits(value, have[name]) for name, value in want.items())
-        for want, have in zip(wanted, found, strict=True)
-    )
-    if not same:
-        shown = [{name: value for name, value in have.items() if value} for have in found]
-        yield "action", _listed(wanted), _listed(shown)
-
-
-def _listed(actions: Iterable[dict[str, Any]]) -> str:
-    lines = [" ".join(f"{name}={value}" for name, value in each.items()) for each in actions]
-    return "\n".join(lines) or "no action"
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def lines_of(verdict: Verdict) -> Iterator[str]:
-    """Yield what people are shown of a test that is not as expected: a diff for each step."""
-    mark = verdict.trial.mark
-    place = f"{mark.file}:{mark.line}:{mark.column}"
-    if verdict.status == XPASSED:
-        yield f"{place}: {verdict.trial.name}: it passes, and was expected to fail"
-        yield f"  take out `xfail: {verdict.trial.xfail}`"
-        return
-    yield f"{place}: {verdict.trial.name}"
-    for each in verdict.differences:
-        if each.mark != mark:
-            yield f"  line {each.mark.line}: {each.said}"
-        yield f"  {each.what}:"
-        yield from _diff(each.expected, each.found)
-
-
-def _diff(expected: str, found: str) -> Iterator[str]:
-    lines = difflib.ndiff(expected.splitlines(), found.splitlines())
-    for line in lines:
-        if line[0] != "?":
-            yield f"    {line}"
-
-
-def as_json(results: Results) -> dict[str, Any]:
-    """Return what `--json` prints."""
-    counts = {
-        status: sum(verdict.status == status for verdict in results.verdicts)
-        for status in (PASSED, FAILED, XFAILED, XPASSED)
-    }
-    return {
-        **counts,
-        "tests": [_plain(each) for each in results.verdicts],
-        "coverage": {flow: each.plain() for flow, each in results.coverage.items()},
-    }
-
-
-def _plain(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "name": verdict.trial.name,
-        "file": str(verdict.file),
-        "line": verdict.trial.mark.line,
-        "status": verdict.status,
-        "seconds": round(verdict.seconds, 4),
-        "differences": [
-            {
-                "line": d.mark.line,
-                "said": d.said,
-                "what": d.what,
-                "expected": d.expected,
-                "found": d.found,
-            }
-            for d in verdict.differences
-        ],
-    }
-
-
-def junit(results: Results) -> bytes:
-    """Return the results as JUnit's XML, which continuous integration shows."""
-    suites = ElementTree.Element("testsuites")
-    for file in dict.fromkeys(verdict.file for verdict in results.verdicts):
-        own = [verdict for verdict in results.verdicts if verdict.file == file]
-        suite = ElementTree.SubElement(
-            suites,
-            "testsuite",
-            name=str(file),
-            tests=str(len(own)),
-            failures=str(sum(not each.is_good for each in own)),
-            skipped=str(sum(each.status == XFAILED for each in own)),
-            errors="0",
-            time=f"{sum(each.seconds for each in own):.3f}",
-        )
-        for each in own:
-            _case(suite, each)
-    data: bytes = ElementTree.tostring(suites, "utf-8", xml_declaration=True)
-    return data
-
-
-def _case(suite: ElementTree.Element, verdict: Verdict) -> None:
-    case = ElementTree.SubElement(
-        suite,
-        "testcase",
-        name=_printable(verdict.trial.name),
-        classname=verdict.file.name,
-        file=str(verdict.file),
-        line=str(verdict.trial.mark.line),
-        time=f"{verdict.seconds:.3f}",
-    )
-    if verdict.status == XFAILED:
-        ElementTree.SubElement(case, "skipped", message=_printable(verdict.trial.xfail or ""))
-    elif not verdict.is_good:
-        text = "\n".join(lines_of(verdict))
-        failure = ElementTree.SubElement(case, "failure", message=_printable(text.split("\n")[0]))
-        failure.text = _printable(text)
-
-
-def _printable(text: str) -> str:
-    """Return `text` without what XML cannot hold."""
-    return "".join(c for c in text if c.isprintable() or c == "\n")

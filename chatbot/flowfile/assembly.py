@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chatbot.flowfile import completeness, contexts, forwarding, inventory, validation
+from chatbot.flowfile import completeness, contexts, forwarding, inventory, occasions, validation
 from chatbot.flowfile.byroom import Varied, varied
 from chatbot.flowfile.catalog import Catalog
 from chatbot.flowfile.document import Node, read
@@ -120,6 +120,7 @@ class Assembler:
         }
         seeds[SEEDS] = declared_seeds(file.seeds)
         found = self._parts(file, overrides, chain, seeds, by_room)
+        occasions.check(found.parts, names_of(file.schedules), self._report)
         return self._assembled(file, found, MESSAGE, seeds, by_room.variants)
 
     def alone(self, path: Path, overrides: list[Override]) -> Assembled | None:

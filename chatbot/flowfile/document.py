@@ -31,6 +31,9 @@ Scalar = None | bool | int | float | str
 
 _RUN = re.compile(r"[\[{]{256}")
 _MERGE = "<<"
+_BLANK = re.compile("[\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
+"""What looks like a space, or like nothing; it comes with what is copied from web pages."""
+_GLUED_COMMENT = re.compile(r":[ \t]+(#[^\s#]\S*)[ \t]*$")
 _CORE = "tag:yaml.org,2002:"
 _TAGS = frozenset(
     _CORE + name
@@ -99,9 +102,8 @@ def read(path: Path, report: Report) -> Node | None:
         text = text.replace("\t", " ")  # outside of strings, where JSON allows none
         if text.strip() and not _is_json(text, start, report):
             return None
-    before = len(report)
     tree = (_toml if path.suffix == ".toml" else parse)(text, start, report)
-    if tree is None and len(report) == before:
+    if tree is None and all(each.file != start.file for each in report.problems()):
         report.add(start, "is empty", "begin with `version: 1`")
     return tree
 
@@ -162,7 +164,9 @@ def parse(text: str, start: Mark, report: Report) -> Node | None:
     except ValueError as error:  # "\U00110000"
         report.add(start, f"is not YAML: {error}")
         return None
-    return None if root is None else _built(root, yaml.constructor, start, report)
+    if root is None:
+        return None
+    return _built(_Tree(text, yaml.constructor, start, report), root, report)
 
 
 def _mark_at(text: str, offset: int, start: Mark) -> Mark:
@@ -171,21 +175,35 @@ def _mark_at(text: str, offset: int, start: Mark) -> Mark:
     return Mark(start.file, start.line + line, column + (start.column - 1 if line == 0 else 0))
 
 
-def _built(root: Any, constructor: Any, start: Mark, report: Report) -> Node | None:
+def _built(tree: _Tree, root: Any, report: Report) -> Node | None:
     try:
-        return _Tree(constructor, start, report).build(root)
-    except _TooMuchError as error:
-        report.add(error.mark, error.message)
+        return tree.build(root)
+    except _NotMeantError as error:
+        report.add(error.mark, error.message, error.hint)
         return None
 
 
-class _TooMuchError(Exception):
-    """A document that is small as it is written, and not as it is meant."""
+class _NotMeantError(Exception):
+    """A document that is right as it is written, and so much else, or so large, as it is read."""
 
-    def __init__(self, mark: Mark, message: str) -> None:
+    def __init__(self, mark: Mark, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.mark = mark
         self.message = message
+        self.hint = hint
+
+
+def is_braced(node: Any) -> bool:
+    """Whether a map is `{{ … }}`, or begins so: a template that has no quotes."""
+    [(key, value), *more] = node.value or [(None, None)]
+    return (
+        not more
+        and bool(node.flow_style)
+        and key is not None
+        and key.id == "mapping"
+        and bool(key.flow_style)
+        and value.start_mark.index == value.end_mark.index
+    )
 
 
 def _shift(start: Mark, mark: Any) -> Mark:
@@ -198,7 +216,8 @@ def _shift(start: Mark, mark: Any) -> Mark:
 class _Tree:
     """Turns the nodes that ruamel composes into ours."""
 
-    def __init__(self, constructor: Any, start: Mark, report: Report) -> None:
+    def __init__(self, text: str, constructor: Any, start: Mark, report: Report) -> None:
+        self._text = text
         self._constructor = constructor
         self._start = start
         self._report = report
@@ -221,7 +240,7 @@ class _Tree:
         return built
 
     def _measured(self, node: Any, mark: Mark) -> Scalar | list[Node] | dict[str, Node]:
-        """Return the node's value; raises `_TooMuchError` where aliases make it too large."""
+        """Return the node's value; raises `_NotMeantError` where aliases make it too large."""
         outer = self._values, self._depth
         self._values, self._depth = 0, 0
         value = self._value(node, mark)
@@ -234,15 +253,19 @@ class _Tree:
         self._values += values
         self._depth = max(self._depth, depth)
         if self._values > MOST:
-            raise _TooMuchError(mark, f"has over {MOST} values, with those of its aliases")
+            raise _NotMeantError(mark, f"has over {MOST} values, with those of its aliases")
         if self._depth > DEEPEST:
-            raise _TooMuchError(mark, f"is nested deeper than {DEEPEST} levels")
+            raise _NotMeantError(mark, f"is nested deeper than {DEEPEST} levels")
 
     def _value(self, node: Any, mark: Mark) -> Scalar | list[Node] | dict[str, Node]:
         if str(node.tag) not in _TAGS:
             tag = str(node.tag).replace(_CORE, "!!")
             hint = "" if tag.startswith("!!") else "a text that begins with ! needs quotes"
             self._report.add(mark, f"the tag {tag} means nothing here", hint)
+        if node.id == "mapping" and is_braced(node):
+            hint = "put the whole text in quotes: { begins a map"
+            self._report.add(mark, "a template without quotes", hint)
+            return self._text[node.start_mark.index : node.end_mark.index]
         if node.id == "mapping":
             return self._mapping(node)
         if node.id == "sequence":
@@ -266,8 +289,17 @@ class _Tree:
             built = replace(self.build(value_node), key=mark)
             if built.value is None and value_node.start_mark.index == value_node.end_mark.index:
                 built = replace(built, mark=mark)  # nothing stands there, perhaps for lines
+                self._warn_of_comment(name, key_node, mark)
             own[name] = built
         return {**merged, **own}
+
+    def _warn_of_comment(self, name: str, node: Any, mark: Mark) -> None:
+        """Warn where a value was meant that begins with # and so is a comment."""
+        line = self._text[node.end_mark.index :].partition("\n")[0]
+        comment = _GLUED_COMMENT.match(line)
+        if comment:
+            hint = f'if it is meant, put it in quotes: "{comment[1]}"'
+            self._report.warn(mark, f"`{name}` is empty: # begins a comment", hint)
 
     def _merged(self, node: Any, mark: Mark) -> dict[str, Node]:
         built = self.build(node)
@@ -283,11 +315,19 @@ class _Tree:
 
     def _name(self, node: Any, mark: Mark) -> str | None:
         if node.id == "scalar":
+            found = None if node.style else _BLANK.search(node.value)
+            if found:
+                place = replace(mark, column=mark.column + found.start())
+                sign = f"U+{ord(found[0]):04X}"
+                hint = f"type an ordinary one in place of {sign}"
+                raise _NotMeantError(place, "this looks like a space, and is none", hint)
             return _paired(str(node.value))
         self._report.add(mark, "a key must be a word")
         return None
 
     def _scalar(self, node: Any) -> Scalar:
+        if str(node.tag) not in _TAGS and not node.value:
+            return str(node.tag)
         try:
             return self._constructed(str(node.tag).removeprefix(_CORE), node)
         except ValueError:

@@ -60,7 +60,10 @@ class Entries:
         """Return the entry `name`."""
         self._owner = name
         if not isinstance(node.value, dict | None):
-            hint = f"write {{run: {node.value}}}" if isinstance(node.value, str) else ""
+            hint = ""
+            if isinstance(node.value, str):
+                glued = slips.unglued(node.value, table.names("operation"))
+                hint = slips.parted(*glued) if glued else f"write {{run: {node.value}}}"
             message = f"`{name}` must be a map, not {node.kind}"
             self._report.add(node.mark, message, hint or "write {run: OPERATION, inputs: {...}}")
             return Section(name=name, mark=node.key, run="", run_mark=node.key)
@@ -68,7 +71,7 @@ class Entries:
         kind = self._kind(given, name)
         strays: dict[str, Node] = {}
         entries = self._allowed(given, node, name, kind, strays)
-        kind = "flow" if "flow" in entries else kind
+        kind = next((each for each in _KINDS if each in entries), kind)  # it may be misspelt
         flow = entries.get("flow")
         if flow is not None and not self._is_text(flow, "`flow`"):
             flow = None
@@ -195,6 +198,12 @@ class Entries:
         """Return a change as `set_state` has it: what is a source becomes an expression."""
         if isinstance(node.value, str):
             return Node(node.mark, {"to": self._as_expression(node)}, node.key)
+        if not isinstance(node.value, dict):
+            number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+            hint = f"write {{add: {node.value}}}, or" if number else "write"
+            message = f"`{name}` must be changed by a map, not {node.kind}"
+            self._report.add(node.mark, message, f"{hint} {{value: ...}}")
+            return Node(node.mark, {}, node.key)
         given = keys(node, table.names("change"), f"`{name}`", self._report)
         ways = [way for way in ("value", "add", "append", "remove", "forget") if way in given]
         if len(ways) != 1:
@@ -314,6 +323,9 @@ class Entries:
 
     def _literal(self, node: Node) -> Literal | None:
         before = len(self._report)
+        if meant := slips.in_braces(node.value):
+            self._report.add(node.mark, "a source is no map", f"write {meant}, without braces")
+            return None
         entries = keys(node, ("value", "from", "via", "default"), "a given input", self._report)
         if "value" in entries:
             return Literal(entries["value"].plain(), entries["value"].mark)

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chatbot.flowfile import foreign_shape
 from chatbot.flowfile.catalog import Catalog, NotLoadedError, own
 from chatbot.flowfile.configuration import configure
 from chatbot.flowfile.document import Node
 from chatbot.flowfile.flow import Instance
+from chatbot.flowfile.packages import hint_for_unknown
 from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.sections import Section
 
@@ -45,6 +47,8 @@ def is_dataflow(tree: Node) -> bool:
 
 def read_foreign(tree: Node, path: Path, catalog: Catalog, report: Report) -> Foreign | None:
     """Return the dataflow in `tree`; `None` where anything is wrong with it, which is reported."""
+    if not foreign_shape.check(tree, report):
+        return None
     try:
         return _Reader(path, catalog, report).read(tree)
     except Exception as error:  # noqa: BLE001 - DFFML raises anything for a file that is wrong
@@ -91,7 +95,7 @@ class _Reader:
         place = tree.at(("operations", name))
         at = place.at(("name",)).mark
         if operation.name not in self._catalog:
-            hint = suggest(operation.name, self._catalog.names(), what="installed")
+            hint = hint_for_unknown(operation.name, self._catalog.names(), named=True)
             self._report.add(at, f"there is no operation `{operation.name}`", hint)
             return None
         try:

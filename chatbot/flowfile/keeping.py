@@ -32,9 +32,19 @@ def read_backlog(node: Node | None, report: Report) -> Backlog:
     word = node.value.replace(backlog.ONLY_RECORD, backlog.RECORD, 1).partition(" ")[0]
     if word not in backlog.POLICIES:
         hint = suggest(word, backlog.POLICIES)
+        if _is_time(node.value):
+            hint = f"write `skip older than {node.value}`, or `record older than {node.value}`"
         report.add(node.mark, f"`backlog`: there is no `{word}`", hint)
         return Backlog()
     return _read(node, Backlog.parse, "backlog", report) or Backlog()
+
+
+def _is_time(text: str) -> bool:
+    try:
+        units.duration(text)
+    except UsageError:
+        return False
+    return True
 
 
 def read_storage(node: Node | None, report: Report) -> Storage:

@@ -17,7 +17,7 @@ from chatbot.flowfile.outline import ordered
 LETTER, LINE = 7.3, 17.0
 """The width of a letter and the height of a line, in pixels."""
 
-PAD, GAP, BETWEEN = 12.0, 28.0, 54.0
+PAD, GAP, BETWEEN = 12.0, 28.0, 72.0
 """Within a box, between boxes of a layer, between layers."""
 
 SWEEPS = 4

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chatbot.flowfile import slips
 from chatbot.flowfile.catalog import Catalog, NotLoadedError
 from chatbot.flowfile.document import Node
 from chatbot.flowfile.environment import (
@@ -49,7 +50,10 @@ class Networks:
 
     def section(self, name: str, node: Node) -> ListenerSection | None:
         """Return the checked section of the network `name`; `None` when it cannot be known."""
-        entries = mapping(node, f"`{name}`", self.report)
+        hint = f"write {{server: {node.value}}}" if name == "irc" else "write {SETTING: VALUE}"
+        entries = mapping(node, f"`{name}`", self.report, hint)
+        if not isinstance(node.value, dict | None):
+            return None
         priority = self._priority(entries.pop("priority", None))
         kind_node = entries.pop("kind", None)
         kind = name if kind_node is None else kind_node.value
@@ -133,7 +137,8 @@ class Networks:
         for key, node in filled.items():
             if key not in known:
                 names = [*known, *KEYS, "kind", "priority"]
-                hint = suggest(key, names, what="settings") or f"settings: {', '.join(known)}"
+                meant = slips.meant(key, names)
+                hint = f"did you mean {meant}?" if meant else f"settings: {', '.join(known)}"
                 self.report.add(node.key, f"`{name}` has no setting `{key}`", hint)
                 continue
             annotation, required = known[key]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chatbot.flowfile.graph import Edge, Graph, Node, joined
 
@@ -14,6 +14,17 @@ _MERMAID = {
     "operation": ('["', '"]'),
     "subflow": ('[["', '"]]'),
 }
+
+
+FILLS = {"operation": "#eef4ff", "subflow": "#f7f7f7"}
+END = "#e9f7ec"
+LINES, INK = "#5b6b82", "#1b2433"
+"""The colours of pictures: boxes by their kind, the ends of a flow, lines, and what is written."""
+
+
+def is_condition(edges: Sequence[Edge]) -> bool:
+    """Whether nothing but conditions goes from one node to another: such a line is dashed."""
+    return all(edge.condition for edge in edges)
 
 
 def pairs(graph: Graph) -> dict[tuple[str, str], list[Edge]]:
@@ -30,7 +41,7 @@ def mermaid(graph: Graph) -> str:
     lines = ["flowchart TD", *_mermaid_nodes(graph, ids, "", "  ")]
     for (source, target), edges in pairs(graph).items():
         label = joined(edges).replace('"', "#quot;")
-        arrow = "-.->" if all(edge.condition for edge in edges) else "-->"
+        arrow = "-.->" if is_condition(edges) else "-->"
         lines.append(f'  {ids[source]} {arrow}|"{label}"| {ids[target]}')
     return "\n".join(lines) + "\n"
 
@@ -58,13 +69,16 @@ def dot(graph: Graph) -> str:
     """Return the graph in DOT, for Graphviz."""
     lines = [
         f"digraph {_quoted(graph.name)} {{",
-        '  node [shape=box, style="rounded,filled", fillcolor=white, fontname="sans-serif"];',
-        '  edge [fontname="sans-serif", fontsize=10]; compound=true;',
+        f'  graph [fontname="sans-serif", fontsize=12, fontcolor="{INK}", color="{LINES}"];',
+        '  node [shape=box, style="rounded,filled", fontname="sans-serif", fontsize=12, '
+        f'color="{LINES}", fontcolor="{INK}", fillcolor="{END}"];',
+        f'  edge [fontname="sans-serif", fontsize=10, color="{LINES}", fontcolor="{INK}"];',
+        "  compound=true;",
         *_dot_nodes(graph, "", "  "),
     ]
     for (source, target), edges in pairs(graph).items():
         end = _leaf(graph, target)
-        style = ", style=dashed" if all(edge.condition for edge in edges) else ""
+        style = ", style=dashed" if is_condition(edges) else ""
         into = f", lhead={_quoted(f'cluster {target}')}" if end != target else ""
         label = _quoted(joined(edges))
         lines.append(f"  {_quoted(source)} -> {_quoted(end)} [label={label}{style}{into}];")
@@ -83,11 +97,13 @@ def _dot_nodes(graph: Graph, inside: str, indent: str) -> Iterator[str]:
         if graph.holds(node.path):
             yield f"{indent}subgraph {_quoted(f'cluster {node.path}')} {{"
             yield f"{indent}  label={_quoted(f'{node.name} ({node.runs})')};"
+            yield f'{indent}  style="rounded,filled"; fillcolor="{FILLS["subflow"]}";'
             yield from _dot_nodes(graph, node.path, indent + "  ")
             yield f"{indent}}}"
         else:
             label = _quoted("\n".join(lines_of(node)))
-            yield f"{indent}{_quoted(node.path)} [label={label}];"
+            fill = f', fillcolor="{FILLS[node.kind]}"' if node.kind in FILLS else ""
+            yield f"{indent}{_quoted(node.path)} [label={label}{fill}];"
 
 
 def _quoted(text: str) -> str:

@@ -20,6 +20,23 @@ ELSEWHERE = {
     "dffml-feature-git": (
         *("clone_git_repo", "cleanup_git_repo", "git_commits", "git_repo_default_branch"),
         *("git_repo_commit_from_date", "git_repo_release", "git_grep", "count_authors"),
+        *("make_quarters", "quarters_back_to_date", "git_repo_checkout", "work"),
+        *("check_if_valid_git_repository_URL", "git_repo_author_lines_for_dates"),
+        *("lines_of_code_by_language", "lines_of_code_to_comments"),
+    ),
+    "dffml-operations-deploy": (
+        *("get_url_from_payload", "check_if_default_branch", "get_image_tag"),
+        *("get_running_containers", "get_status_running_containers", "parse_docker_commands"),
+        *("docker_build_image", "restart_running_containers", "check_secret_match"),
+    ),
+    "dffml-operations-binsec": (
+        *("url_to_urlbytes", "urlbytes_to_tarfile", "urlbytes_to_rpmfile", "files_in_rpm"),
+        *("is_binary_pie", "cleanup_rpm"),
+    ),
+    "dffml-feature-auth": ("scrypt",),
+    "shouldi": (
+        *("run_bandit", "safety_check", "pypi_package_json", "pypi_package_contents"),
+        *("cleanup_pypi_package",),
     ),
 }
 """DFFML's own packages of operations, and what is in them."""
@@ -40,6 +57,10 @@ def hint_for_unknown(name: str, installed: Iterable[str], *, named: bool) -> str
     if not named:
         meant = f"did you mean {near}? " if near else ""
         return f"{meant}say which it runs: `run: {near or 'OPERATION'}`"
+    module, colon, function = name.partition(":")
+    if not near and colon and module.replace(".", "_").isidentifier() and function.isidentifier():
+        path = module.replace(".", "/")
+        return f"a function in a file is run by a flow file: `run: ./{path}.py:{function}`"
     return f"did you mean {near}?" if near else "`chatbot operations list` shows what is installed"
 
 

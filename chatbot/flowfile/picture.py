@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,12 +13,11 @@ from typing import Any
 
 from chatbot.errors import UsageError
 from chatbot.flowfile.graph import Graph, joined
+from chatbot.flowfile.labelling import labels_of
 from chatbot.flowfile.layout import LINE, PAD, Box, Layout, Point, between, layout_of
-from chatbot.flowfile.notation import dot, pairs
+from chatbot.flowfile.notation import END, FILLS, INK, LINES, dot, is_condition, pairs
 
-_FILLS = {"operation": "#eef4ff", "subflow": "#f7f7f7"}
-_END = "#e9f7ec"
-_LINE, _TEXT, _DIM = "#5b6b82", "#1b2433", "#55606f"
+_DIM = "#55606f"
 _SECONDS = 30.0
 SCALE = 2
 """Pixels of a PNG for one of the layout: screens are dense."""
@@ -53,7 +53,7 @@ def png(graph: Graph) -> bytes:
 def _graphviz(graph: Graph, kind: str) -> bytes:
     try:
         done = subprocess.run(
-            ["dot", f"-T{kind}"],  # noqa: S607 - whichever Graphviz the user has
+            ["dot", f"-T{kind}", *(["-Gdpi=144"] if kind == "png" else [])],  # noqa: S607 - whichever Graphviz the user has
             input=dot(graph).encode(),
             capture_output=True,
             check=True,
@@ -74,7 +74,7 @@ def drawn(graph: Graph) -> str:
         'font-size="12">',
         f"<title>{escape(graph.name)}</title>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
-        f'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="{_LINE}"/></marker></defs>',
+        f'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="{LINES}"/></marker></defs>',
         *(_svg_box(each) for each in layout.boxes.values()),
         *_svg_edges(graph, layout),
         "</svg>",
@@ -83,15 +83,15 @@ def drawn(graph: Graph) -> str:
 
 
 def _svg_box(box: Box) -> str:
-    round_ = 16 if box.kind not in _FILLS else 5
+    round_ = 16 if box.kind not in FILLS else 5
     rect = (
         f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" '
-        f'height="{box.height:.1f}" rx="{round_}" fill="{_FILLS.get(box.kind, _END)}" '
-        f'stroke="{_LINE}"/>'
+        f'height="{box.height:.1f}" rx="{round_}" fill="{FILLS.get(box.kind, END)}" '
+        f'stroke="{LINES}"/>'
     )
     texts = [
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{"start" if box.holds else "middle"}" '
-        f'fill="{_DIM if number else _TEXT}">{escape(line)}</text>'
+        f'fill="{_DIM if number else INK}">{escape(line)}</text>'
         for number, (line, x, y) in enumerate(_lines(box))
     ]
     return "".join([rect, *texts])
@@ -105,20 +105,26 @@ def _lines(box: Box) -> Iterator[tuple[str, float, float]]:
 
 
 def _svg_edges(graph: Graph, layout: Layout) -> Iterator[str]:
-    for (source, target), edges in pairs(graph).items():
-        way = _way(layout, source, target)
+    ways = {ends: _way(layout, *ends) for ends in pairs(graph)}
+    for ends, edges in pairs(graph).items():
+        way = ways[ends]
         path = f"M{way[0][0]:.1f} {way[0][1]:.1f}" + "".join(starmap(_curve, pairwise(way)))
-        dashes = ' stroke-dasharray="5 3"' if all(edge.condition for edge in edges) else ""
-        label = escape(joined(edges))
+        dashes = ' stroke-dasharray="5 3"' if is_condition(edges) else ""
         yield (
-            f'<path d="{path}" fill="none" stroke="{_LINE}" marker-end="url(#tip)"{dashes}>'
-            f"<title>{label}</title></path>"
+            f'<path d="{path}" fill="none" stroke="{LINES}" marker-end="url(#tip)"{dashes}>'
+            f"<title>{escape(joined(edges))}</title></path>"
         )
-        x, y = _label_at(way)
-        yield (
-            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="10" fill="{_DIM}" '
-            f'paint-order="stroke" stroke="white" stroke-width="3">{label}</text>'
-        )
+    for label in labels_of(_texts(graph), ways, layout).values():
+        for line, foot in label.feet():
+            yield (
+                f'<text x="{label.x:.1f}" y="{foot:.1f}" text-anchor="middle" font-size="10" '
+                f'fill="{_DIM}" paint-order="stroke" stroke="white" stroke-width="3">'
+                f"{escape(line)}</text>"
+            )
+
+
+def _texts(graph: Graph) -> dict[tuple[str, str], str]:
+    return {ends: joined(edges) for ends, edges in pairs(graph).items()}
 
 
 def _way(layout: Layout, source: str, target: str) -> list[Point]:
@@ -134,34 +140,33 @@ def _curve(start: Point, end: Point) -> str:
     return "C" + " ".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
-def _label_at(way: list[Point]) -> Point:
-    """Return a place in the last part, nearer to its end, where fewer lines meet."""
-    (a, b), (x, y) = way[-2:]
-    return a + 0.6 * (x - a), b + 0.6 * (y - b)
-
-
 def _paint(graph: Graph, layout: Layout, draw: Any, font: Any) -> None:
     small = font.font_variant(size=10 * SCALE)
     for box in layout.boxes.values():
         corners = [n * SCALE for n in (box.x, box.y, box.x + box.width, box.y + box.height)]
-        fill = _FILLS.get(box.kind, _END)
-        draw.rounded_rectangle(corners, 5 * SCALE, fill=fill, outline=_LINE, width=SCALE)
+        fill = FILLS.get(box.kind, END)
+        draw.rounded_rectangle(corners, 5 * SCALE, fill=fill, outline=LINES, width=SCALE)
         for line, x, y in _lines(box):
             anchor = "ls" if box.holds else "ms"
-            draw.text((x * SCALE, y * SCALE), line, font=font, fill=_TEXT, anchor=anchor)
-    for (source, target), edges in pairs(graph).items():
-        way = _way(layout, source, target)
-        x, y = way[-1]
-        draw.line([n * SCALE for point in way for n in point], fill=_LINE, width=SCALE)
+            draw.text((x * SCALE, y * SCALE), line, font=font, fill=INK, anchor=anchor)
+    ways = {ends: _way(layout, *ends) for ends in pairs(graph)}
+    for ends, edges in pairs(graph).items():
+        for part in _dashed(ways[ends]) if is_condition(edges) else [ways[ends]]:
+            draw.line([n * SCALE for point in part for n in point], fill=LINES, width=SCALE)
+        x, y = ways[ends][-1]
         tip = [(x, y), (x - 4, y - 7), (x + 4, y - 7)]
-        draw.polygon([(p * SCALE, q * SCALE) for p, q in tip], fill=_LINE)
-        at = tuple(n * SCALE for n in _label_at(way))
-        draw.text(
-            at,
-            joined(edges).replace("→", "->"),
-            font=small,
-            fill=_DIM,
-            anchor="ms",
-            stroke_width=SCALE,
-            stroke_fill="white",
-        )
+        draw.polygon([(p * SCALE, q * SCALE) for p, q in tip], fill=LINES)
+    for label in labels_of(_texts(graph), ways, layout).values():
+        for line, foot in label.feet():
+            at = (label.x * SCALE, foot * SCALE)
+            look: dict[str, Any] = {"stroke_width": SCALE, "stroke_fill": "white", "anchor": "ms"}
+            draw.text(at, line.replace("→", "->"), font=small, fill=_DIM, **look)
+
+
+def _dashed(way: list[Point]) -> Iterator[list[Point]]:
+    """Yield the dashes of a line."""
+    for (a, b), (x, y) in pairwise(way):
+        length = math.dist((a, b), (x, y))
+        for start in range(0, int(length), 8):
+            first, last = start / length, min(start + 5, length) / length
+            yield [(a + part * (x - a), b + part * (y - b)) for part in (first, last)]

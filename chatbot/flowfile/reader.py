@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from chatbot.flowfile import keys as table
@@ -10,6 +11,7 @@ from chatbot.flowfile.document import Node
 from chatbot.flowfile.entries import Entries
 from chatbot.flowfile.keys import PRIMITIVES
 from chatbot.flowfile.problems import Mark, Report
+from chatbot.flowfile.remembering import is_of
 from chatbot.flowfile.sections import (
     INPUT,
     NAME,
@@ -25,6 +27,9 @@ from chatbot.flowfile.sections import (
     mapping,
     named,
 )
+
+LONGEST_NAME = 64
+"""Characters of a flow's name: the names of its streams and buckets have it in them."""
 
 
 def read_sections(tree: Node, path: Path, report: Report, *, subflow: bool) -> FlowFile:
@@ -112,12 +117,16 @@ class _Sections:
     def _name(self, node: Node | None, path: Path, mark: Mark) -> str:
         name = path.stem if node is None else node.value
         where = mark if node is None else node.mark
-        if isinstance(name, str) and (NAME.fullmatch(name) or (self._subflow and node is None)):
+        if isinstance(name, str) and (_is_name(name) or (self._subflow and node is None)):
             return name
         if node is None:
             self._report.add(where, "the file's name cannot name a flow", "give it a `name:`")
         else:
-            self._report.add(where, "this cannot name a flow", NAME_HINT)
+            odd = isinstance(name, bool | int | float)
+            hint = f"it is {node.kind}: put it in quotes" if odd else NAME_HINT
+            if isinstance(name, str) and len(name) > LONGEST_NAME:
+                hint = f"it is longer than {LONGEST_NAME} characters"
+            self._report.add(where, "this cannot name a flow", hint)
         return "flow"
 
     def _listeners(self, node: Node | None) -> dict[str, Node]:
@@ -133,12 +142,23 @@ class _Sections:
             self._report.add(node.mark, "`operations` must be a map, not a list", hint)
             return {}
         entries = {} if node is None else mapping(node, "`operations`", self._report)
+        self._refuse_beside(entries)
         if not entries and len(self._report) == before:
             self._report.add(node.key if node else mark, "there are no operations")
         named(entries, "an operation", self._report)
         for name in [name for name in entries if name in RESERVED]:
             self._report.add(entries.pop(name).key, f"`{name}` is reserved: take another name")
         return {name: self._entries.operation(name, entry) for name, entry in entries.items()}
+
+    def _refuse_beside(self, entries: dict[str, Node]) -> None:
+        """Report and take out keys of an entry that stand beside its name, not under it."""
+        names = list(entries)
+        for before, name in itertools.pairwise(names):
+            odd = name in table.names("operation") and not isinstance(entries[name].value, dict)
+            if odd and (before not in entries or entries[before].value is None):
+                message = f"`{name}` stands beside `{before}:`, not under it"
+                self._report.add(entries.pop(name).key, message, "indent it by two more spaces")
+                entries.pop(before, None)
 
     def _outputs(self, node: Node | None, mark: Mark) -> dict[str, Source]:
         hint = "write {NAME: SOURCE}, such as {label: classify.label}"
@@ -160,6 +180,8 @@ class _Sections:
             return {}
         hint = "write {NAME: TYPE}, such as {text: string}"
         entries = self._identifiers(mapping(node, "`inputs`", self._report, hint))
+        if isinstance(node.value, list):  # so that what uses them is not told, too
+            return {str(each.value): "any" for each in node.value}
         types = {name: self._type(entry) for name, entry in entries.items()}
         if isinstance(node.value, dict) and "string" not in types.values():
             hint = "DFFML names a subflow's context by its first string"
@@ -177,9 +199,13 @@ class _Sections:
         lock = given.get("lock")
         if lock is not None and not isinstance(lock.value, bool):
             self._report.add(lock.mark, f"`lock` must be true or false, not {lock.kind}")
+        kind = self._type(given["type"]) if "type" in given else "any"
+        if not is_of(kind, value := given["value"].plain()):
+            message = f"`{name}` must be of type {kind}, not {given['value'].kind}"
+            self._report.add(given["value"].mark, message)
         return Seed(
-            value=given["value"].plain(),
-            type=self._type(given["type"]) if "type" in given else "any",
+            value=value,
+            type=kind,
             lock=lock is not None and lock.value is True,
             mark=given["value"].mark,
         )
@@ -209,6 +235,10 @@ class _Sections:
         hint = f"did you mean {meant}?" if meant else f"types: {', '.join(PRIMITIVES)}"
         self._report.add(node.mark, "this is not a type", hint)
         return meant or "string"
+
+
+def _is_name(name: str) -> bool:
+    return len(name) <= LONGEST_NAME and NAME.fullmatch(name) is not None
 
 
 def _names_in(tree: Node) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from chatbot import units
 from chatbot.errors import UsageError
 from chatbot.flowfile.document import Node
 from chatbot.flowfile.keys import PRIMITIVES, names
-from chatbot.flowfile.problems import Mark, Report, suggest
+from chatbot.flowfile.problems import Report, suggest
 from chatbot.flowfile.sections import FlowFile, keys, mapping
 from chatbot.kept import KEEP, LONGEST, SCOPES, Kept
 
@@ -37,19 +37,37 @@ def read_state(file: FlowFile, report: Report) -> tuple[Kept, ...]:
             found.append(_kept(name, entry, report))
         else:
             report.add(entry.key, f"`{name}` cannot be a name here", "letters, digits and _")
-    for name, mark in _changed(file):
+    for name, node in _changed(file):
         if name not in entries:
             hint = suggest(name, entries, what="there are") or f"state: {{{name}: {{}}}}"
-            report.add(mark, f"this flow declares no state `{name}`", hint)
+            report.add(node.key, f"this flow declares no state `{name}`", hint)
+        else:
+            _check_change(name, node, read_types(file.state).get(name, "any"), report)
     return tuple(found)
 
 
+def _check_change(name: str, node: Node, kind: str, report: Report) -> None:
+    """Report a change that no value of this kind can have."""
+    given = node.value if isinstance(node.value, dict) else {}
+    for way, kinds in (("add", ("number", "integer")), ("append", ("list",))):
+        if way in given and kind not in (*kinds, "any"):
+            what = "a number grows" if way == "add" else "a list takes more"
+            hint = f"only {what}; write {{value: ...}}, or another `type`"
+            report.add(given[way].key, f"`{name}` is of type {kind}: it has no `{way}`", hint)
+    value = given.get("value")
+    if value is not None and not is_of(kind, value.plain()):
+        report.add(value.mark, f"`{name}` must be of type {kind}, not {value.kind}")
+
+
 def _kept(name: str, node: Node, report: Report) -> Kept:
+    if not isinstance(node.value, dict | None):
+        hint = f"write {{start: {node.value}}}" if not isinstance(node.value, list) else ""
+        report.add(node.mark, f"`{name}` must be a map, not {node.kind}", hint)
+        return Kept(name=name)
     given = keys(node, names("state"), f"`{name}`", report)
     kind = _choice(given, "type", tuple(PRIMITIVES), "any", report)
     start = given["start"].plain() if "start" in given else None
-    wanted = _TYPES.get(kind)
-    if start is not None and wanted is not None and not _is(start, wanted):
+    if not is_of(kind, start):
         report.add(
             given["start"].mark, f"`start` must be of type {kind}, not {given['start'].kind}"
         )
@@ -77,15 +95,21 @@ def _keep(node: Node | None, report: Report) -> float:
     return seconds
 
 
-def _changed(file: FlowFile) -> list[tuple[str, Mark]]:
-    """Return the names that `set` changes, with their places."""
-    found = []
+def _changed(file: FlowFile) -> list[tuple[str, Node]]:
+    """Return the names that `set` changes, and how it does."""
+    found: list[tuple[str, Node]] = []
     for section in file.operations.values():
         if section.run == "set_state" and section.config is not None:
             changes = section.config.at(("changes",)).value
             if isinstance(changes, dict):
-                found += [(name, node.key) for name, node in changes.items()]
+                found += changes.items()
     return found
+
+
+def is_of(kind: str, value: Any) -> bool:
+    """Whether a value, null among them, is of a declared type."""
+    wanted = _TYPES.get(kind)
+    return value is None or wanted is None or _is(value, wanted)
 
 
 def uses_state(file: FlowFile) -> bool:

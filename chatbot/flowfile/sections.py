@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,10 @@ def keys(node: Node, allowed: Iterable[str], what: str, report: Report) -> dict[
         unknown = entries.pop(name)
         meant = slips.meant(name, names)
         hint = f"did you mean {meant}?" if meant else suggest(name, names, what="keys")
-        report.add(unknown.key, f"{what} has no key `{name}`", hint)
+        if unknown.value is None and (glued := slips.unglued(name, names)):
+            meant, hint = glued[0], slips.parted(*glued)
+            unknown = replace(unknown, value=glued[1])
+        report.add(unknown.key, f"{what} has no key `{name}`", hint or f"keys: {', '.join(names)}")
         if meant and meant not in entries:
             entries[meant] = unknown  # so that what is in it is checked, and not missed
     return entries

@@ -16,7 +16,12 @@ _MEANT = {
     **dict.fromkeys(("node", "nodes", "place", "placement", "where"), "on"),
     **dict.fromkeys(("include", "subflow", "file"), "flow"),
     **dict.fromkeys(("steps", "tasks", "pipeline"), "operations"),
-    **dict.fromkeys(("networks", "channels"), "listeners"),
+    **dict.fromkeys(("networks", "channels", "triggers"), "listeners"),
+    **dict.fromkeys(("ssl", "use_ssl", "secure"), "tls"),
+    **dict.fromkeys(("host", "hostname", "address"), "server"),
+    **dict.fromkeys(("say", "answer", "response", "message", "respond"), "reply"),
+    **dict.fromkeys(("cron_schedules", "timers", "jobs"), "schedules"),
+    **dict.fromkeys(("variables", "memory"), "state"),
     **dict.fromkeys(("results", "shows", "show", "out"), "outputs"),
 }
 """Words that others have for our keys; each counts where that key may be, and is not."""
@@ -30,8 +35,9 @@ _TYPES_MEANT = {"str": "string", "text": "string", "int": "integer", "float": "n
 }
 
 _SOURCE = re.compile(r"[\w-]+\.\w+")
-_ODD = re.compile(r"[\s{}“”‘’\"']")
+_ODD = re.compile(r"[\s$%{}“”‘’\"']")
 _BRACES = re.compile(r"[$%{}“”‘’\"'<>]+")
+_GLUED = re.compile(r"(\w+)(\s*[:=]\s*|\s+)(\S.*)")
 _COMPARISON = re.compile(r"[=<>!]|\b(and|or|not|is|in)\b")
 
 
@@ -44,6 +50,25 @@ def meant(name: str, names: Iterable[str]) -> str:
 def meant_type(name: str, types: Iterable[str]) -> str:
     """Return the one of `types` that was meant by `name`; "" where that is unclear."""
     return _TYPES_MEANT.get(name.lower()) or nearest(name, types)
+
+
+def unglued(text: str, names: Iterable[str]) -> tuple[str, str] | None:
+    """Return key and value of `reply:hi`, `reply hi` or `reply = hi`; `None` if it is no such."""
+    found = _GLUED.fullmatch(text)
+    return (found[1], found[3]) if found is not None and found[1] in names else None
+
+
+def parted(key: str, value: str) -> str:
+    """Return how a key and its value are written."""
+    return f"write `{key}: {value[:40]}`, with a colon and a space"
+
+
+def in_braces(value: object) -> str:
+    """Return the source of a map that is `{message.text}`; "" for another value."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return ""
+    [(key, node)] = value.items()
+    return str(key) if _SOURCE.fullmatch(key) and node.value is None else ""
 
 
 def is_odd(text: str) -> bool:

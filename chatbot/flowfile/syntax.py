@@ -18,6 +18,9 @@ _UNCLOSED = re.compile(r"expected ',' or '([\]}])'")
 _ESCAPE = re.compile(r"unknown escape character '(.*)'")
 _ALIAS = re.compile(r"undefined alias '(.*)'")
 _START = re.compile(r"found character '(.*)' that cannot start")
+_CONFLICT = re.compile(r"(<{7}|={7}|>{7})( |$)")
+_IN_LIST = re.compile(r"(\[(?:[^\]#]*[,\s])?)(#[\w#-][^,\s\]}]*)")
+_VALUE = re.compile(r"\s*(?:- )?[\w.-]+:\s+(?=\S)")
 _SAME_COLUMN = "keys of one map begin in the same column"
 _QUOTES = "put the whole text in quotes"
 
@@ -74,6 +77,35 @@ def _tab(seen: _Seen) -> Fault | None:
     return Fault(seen.at.line, seen.at.column, "a tab", "indent with spaces, not with tabs")
 
 
+def _conflict(seen: _Seen) -> Fault | None:
+    for number, line in enumerate(seen.lines[: seen.at.line + 1]):
+        if _CONFLICT.match(line):
+            hint = "take one of the two versions, and the lines with <<<, === and >>> out"
+            return Fault(number, 0, "two versions of this file were merged, and not united", hint)
+    return None
+
+
+def _comment(seen: _Seen) -> Fault | None:
+    """A list whose items begin with #, and so is never closed: the rest of the line is none."""
+    if not (_UNCLOSED.search(seen.problem) or "<stream end>" in seen.problem):
+        return None
+    for number in range(min(seen.at.line, len(seen.lines) - 1), -1, -1):
+        bare = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), seen.lines[number])
+        found = _IN_LIST.search(bare)
+        if found:
+            hint = f'put it in quotes: "{found[2]}"'
+            return Fault(number, found.start(2), "# begins a comment here", hint)
+    return None
+
+
+def _variable(seen: _Seen) -> Fault | None:
+    line = _line(seen.lines, seen.at.line)
+    if not _UNCLOSED.search(seen.problem) or line[seen.at.column - 1 : seen.at.column + 1] != "${":
+        return None
+    hint = 'in { } and [ ] write "${NAME}"'
+    return Fault(seen.at.line, seen.at.column - 1, "${…} needs quotes here", hint)
+
+
 def _bracket(seen: _Seen) -> Fault | None:
     found = _UNCLOSED.search(seen.problem)
     if found is None:
@@ -118,9 +150,7 @@ def _quote(seen: _Seen) -> Fault | None:
     if "unexpected end of stream" not in seen.problem:
         return None
     message = "this quote is never closed"
-    return Fault(
-        seen.context.line, seen.context.column, message, "close it seen.at the end of the text"
-    )
+    return Fault(seen.context.line, seen.context.column, message, "close it at the end of the text")
 
 
 def _starting(seen: _Seen) -> Fault | None:
@@ -146,11 +176,16 @@ def _alias(seen: _Seen) -> Fault | None:
 
 def _escape(seen: _Seen) -> Fault | None:
     found = _ESCAPE.search(seen.problem)
-    if found is None:
-        return None
-    message = f"\\{found[1]} means nothing in double quotes"
     hint = "write \\\\ for a backslash, or use single quotes"
-    return Fault(seen.at.line, max(seen.at.column - 1, 0), message, hint)
+    if found is not None:
+        message = f"\\{found[1]} means nothing in double quotes"
+        return Fault(seen.at.line, max(seen.at.column - 1, 0), message, hint)
+    if "expected escape sequence" not in seen.problem:
+        return None
+    line = _line(seen.lines, seen.at.line)
+    column = max(line.rfind("\\", 0, seen.at.column + 1), 0)
+    message = f"{line[column : column + 2]} wants the number of a character after it"
+    return Fault(seen.at.line, column, message, hint)
 
 
 def _document(seen: _Seen) -> Fault | None:
@@ -178,7 +213,21 @@ def _after_quote(seen: _Seen) -> Fault | None:
     before = _line(seen.lines, seen.at.line)[: seen.at.column].rstrip()
     if "<block end>" not in seen.problem or not before.endswith(("'", '"')):
         return None
-    return Fault(seen.at.line, seen.at.column, "a text goes on after its closing quote", _QUOTES)
+    hint = f"{_QUOTES} of the other kind" if before.endswith("'") else _QUOTES
+    return Fault(seen.at.line, seen.at.column, "a text goes on after its closing quote", hint)
+
+
+def _after_bracket(seen: _Seen) -> Fault | None:
+    """A text that begins with a bracket, and goes on after it."""
+    line = _line(seen.lines, seen.at.line)
+    value = _VALUE.match(line)
+    if "<block end>" not in seen.problem or value is None or value.end() >= seen.at.column:
+        return None
+    sign = line[value.end()]
+    if sign not in "[{" or not line[: seen.at.column].rstrip().endswith(("]", "}")):
+        return None
+    message = f"a text cannot begin with {sign}, which begins a {'list' if sign == '[' else 'map'}"
+    return Fault(seen.at.line, value.end(), message, _QUOTES)
 
 
 def _missing_colon(seen: _Seen) -> Fault | None:
@@ -242,7 +291,10 @@ def _indent(line: str) -> int:
 
 _LOOKS: tuple[Callable[[_Seen], Fault | None], ...] = (
     *(
+        _conflict,
         _tab,
+        _comment,
+        _variable,
         _unclosed,
         _bracket,
         _quote,
@@ -252,6 +304,7 @@ _LOOKS: tuple[Callable[[_Seen], Fault | None], ...] = (
         _document,
         _closing,
         _after_quote,
+        _after_bracket,
     ),
     *(_missing_colon, _colon, _sequence, _indentation),
 )

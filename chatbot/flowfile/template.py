@@ -20,29 +20,13 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatbot.errors import OperationError
+from chatbot.flowfile.template_faults import FILTERS, TESTS, Fault, fault_of, faults_of
 
 LONGEST = 16 * 1024
 """Characters that a text may have at any time."""
 STEPS = 1000
 SECONDS = 0.1
 
-FILTERS = (
-    *("abs", "capitalize", "count", "d", "default", "first", "float", "int", "join", "last"),
-    *("length", "list", "lower", "max", "min", "raw", "round", "sort", "sum", "title", "trim"),
-    *("truncate", "unique", "upper"),
-)
-TESTS = (
-    *("defined", "undefined", "none", "in", "even", "odd", "number", "string", "boolean"),
-    *("sequence", "mapping", "eq", "ne", "lt", "le", "gt", "ge", "true", "false", "divisibleby"),
-)
-
-_ALLOWED = (
-    *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Assign),
-    *(nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.CondExpr),
-    *(nodes.Filter, nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not),
-    *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos),
-    *(nodes.Concat, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword, nodes.Call),
-)
 _ORDERED = ("lt", "lteq", "gt", "gteq")
 _BUDGET = "_budget"
 _RESULT = "result"
@@ -52,16 +36,6 @@ _MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#+.!|~&@-]")
 
 class TemplateError(OperationError):
     """A template asks for too much, or for what its values do not have; none of them is named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a template; where in it: `fragment`, or a line from 1."""
-
-    message: str
-    hint: str = ""
-    line: int = 1
-    fragment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +66,10 @@ def faults(text: str) -> list[Fault]:
     try:
         tree = _environment(_plain).parse(text)
     except TemplateSyntaxError as error:
-        return [Fault(f"this is no template: {error.message}", line=error.lineno)]
+        return [fault_of(str(error.message), error.lineno, text)]
     except RecursionError:
         return [Fault("this is nested too deep")]
-    return [fault for node in tree.find_all(nodes.Node) for fault in _of_node(node)]
+    return [fault for node in tree.find_all(nodes.Node) for fault in faults_of(node)]
 
 
 def used(text: str) -> list[Used]:
@@ -352,34 +326,6 @@ def _only_expression(tree: nodes.Template) -> nodes.Expr | None:
         if len(inner) == 1 and not isinstance(inner[0], nodes.TemplateData):
             return inner[0]
     return None
-
-
-def _of_node(node: nodes.Node) -> Iterator[Fault]:
-    line = node.lineno or 1
-    if not isinstance(node, _ALLOWED):
-        what = type(node).__name__.lower()
-        hint = "there are if, for, set and {{ … }}"
-        yield Fault(f"`{what}` is not for templates here", hint, line)
-    elif isinstance(node, nodes.Filter) and node.name not in FILTERS:
-        yield Fault(f"there is no filter `{node.name}`", _near(node.name, FILTERS), line, node.name)
-    elif isinstance(node, nodes.Test) and node.name not in TESTS:
-        yield Fault(f"there is no test `{node.name}`", _near(node.name, TESTS), line, node.name)
-    elif isinstance(node, nodes.For) and node.recursive:
-        yield Fault("`recursive` is not for templates here", "", line)
-    elif isinstance(node, nodes.Call) and not _is_range(node):
-        yield Fault("nothing but range(…) can be called in a template", "use a filter", line)
-    elif isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
-        yield Fault(f"`{node.attr}` cannot be had", "", line, node.attr)
-
-
-def _is_range(node: nodes.Call) -> bool:
-    return isinstance(node.node, nodes.Name) and node.node.name == "range"
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    from chatbot.flowfile.problems import suggest
-
-    return suggest(word, known) or f"there are {', '.join(known)}"
 
 
 def _collect(node: nodes.Node, bound: set[str], found: dict[Used, None]) -> None:

@@ -15,6 +15,7 @@ from chatbot.flowfile.document import Node
 from chatbot.flowfile.problems import COMMAND_LINE, Mark, Report
 from chatbot.flowfile.sections import INPUT, Section, Source, Wire
 from chatbot.flowfile.template import Used, faults, used
+from chatbot.messages import ChatMessage
 
 Templates = Callable[[Any], Iterable[tuple[tuple[str | int, ...], str]]]
 
@@ -92,5 +93,7 @@ def _source(
     if subflow:
         return Source(INPUT, name.origin, mark)
     hint = "write message.<field> or <operation>.<output>, or give it under `inputs`"
+    if name.origin in ChatMessage.__struct_fields__:
+        hint = f"did you mean message.{name.origin}?"
     report.add(mark, f"`{name.origin}` is nothing here", hint)
     return None

@@ -11,13 +11,14 @@ tests:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chatbot.errors import FlowError
+from chatbot import units
+from chatbot.errors import FlowError, UsageError
 from chatbot.flowfile.document import Node, read
 from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.sections import keys, mapping
@@ -41,14 +42,16 @@ _FIELDS = {
     "private": bool,
     "old": bool,
     "roles": list,
-    "schedule": str,
 }
 """What a step may say of its message, beside what was `said`."""
 
+_TIMES = ("schedule", "at", "after")
+"""What a step says of time."""
+
 _EXPECTED = ("reply", "silence", "action", "elsewhere", "outputs", "error")
-_ACTION = ("kind", "to", "text", "seconds")
+_OWN = (*_FIELDS, *_EXPECTED, *_TIMES)
+_ACTION = ("kind", "to", "text", "seconds", "on")
 _WORDS = {str: "a text", bool: "true or false", list: "a list of texts"}
-_BOUND = re.compile(r"(<=|>=|<|>) ?(-?\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,19 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One message, and what is to come of it. `message` has the fields that are given."""
+    """One message, or a schedule that is `due`, and what is to come of it.
+
+    `message` has the fields that are given. It comes `at` a time, in UTC, or so many seconds
+    `after` the one before.
+    """
 
     mark: Mark
     said: str
     message: dict[str, Any]
     expected: Expected
+    due: str | None = None
+    at: datetime | None = None
+    after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +118,17 @@ def beside(flow: Path) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def read_trials(path: Path, outputs: Collection[str] = ()) -> TrialFile:
+def read_trials(
+    path: Path, outputs: Collection[str] = (), schedules: Collection[str] = ()
+) -> TrialFile:
     """Return the tests in the file at `path`; raises `FlowError` with all that is wrong with it.
 
-    `outputs` are those of the flow: a step may ask for them by their names.
+    `outputs` are those of the flow: a step may ask for them by their names. `schedules` are those
+    that a step may have due.
     """
     report = Report()
     tree = read(path, report)
-    found = _Reader(report, outputs).file(tree, path) if tree is not None else None
+    found = _Reader(report, outputs, schedules).file(tree, path) if tree is not None else None
     if report or found is None:
         raise FlowError(report.problems())
     return found
@@ -143,8 +156,11 @@ def flow_of(path: Path) -> Path:
 
 
 class _Reader:
-    def __init__(self, report: Report, outputs: Collection[str]) -> None:
+    def __init__(
+        self, report: Report, outputs: Collection[str], schedules: Collection[str]
+    ) -> None:
         self._report = report
+        self._schedules = tuple(schedules)
         self._outputs = tuple(outputs)
 
     def file(self, tree: Node, path: Path) -> TrialFile:
@@ -187,7 +203,7 @@ class _Reader:
         else:
             keys(node, _CASE, "a conversation", self._report)
             steps = self._conversation(talk, defaults)
-        said = steps[0].said if steps else ""
+        said = _called(steps[0]) if steps else ""
         name = self._text(node.value.get("name"), "`name`")
         return Trial(name or said or f"test {number}", node.mark, steps, self._xfail(node))
 
@@ -197,20 +213,71 @@ class _Reader:
             self._report.add(node.mark, "`conversation` must be a list of messages", hint)
             return ()
         steps = [self._step(each, defaults, self._step_keys()) for each in node.value]
+        self._check_order(steps, node.value)
         return tuple(steps)
 
+    def _check_order(self, steps: list[Step], nodes: list[Node]) -> None:
+        latest: datetime | None = None
+        for step, node in zip(steps, nodes, strict=True):
+            if step.at is not None:
+                if latest is not None and step.at <= latest:
+                    message = "`at` is not after the message before"
+                    self._report.add(node.at(("at",)).mark, message, "time goes on")
+                latest = step.at
+
     def _step_keys(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(("said", *_FIELDS, *_EXPECTED, "label", *self._outputs)))
+        return tuple(
+            dict.fromkeys(("said", *_TIMES, *_FIELDS, *_EXPECTED, "label", *self._outputs))
+        )
 
     def _step(self, node: Node, defaults: Mapping[str, Any], known: tuple[str, ...]) -> Step:
         given = keys(node, known, "a test", self._report)
-        said = given.get("said")
-        if said is None and "schedule" not in given:
+        said, due = given.get("said"), given.get("schedule")
+        if said is None and due is None:
             self._report.add(node.mark, "a test must have something `said`", "{said: …}")
+        if due is not None:
+            self._check_due(due, given)
         text = self._text(said, "`said`") or ""
         of_message = {name: each for name, each in given.items() if name in _FIELDS}
         message = {**defaults, **self._each_field(of_message)}
-        return Step(node.mark, text, message, self._expected(given, node))
+        return Step(
+            node.mark,
+            text,
+            message,
+            self._expected(given, node),
+            due=self._text(due, "`schedule`"),
+            at=self._at(given.get("at")),
+            after=self._after(given.get("after")),
+        )
+
+    def _check_due(self, due: Node, given: Mapping[str, Node]) -> None:
+        for name in ("said", *_FIELDS):
+            if name in given and name not in ("room", "network"):
+                message = f"`{name}` does not go with `schedule`: nobody says anything then"
+                self._report.add(given[name].key, message)
+        if isinstance(due.value, str) and due.value not in self._schedules:
+            hint = suggest(due.value, self._schedules, what="there are")
+            self._report.add(due.mark, f"the flow has no schedule `{due.value}`", hint)
+
+    def _at(self, node: Node | None) -> datetime | None:
+        if node is None or node.value is None:
+            return None
+        try:
+            found = datetime.fromisoformat(str(node.value))
+        except ValueError:
+            hint = "such as 2026-01-31 18:00; it is UTC where it does not say otherwise"
+            self._report.add(node.mark, "`at` must be a date and a time", hint)
+            return None
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+    def _after(self, node: Node | None) -> float | None:
+        if node is None or node.value is None:
+            return None
+        try:
+            return units.duration(str(node.value))
+        except UsageError as error:
+            self._report.add(node.mark, f"`after`: {error.message}", error.hint or "such as 2h")
+            return None
 
     def _fields(self, node: Node | None, what: str) -> dict[str, Any]:
         return {} if node is None else self._each_field(keys(node, _FIELDS, what, self._report))
@@ -246,7 +313,9 @@ class _Reader:
 
     def _expected(self, given: Mapping[str, Node], node: Node) -> Expected:
         asked = [
-            name for name in given if name not in _FIELDS and name not in ("said", "name", "xfail")
+            name
+            for name in given
+            if name not in _FIELDS and name not in ("said", "name", "xfail", *_TIMES)
         ]
         if not asked:
             hint = 'such as label: bug, reply: "*README*", silence: true'
@@ -254,7 +323,8 @@ class _Reader:
         outputs = {
             name: given[name].plain()
             for name in given
-            if name == "label" or (name in self._outputs and name not in (*_FIELDS, *_EXPECTED))
+            if name == "label"
+            or (name in self._outputs and name not in (*_FIELDS, *_EXPECTED, *_TIMES))
         }
         more = given.get("outputs")
         for name, each in mapping(more, "`outputs`", self._report).items() if more else ():
@@ -320,23 +390,7 @@ class _Reader:
         return {"kind": kind.value if kind else "", **own}
 
 
-def fits(wanted: Any, found: Any) -> bool:
-    """Whether a value is as expected: equal, within a bound (`"> 0.5"`), or like a pattern."""
-    if isinstance(wanted, str):
-        bound = _BOUND.fullmatch(wanted)
-        if bound is not None and isinstance(found, int | float):
-            limit = float(bound[2])
-            sign = bound[1]
-            less = found < limit if sign[0] == "<" else found > limit
-            return less or (len(sign) == 2 and found == limit)
-        return isinstance(found, str) and like(wanted, found)
-    if isinstance(wanted, int | float) and isinstance(found, int | float):
-        return float(wanted) == float(found)
-    return bool(wanted == found)
-
-
-def like(pattern: str, text: str) -> bool:
-    """Whether `text` is `pattern`, in which `*` stands for any text, and `\\*` for itself."""
-    parts = re.split(r"(\\\*|\*)", pattern)
-    regex = "".join({"*": ".*", "\\*": r"\*"}.get(part, re.escape(part)) for part in parts)
-    return re.fullmatch(regex, text, re.DOTALL) is not None
+def _called(step: Step) -> str:
+    """Return what a test is called that has no name."""
+    when = f" at {step.at:%Y-%m-%d %H:%M}" if step.at is not None and step.due else ""
+    return f"{step.said or step.due or ''}{when}"

@@ -126,6 +126,8 @@ class Values:
         for name, entry in entries.items():
             if name not in known:
                 hint = suggest(name, known, what="keys")
+                if name.isdigit() and entry.value is None:
+                    hint = f"of a number, write 0.{name}, with a point"
                 self.report.add(entry.key, f"{what} has no key `{name}`", hint)
         meant = {nearest(name, known) for name in entries if name not in known}
         for name, (_, required) in known.items():

@@ -12,11 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from chatbot.progress import tell
+
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Encoder, Vectors
 
 MOST = 6000
 """Examples that a head learns from: its training time grows with their cube."""
+
+_TOLD = 1024
+"""Texts after which it is told how far it is."""
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +71,15 @@ class Table:
 def tabled(
     encoder: Encoder, examples: Examples, *, several: bool = False, most: int = MOST
 ) -> Table:
-    """Return the examples as arrays; of more than `most` texts, so many of them, drawn evenly."""
+    """Return the examples as arrays; of more than `most` texts, so many of them, drawn evenly.
+
+    Texts under the label "" have none of the labels.
+    """
     import numpy as np
 
     texts = list(dict.fromkeys(text for each in examples.values() for text in each))
     places = {text: place for place, text in enumerate(texts)}
+    examples = {label: each for label, each in examples.items() if label}
     targets = np.full((len(texts), len(examples)), -1.0)
     for number, each in enumerate(examples.values()):
         targets[[places[text] for text in each], number] = 1.0
@@ -80,8 +89,20 @@ def tabled(
         texts, targets = [texts[row] for row in rows], targets[rows]
     names = [spoken(label) for label in examples]
     texts, targets = texts + names, np.concatenate([targets, 2.0 * np.eye(len(names)) - 1.0])
-    vectors = encoder.encode(texts)
+    vectors = _encoded(encoder, texts)
     return Table(tuple(examples), texts, vectors, targets, several, names=len(names))
+
+
+def _encoded(encoder: Encoder, texts: Sequence[str]) -> Vectors:
+    """Return the texts' vectors; of many, it is told how far it is."""
+    import numpy as np
+
+    parts = []
+    for start in range(0, len(texts), _TOLD):
+        if start:
+            tell(f"encoding the examples: {start:,} of {len(texts):,}")
+        parts.append(encoder.encode(texts[start : start + _TOLD]))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def spoken(label: str) -> str:

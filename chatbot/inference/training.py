@@ -30,6 +30,7 @@ from chatbot.inference.lexicon import Lexicon
 from chatbot.inference.ridge import Solution, gaussian, solve
 from chatbot.inference.tables import MOST, Examples, Table, drawn, spoken, tabled
 from chatbot.messages import digest
+from chatbot.progress import tell
 
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Encoder
@@ -69,6 +70,8 @@ def trained(
     with _training:  # two that start at once need it trained once
         head = load_head(path)
         if head is None:
+            count = sum(map(len, examples.values()))
+            tell(f"learning {count:,} examples of {len(examples)} labels")
             head = train(encoder, examples, several=several, like=like)
             save_head(head, path)
         return head

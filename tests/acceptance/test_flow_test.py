@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.processes import ROOT, Program
+from tests.unit import test_flow_trial_time
 from tests.unit.test_flow_commands import RIGHT
 
 SHIPPED = sorted((ROOT / "flows").glob("*.test.yaml"))
@@ -21,7 +22,9 @@ async def test_a_flow_is_tested_through_nats(program: Program) -> None:
     assert code == 1, err
     found = json.loads(out)
     assert [each["status"] for each in found["tests"]] == ["passed", "failed"]
-    assert found["coverage"] == {}
+    [coverage] = found["coverage"].values()
+    assert coverage["operations"] == {"run": 2, "all": 2, "missing": []}
+    assert coverage["conditions"] == {"both": 0, "all": 1, "always": ["answer"], "never": []}
 
 
 @pytest.mark.crash
@@ -32,3 +35,14 @@ async def test_a_flow_that_ships_passes_its_tests(
 ) -> None:
     code, out, err = await program.run("flow", "test", str(path), *how)
     assert code == 0, out + err
+
+
+@pytest.mark.crash
+async def test_what_is_due_and_what_ages_is_the_same_through_nats(program: Program) -> None:
+    (program.data / "timed.yaml").write_text(test_flow_trial_time.FLOW)
+    (program.data / "timed.test.yaml").write_text(test_flow_trial_time.RIGHT)
+    code, out, err = await program.run("flow", "test", "timed.yaml", "--json", "--nats")
+    assert code == 0, out + err
+    [coverage] = json.loads(out)["coverage"].values()
+    assert coverage["operations"]["missing"] == []
+    assert coverage["conditions"]["both"] == 1

@@ -135,7 +135,7 @@ async def test_dffmls_own_loader_takes_what_was_exported(
     ("change", "message"),
     [
         ({"operations": {"sample_label": {"name": "sample_labal"}}}, "no operation `sample_labal`"),
-        ({"operations": {"a": 5}, "flow": {}}, "DFFML cannot read this dataflow"),
+        ({"operations": {"a": 5}, "flow": {}}, "the operation `a` must be a map"),
         ({"configs": {"sample_label": {"wrods": {}}}}, "no key `wrods`"),
         ({"seed": [{"value": ["x"], "definition": "get_single_spec"}]}, "collects `x`"),
     ],

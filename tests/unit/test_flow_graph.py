@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,9 +13,10 @@ import pytest
 from chatbot.commands import drawing
 from chatbot.errors import FlowError, UsageError
 from chatbot.flowfile.graph import Graph, graph_of, joined
-from chatbot.flowfile.layout import Box, layout_of
+from chatbot.flowfile.labelling import labels_of
+from chatbot.flowfile.layout import Box, Point, between, layout_of
 from chatbot.flowfile.load import assemble
-from chatbot.flowfile.notation import dot, mermaid, pairs
+from chatbot.flowfile.notation import dot, is_condition, mermaid, pairs
 from chatbot.flowfile.outline import outline
 from chatbot.flowfile.picture import drawn
 from tests.unit.flowfiles import installed, write
@@ -191,3 +193,59 @@ def test_a_wrong_flow_is_refused(path: Path) -> None:
     path.write_text(FLOW.replace("one.label", "one.lable", 1))
     with pytest.raises(FlowError):
         drawing.draw(str(path), (), "text", folded=False)
+
+
+def test_no_label_lies_on_a_box_or_on_another_label(path: Path) -> None:
+    found = graph(path)
+    layout = layout_of(found)
+    ways = {
+        (a, b): [
+            (layout.boxes[a].middle, layout.boxes[a].y + layout.boxes[a].height),
+            *between(layout, a, b),
+            (layout.boxes[b].middle, layout.boxes[b].y),
+        ]
+        for a, b in pairs(found)
+    }
+    labels = labels_of({ends: joined(edges) for ends, edges in pairs(found).items()}, ways, layout)
+    assert labels.keys() == ways.keys()
+    corners = [each.corners for each in labels.values()]
+    places = [Box("", "", (), c - a, d - b, a, b) for a, b, c, d in corners]
+    boxes = [box for box in layout.boxes.values() if not box.holds]
+    assert not [pair for pair in combinations(places, 2) if overlap(*pair)]
+    assert not [(a, b) for a in places for b in boxes if overlap(a, b)]
+    assert all(each.x >= 0 and each.x + each.width <= layout.width for each in places)
+
+
+def test_a_long_label_goes_on_below_a_comma(path: Path) -> None:
+    layout = layout_of(graph(path))
+    ways: dict[tuple[str, str], list[Point]] = {("a", "b"): [(90.0, 0.0), (90.0, 99.0)]}
+    [label] = labels_of({("a", "b"): "first, second, " + "x" * 30}, ways, layout).values()
+    assert label.lines == ("first, second,", "x" * 30)
+
+
+def test_only_a_condition_is_dashed(path: Path) -> None:
+    found = graph(path, folded=True)
+    dashed = {ends for ends, edges in pairs(found).items() if is_condition(edges)}
+    assert drawn(found).count("stroke-dasharray") == len(dashed)
+    assert dot(found).count("style=dashed") == len(dashed)
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="needs Graphviz")
+def test_graphviz_draws_both_kinds_of_pictures(path: Path) -> None:
+    tree = ElementTree.fromstring(str(drawing.draw(str(path), (), "svg", folded=False)))
+    texts = {each.text for each in tree.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"message", "answer", "two (look.yaml)"} <= texts
+    drawn = drawing.draw(str(path), (), "png", folded=True)
+    assert isinstance(drawn, bytes)
+    assert drawn.startswith(b"\x89PNG")
+
+
+def test_what_graphviz_refuses_is_an_error(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "dot"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(UsageError, match="Graphviz cannot draw this"):
+        drawing.draw(str(path), (), "svg", folded=False)

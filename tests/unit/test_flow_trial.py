@@ -9,21 +9,19 @@ from xml.etree import ElementTree
 import pytest
 
 from chatbot.commands.screen import Screen
-from chatbot.commands.trials import (
+from chatbot.commands.trials import Selection, collect, run
+from chatbot.commands.verdicts import (
     FAILED,
     PASSED,
     XFAILED,
     XPASSED,
     Results,
-    Selection,
     as_json,
-    collect,
     junit,
     lines_of,
-    run,
 )
 from chatbot.errors import FlowError, UsageError
-from chatbot.flowfile.trial import fits, like
+from chatbot.flowfile.pattern import fits, like
 from tests.unit.flowfiles import installed, write
 
 __all__ = ["installed"]

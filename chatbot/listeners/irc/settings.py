@@ -110,6 +110,9 @@ class IrcSettings:
         for key, is_right, wanted in VALUES:
             if not is_right(getattr(self, key)):
                 found.append((key, wanted))
+        at = _ADDRESS.fullmatch(self.server) if isinstance(self.server, str) else None
+        if at is not None and at["port"]:
+            found.append(("server", f"has a port in it: write `port: {at['port']}` beside it"))
         if isinstance(self.channels, tuple):
             found += [
                 ("channels", f"{channel!r} is not a channel (quote it, as '#' starts a comment)")

@@ -20,7 +20,7 @@ FILE = [
     ("‸name: x\noperations:\n" + CLEAN, "the version is missing", "version: 1"),
     ("version: 1\n‸verison: 1\noperations:\n" + CLEAN, "has no key `verison`", "did you mean version?"),
     ("version: 1\nname: ‸My Bot\noperations:\n" + CLEAN, "cannot name a flow", "small letters"),
-    ("version: 1\nname: ‸5\noperations:\n" + CLEAN, "cannot name a flow", "small letters"),
+    ("version: 1\nname: ‸5\noperations:\n" + CLEAN, "cannot name a flow", "put it in quotes"),
     ("version: 1\n‸name:\noperations:\n" + CLEAN, "cannot name a flow", "small letters"),
     ("version: 1\n‸operation:\n" + CLEAN, "a flow has no key `operation`", "did you mean operations?"),
     ("version: 1\n‸Operations:\n" + CLEAN, "a flow has no key `Operations`", "did you mean operations?"),

@@ -32,7 +32,7 @@ INPUTS = [
     (f"{IN}‸message.}}}}\n", "`message.` is not a source"),
     (f"{IN}‸.text}}}}\n", "`.text` is not a source"),
     (f"{IN}‸message text}}}}\n", "`message text` is not a source", "message.<field>"),
-    (f"{IN}‸$message.text}}}}\n", "there is no `$message`", "did you mean message?"),
+    (f"{IN}‸$message.text}}}}\n", "`$message.text` is not a source", "write message.text"),
     (f"{IN}‸'${{message.text}}'}}}}\n", "is not a source", "write message.text, without braces"),
     (f"{IN}‸“message.text”}}}}\n", "is not a source", "without braces or quotes"),
     (f"{IN}‸hello there}}}}\n", "is not a source", "{value: ...}"),
