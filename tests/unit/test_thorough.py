@@ -35,6 +35,15 @@ def test_of_few_examples_each_is_held_back_once_but_one_of_each_label(tiny: Path
         assert set(table.owners[kept]) == set(range(len(MORE)))
 
 
+def test_what_is_held_back_is_in_no_order_of_labels(tiny: Path) -> None:
+    many = {
+        label: [f"{text} {n}" for text in texts for n in range(20)] for label, texts in MORE.items()
+    }
+    table = tabled(Encoder.load(str(tiny)), many)
+    [part] = _parts(table, Recipe(epochs=1, most=len(table.texts)))
+    assert set(table.owners[part[: len(part) // 3]]) == set(range(len(many)))
+
+
 def test_of_many_examples_one_part_is_held_back(tiny: Path) -> None:
     table = _table(tiny)
     most = len(table.texts)
