@@ -17,7 +17,7 @@ TORCH_INDEX ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	-c deploy/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test crash soak check docs bench overload fuzz debian clean help
+.PHONY: run test crash soak check docs pictures bench overload fuzz debian clean help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -40,6 +40,9 @@ check: $(VENV)/.check ## lint, types, import rules
 
 docs: $(VENV)/.docs ## build the documentation's site in build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+pictures: $(VENV)/.test ## make the pictures of the docs anew (two minutes)
+	@$(BIN)/python -m tests.pictures
 
 bench: $(VENV)/.test ## measure, beside what people would use instead (ARGS='--only w1,w4')
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -6,7 +6,7 @@ What was taken back is kept, so that every former state can be had again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -27,12 +27,14 @@ LONGEST = 1000
 """Characters of a text that are kept: more than an encoder reads."""
 
 HERE, EVERYWHERE = "here", "everywhere"
+_PLACES = (HERE, EVERYWHERE)
 
 
 @dataclass(frozen=True, slots=True)
 class Learning:
     """What a flow's `learning` says: `operation` (a path) learns what those with `role` correct.
 
+    With `several` a text may have more than one of the `labels`.
     `reactions` maps what people react with to a label. With `own_rooms` an example counts only in
     the room that it comes from, where nothing else is said; `by_room` says that the operation is
     told of the room, so that this can be. With `shadow` what is newly learned
@@ -42,6 +44,7 @@ class Learning:
     operation: str
     role: str
     labels: tuple[str, ...]
+    several: bool = False
     reactions: tuple[tuple[str, str], ...] = ()
     own_rooms: bool = False
     by_room: bool = False
@@ -54,18 +57,21 @@ class Learning:
 
 
 class About(Record, frozen=True):
-    """Which operation a learner is, and its labels, for people."""
+    """Which operation a learner is, and its labels, for people; with `several`, a text may have
+    more than one."""
 
     flow: str
     operation: str
     labels: tuple[str, ...] = ()
+    several: bool = False
 
 
 class Vote(Record, frozen=True):
     """That `by` (an account of `network`) gave a text a label, by what was said in `cause`.
 
-    The text is the message `message` of `sender`. `number` is that of the change, `until` that of
-    the one that took it back (0: none did), by what `undone_by` said in `undone`.
+    With `denied` they said that it has not the label. The text is the message `message` of
+    `sender`. `number` is that of the change, `until` that of the one that took it back (0: none
+    did), by what `undone_by` said in `undone`.
     """
 
     label: str
@@ -77,6 +83,7 @@ class Vote(Record, frozen=True):
     message: str = ""
     sender: str = ""
     cause: str = ""
+    denied: bool = False
     until: int = 0
     undone: str = ""
     undone_by: str = ""
@@ -86,40 +93,71 @@ class Vote(Record, frozen=True):
     def is_live(self) -> bool:
         return not self.until
 
+    @property
+    def said(self) -> str:
+        """What it says of the text, in words."""
+        return f"not {self.label}" if self.denied else self.label
+
 
 class Example(Record, frozen=True):
-    """A text and what it was called; in the room `scope` alone where that is not empty."""
+    """A text and what it was called; in the room `scope` alone where that is not empty.
+
+    With `several` it may have more than one label, and people disagree only on what one says that
+    it has and another that it has not.
+    """
 
     text: str
     scope: str = ""
     votes: tuple[Vote, ...] = ()
+    several: bool = False
 
     @property
     def key(self) -> str:
         return example_key(self.text, self.scope)
 
     @property
+    def live(self) -> list[Vote]:
+        """What people say of it now."""
+        return [vote for vote in self.votes if vote.is_live]
+
+    @property
     def labels(self) -> tuple[str, ...]:
-        """What it is called now: one label, several where people disagree, none if taken back."""
-        return tuple(dict.fromkeys(vote.label for vote in self.votes if vote.is_live))
+        """What it is called now: one label, more where people disagree or it may have several."""
+        return tuple(dict.fromkeys(vote.label for vote in self.live if not vote.denied))
 
     @property
     def is_contested(self) -> bool:
-        return len(self.labels) > 1
+        if not self.several:
+            return len(self.labels) > 1
+        return any(vote.denied and vote.label in self.labels for vote in self.live)
 
-    def vote_of(self, network: str, by: str) -> Vote | None:
-        """Return what somebody calls it now."""
-        mine = (v for v in self.votes if v.is_live and (v.network, v.by) == (network, by))
-        return next(mine, None)
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """The labels that it teaches; "" is that it has none of them."""
+        return () if self.is_contested else self.labels or ("",) * bool(self.live)
 
     def with_vote(self, vote: Vote) -> Example:
         """Return it with a vote, in the place of the same person's; itself if nothing is new."""
-        former = self.vote_of(vote.network, vote.by)
-        heard = any(vote.cause and each.cause == vote.cause for each in self.votes)
-        if heard or (former is not None and former.label == vote.label):
+        return self.with_votes([vote], whole=True)
+
+    def with_votes(self, votes: Sequence[Vote], *, whole: bool) -> Example:
+        """Return it with what one person says of it; itself if nothing is new.
+
+        It takes the place of what they said: of all of that if it is the `whole`, else of what
+        they said of the same labels.
+        """
+        first = votes[0]
+        if first.cause and any(first.cause in (v.cause, v.undone) for v in self.votes):
             return self
-        closed = (_closed(each, vote) if each is former else each for each in self.votes)
-        return msgspec.structs.replace(self, votes=(*closed, vote))
+        mine = [v for v in self.live if (v.network, v.by) == (first.network, first.by)]
+        said = {(v.label, v.denied) for v in votes}
+        labels = {v.label for v in votes}
+        old = [v for v in mine if (v.label, v.denied) not in said and (whole or v.label in labels)]
+        new = [v for v in votes if (v.label, v.denied) not in {(m.label, m.denied) for m in mine}]
+        if not old and not new:
+            return self
+        closed = (_closed(each, first) if each in old else each for each in self.votes)
+        return msgspec.structs.replace(self, votes=(*closed, *new))
 
     def is_touched(self, number: int) -> bool:
         """Whether the change `number` was of this."""
@@ -131,7 +169,10 @@ class Example(Record, frozen=True):
 
 
 class Lesson(Record, frozen=True):
-    """What an operation is to learn: a text and its one label; in a room alone, where named."""
+    """What an operation is to learn: a text and a label, in a room alone, where one is named.
+
+    A text that may have several labels is so many lessons; one with the label "" has none.
+    """
 
     text: str
     label: str
@@ -155,10 +196,8 @@ def folded(text: str) -> str:
 
 def lessons(examples: Iterable[Example]) -> list[Lesson]:
     """Return what is agreed upon, in an order that depends on nothing else."""
-    found = [
-        Lesson(each.text, each.labels[0], each.scope) for each in examples if len(each.labels) == 1
-    ]
-    return sorted(found, key=lambda each: (each.room, folded(each.text)))
+    found = [Lesson(each.text, label, each.scope) for each in examples for label in each.taught]
+    return sorted(found, key=lambda each: (each.room, folded(each.text), each.label))
 
 
 def identity(taught: Sequence[Lesson]) -> str:
@@ -169,20 +208,25 @@ def identity(taught: Sequence[Lesson]) -> str:
 
 
 def corpus(
-    given: Mapping[str, Sequence[str]], taught: Iterable[Lesson], room: str = ""
+    given: Mapping[str, Sequence[str]], taught: Sequence[Lesson], room: str = ""
 ) -> dict[str, list[str]]:
     """Return the examples `given` by a file with what people taught beside, as it is in `room`.
 
     What people say goes before the file, and what they say of the room before the rest. A label
-    that the file has not is left out, and none loses its last example.
+    that the file has not is left out, and none loses its last example. Texts that have none of
+    the labels are under "", if there are any.
     """
-    own = {folded(each.text): each for each in _in_order(taught, room) if each.label in given}
+    own: dict[str, dict[str, str]] = {}
+    for where in ("", room) if room else ("",):
+        own |= _said_in([each for each in taught if each.room == where], given)
     merged = {
-        label: [text for text in texts if _stays(text, label, own)] or list(texts[:1])
+        label: [text for text in texts if label in own.get(folded(text), {label})]
+        or list(texts[:1])
         for label, texts in given.items()
     }
     for each in own.values():
-        merged[each.label].append(each.text)
+        for label, text in each.items():
+            merged.setdefault(label, []).append(text)
     return {label: _distinct(texts) for label, texts in merged.items()}
 
 
@@ -195,15 +239,15 @@ def restored(
         return None
     instant = datetime.now(UTC)
     cause = f"rollback to {number}"
-    wanted = {(v.network, v.by, v.label) for v in former}
-    live = {(v.network, v.by, v.label) for v in known.votes if v.is_live}
+    wanted = {_meant(v) for v in former}
+    live = {_meant(v) for v in known.live}
     votes = [
         msgspec.structs.replace(v, until=now, undone=cause, undone_by=by, undone_at=instant)
-        if v.is_live and (v.network, v.by, v.label) not in wanted
+        if v.is_live and _meant(v) not in wanted
         else v
         for v in known.votes
     ]
-    again = (v for v in former if (v.network, v.by, v.label) not in live)
+    again = (v for v in former if _meant(v) not in live)
     votes += [_again(v, now) for v in again]
     return msgspec.structs.replace(known, votes=tuple(votes))
 
@@ -240,24 +284,69 @@ def rooms(taught: Iterable[Lesson]) -> list[str]:
     return sorted({each.room for each in taught if each.room})
 
 
-def split(arguments: str, labels: Iterable[str]) -> tuple[str, list[str]]:
-    """Return the label that begins `arguments`, as it is spelled, and the words behind it.
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a correction was worded: labels as they are spelled, and the words behind them.
 
-    Where none of `labels` does, the first word is returned.
+    `given` are those that a text has, `denied` those that it has not. `whole`: it has no others;
+    else no more is said. `unknown` is the first word where that is no label.
     """
+
+    given: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    whole: bool = True
+    rest: tuple[str, ...] = ()
+    unknown: str = ""
+
+    @property
+    def nick(self) -> str:
+        """Whose message is meant; empty where nobody is named."""
+        named = (word.strip("@:,") for word in self.rest if word.casefold() not in _PLACES)
+        return next(named, "")
+
+    def says(self, word: str) -> bool:
+        """Whether a word (`here`) is among those behind the labels."""
+        return word in (each.casefold() for each in self.rest)
+
+
+def worded(arguments: str, labels: Iterable[str], *, several: bool = False) -> Wording:
+    """Return what `!label ARGUMENTS` says: `bug`, or with `several` `bug help`, `+bug`, `-bug`."""
     words = arguments.split()
+    ordered = sorted(labels, key=len, reverse=True)
+    given: list[str] = []
+    denied: list[str] = []
+    whole = True
+    while words and (several or not given):
+        sign = words[0][0] if several and words[0][0] in "+-" and len(words[0]) > 1 else ""
+        found = _beginning([words[0][len(sign) :].rstrip(","), *words[1:]], ordered)
+        if found is None:
+            break
+        (denied if sign == "-" else given).append(found)
+        whole = whole and not sign
+        words = words[len(found.split()) :]
+    unknown = words[0] if words and not given and not denied else ""
+    return Wording(
+        tuple(dict.fromkeys(label for label in given if label not in denied)),
+        tuple(dict.fromkeys(denied)),
+        whole,
+        tuple(words[1:] if unknown else words),
+        unknown,
+    )
+
+
+def _beginning(words: Sequence[str], labels: Iterable[str]) -> str | None:
     said = [word.casefold() for word in words]
-    for label in sorted(labels, key=len, reverse=True):
+    if said and len(words) > 1:
+        said = [said[0], *(word.rstrip(",") for word in said[1:])]
+    for label in labels:
         parts = label.casefold().split()
         if parts and said[: len(parts)] == parts:
-            return label, words[len(parts) :]
-    return (words[0], words[1:]) if words else ("", [])
+            return label
+    return None
 
 
-def nick_in(rest: Sequence[str]) -> str:
-    """Return whose message is meant, of the words behind a label; empty where nobody is named."""
-    named = (word.strip("@:,") for word in rest if word.casefold() not in (HERE, EVERYWHERE))
-    return next(named, "")
+def _meant(vote: Vote) -> tuple[str, str, str, bool]:
+    return vote.network, vote.by, vote.label, vote.denied
 
 
 def _again(vote: Vote, number: int) -> Vote:
@@ -272,16 +361,15 @@ def _closed(vote: Vote, by: Vote) -> Vote:
     )
 
 
-def _in_order(taught: Iterable[Lesson], room: str) -> Iterator[Lesson]:
-    known = list(taught)
-    yield from (each for each in known if not each.room)
-    if room:
-        yield from (each for each in known if each.room == room)
-
-
-def _stays(text: str, label: str, own: Mapping[str, Lesson]) -> bool:
-    said = own.get(folded(text))
-    return said is None or said.label == label
+def _said_in(
+    taught: Iterable[Lesson], labels: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, str]]:
+    """Return folded text → label → text, for labels that there are."""
+    found: dict[str, dict[str, str]] = {}
+    for each in taught:
+        if not each.label or each.label in labels:
+            found.setdefault(folded(each.text), {})[each.label] = each.text
+    return found
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:

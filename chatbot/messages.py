@@ -397,7 +397,7 @@ class NodeRecord(Record, frozen=True, omit_defaults=False):
     """A node's announcement; it expires unless it is renewed.
 
     `time` is when it was made, by the clock there; `doing` what the node does until it is ready
-    to run an operation that is not among its `operations` yet.
+    to run an operation that is not among its `operations` yet, or to run one with what it learns.
     """
 
     id: str

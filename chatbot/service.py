@@ -123,6 +123,7 @@ async def _keep(arguments: Sequence[str], environment: Mapping[str, str]) -> NoR
     while True:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # a file beside the flow may be called like a module of ours: operations.py
             "-m",
             "chatbot",
             *arguments,

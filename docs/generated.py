@@ -6,26 +6,42 @@ there, in its own words.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import inspect
+import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
 from chatbot.cli import cli
 from chatbot.commands import operations as commands
-from chatbot.flowfile import fields
-from chatbot.flowfile.catalog import LISTENERS, Catalog
+from chatbot.commands.drawing import where
+from chatbot.flowfile import fields, shipped
+from chatbot.flowfile.catalog import LISTENERS, Catalog, NotLoadedError
 from chatbot.flowfile.description import Description, Value, type_words
+from chatbot.flowfile.graph import graph_of
 from chatbot.flowfile.keys import SECTIONS
+from chatbot.flowfile.load import assemble
+from chatbot.flowfile.picture import drawn
 from chatbot.flowfile.schema import schema
+
+DOCS = Path(__file__).parent
 
 OWN = "chatbot"
 """The package whose operations are shown in full; of others a line each."""
 
 _INTRO = {
+    "flows": """\
+# Flows that ship
+
+Each runs by its name (`chatbot run NAME`), and is a file to copy and change; made from the files
+themselves. How one is written: [Flows](../flows.md).
+""",
     "operations": """\
 # Operations
 
@@ -50,9 +66,20 @@ wrong and nothing was started.
 
 
 def pages() -> dict[str, str]:
-    """Return the pages by their paths in `docs`."""
-    made = {"operations": operations(), "flow-file": flow_file(), "command-line": command_line()}
-    return {f"reference/{name}.md": f"{_INTRO[name]}\n{text}" for name, text in made.items()}
+    """Return the pages, and their pictures, by their paths in `docs`."""
+    made = {
+        "flows": flows(),
+        "operations": operations(),
+        "flow-file": flow_file(),
+        "command-line": command_line(),
+    }
+    graphs = {f"reference/{name}.svg": _graph(name) for name in shipped.names()}
+    return {f"reference/{n}.md": f"{_INTRO[n]}\n{text}" for n, text in made.items()} | graphs
+
+
+def flows() -> str:
+    """Return each flow that ships: what it is for, its graph and its file."""
+    return "\n".join(_flow(name) for name in shipped.names())
 
 
 def operations() -> str:
@@ -80,14 +107,46 @@ def flow_file() -> str:
     parts.append("## Listeners\n\nThe settings of each kind, beside the keys of a listener.\n")
     catalog = Catalog(LISTENERS)
     for kind in catalog.names():
-        settings = fields.fields(getattr(catalog.load(kind), "settings_type", None))
-        parts.append(f"### {kind}\n\n{_settings(settings)}\n")
+        with contextlib.suppress(NotLoadedError):  # what is not whole here is not shown
+            settings = fields.fields(getattr(catalog.load(kind), "settings_type", None))
+            parts.append(f"### {kind}\n\n{_settings(settings)}\n")
     return "\n".join(parts)
 
 
 def command_line() -> str:
     """Return each command's usage, description, options and examples."""
     return "\n".join(_commands(cli, click.Context(cli, info_name="chatbot")))
+
+
+def _flow(name: str) -> str:
+    path = shipped.file(f"{name}.yaml")
+    lines = path.read_text("utf-8").splitlines()
+    comment = [line.removeprefix("#") for line in itertools.takewhile(_is_comment, lines)]
+    told = "\n".join(inspect.cleandoc("\n".join(["", *comment])).splitlines())
+    parts = [f"## {name}", _linked(_text(told)), f"![The graph of {path.name}]({name}.svg)"]
+    tests = path.with_suffix(".test.yaml")
+    if tests.is_file():
+        parts.append(f"Its tests: `chatbot flow test {name}`.")
+    source = "\n".join(lines[len(comment) :])
+    return "\n\n".join([*parts, f"```yaml\n{source}\n```\n"])
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
+
+
+def _linked(text: str) -> str:
+    """Return a text in which the names of pages are links."""
+
+    def link(found: re.Match[str]) -> str:
+        there = (DOCS / found[1]).is_file()
+        return f"[docs/{found[1]}](../{found[1]})" if there else found[0]
+
+    return re.sub(r"docs/([\w/-]+\.md)", link, text)
+
+
+def _graph(name: str) -> str:
+    return drawn(graph_of(assemble(name), folded=False, where=where))
 
 
 def _operation(found: Description) -> str:

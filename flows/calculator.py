@@ -72,11 +72,11 @@ def find_sum(text: str, nick: str = "", addressed: bool = True) -> Sum | None:
     (not `addressed`) it has to end in `?` or `=`, too: 24/7 and 2026-11-22 are no questions.
     """
     said = text.strip()
-    if not addressed and not said.endswith(("?", "=")):
+    if len(said) > LONGEST + 50 or not (addressed or said.endswith(("?", "="))):
         return None
     if nick and said.lower().startswith(nick.lower()):
         said = said[len(nick) :].lstrip(" :,")
-    asked = _ASKED.fullmatch(said[: LONGEST + 50])
+    asked = _ASKED.fullmatch(said)
     found = asked[1].translate(_SIGNS).strip() if asked else ""
     is_sum = _SUM.fullmatch(found) and re.search(r"[\d)]\s*[-+*/%].*\d", found)
     return Sum(found) if is_sum else None

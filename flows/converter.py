@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from chatbot import operation
 
+LONGEST = 300
+"""Characters of a message that is looked at: patterns take long on long ones."""
+
 _ASKED = re.compile(
     r"(?:convert\s+)?([\d\s.()*/%+-]+?)\s*([a-z]+) (?:in|to|into) ([a-z]+)[\s?.!]*", re.I
 )
@@ -49,7 +52,7 @@ class Quantity(NamedTuple):
 @operation(cheap=True)
 def find_conversion(text: str) -> Conversion | None:
     """Find `3 + 4 km in miles`; nothing where the units are unknown, or do not go together."""
-    found = _ASKED.fullmatch(text.strip())
+    found = _ASKED.fullmatch(text.strip()) if len(text) <= LONGEST else None
     if not found:
         return None
     unit, to = _unit(found[2]), _unit(found[3])

@@ -356,3 +356,4 @@ def values_of(config: ClassifyConfig) -> dict[str, list[str]]:
 ClassifyText.imp.values_of = staticmethod(values_of)
 ClassifyText.imp.bounds = {"score": (0.0, 1.0)}
 ClassifyText.imp.labels_of = staticmethod(labels_of)
+ClassifyText.imp.gives_several = staticmethod(lambda config: config.several)

@@ -126,16 +126,22 @@ class PostWebhook(OperationImplementationContext):
 def defused(value: Any) -> Any:
     """Return what is to be filled in so that it calls nobody: a mention has the name behind its @.
 
-    Lists and maps likewise.
+    Lists and maps likewise. In an address it becomes %40, which leads to the same.
     """
     if isinstance(value, str):
-        return _MENTION.sub("@\u200b", value)
+        return _WORD.sub(_quiet, value) if "@" in value else value
     if isinstance(value, dict):
         return {name: defused(each) for name, each in value.items()}
     return [defused(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-_MENTION = re.compile(r"@(?=[A-Za-z0-9_])")
+_WORD = re.compile(r"\S*@\S*")
+_MENTION = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9_])")
+
+
+def _quiet(word: re.Match[str]) -> str:
+    is_address = "://" in word[0]
+    return word[0].replace("@", "%40") if is_address else _MENTION.sub("@\u200b", word[0])
 
 
 def _action(kind: str, on: str, text: str, details: dict[str, Any], to: str = "") -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Operations that learn while they run: what a node needs of them.
 
 Such an operation has `labels_of` on its implementation's class (configuration → the labels that it
-knows, without a model), and its instance a `pupil` for the node to teach. An operation that nobody
+knows, without a model), perhaps `gives_several` (configuration → whether a text may have more than
+one of them), and its instance a `pupil` for the node to teach. An operation that nobody
 teaches (in DFFML's memory orchestrator) works with what its configuration gives it.
 """
 

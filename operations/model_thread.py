@@ -1,6 +1,7 @@
-"""The one thread that may use a model, so that the event loop stays free. Imports no model."""
+"""The threads that may use a model, so that the event loop stays free. Imports no model."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -9,14 +10,19 @@ T = TypeVar("T")
 
 
 class ModelThread:
-    """Runs jobs one after the other; what waits when it is closed is dropped."""
+    """Runs jobs one after the other; what waits when it is closed is dropped.
 
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+    Or `count` at once, for a model that merges what it is asked in several threads. A job sees
+    the context variables of who asked for it: whether it is bulk work, for one.
+    """
+
+    def __init__(self, name: str, count: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
 
     async def run(self, job: Callable[[], T]) -> T:
         """Return what `job` returns, or raise what it raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, job)
 
     def close(self) -> None:
         """Drop what waits; the job that runs ends by itself."""

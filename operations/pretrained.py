@@ -15,6 +15,9 @@ from operations.model_thread import ModelThread
 if TYPE_CHECKING:
     from chatbot.inference.sequences import SequenceModel
 
+AT_ONCE = 4
+"""Jobs: what they ask of the model runs in common batches, and one tokenises while another runs."""
+
 Scores = dict[str, float]
 Score = Callable[["SequenceModel", list[str]], list[Scores]]
 """Texts to what each label has of probability; blocks."""
@@ -36,7 +39,7 @@ class PretrainedConfig:
 
 
 class Pretrained:
-    """A model and the thread that may use it. Made by `open`."""
+    """A model and the threads that may use it. Made by `open`."""
 
     def __init__(self, model: "SequenceModel", thread: ModelThread, score: Score) -> None:
         self._model = model
@@ -47,7 +50,7 @@ class Pretrained:
     @asynccontextmanager
     async def open(cls, name: str, revision: str, score: Score) -> AsyncIterator["Pretrained"]:
         """Fetch and load the model, try it, and keep it for the block's duration."""
-        thread = ModelThread("pretrained")
+        thread = ModelThread("pretrained", AT_ONCE)
         try:
             model = await thread.run(_loader(await local(name), revision))
             await thread.run(lambda: score(model, ["hello"]))  # the first run is slow
@@ -87,6 +90,8 @@ class Labelling(OperationImplementationContext):
 
     An empty text has the label "", and nothing is sure.
     """
+
+    merges = True
 
     async def run(self, inputs: dict[str, str]) -> dict[str, object]:
         """Label one text."""

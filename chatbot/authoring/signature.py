@@ -198,6 +198,9 @@ class _Reader:
             hint = arguments[0] if arguments else Any
         if batch:
             hint = self._of_batch(hint, yields)
+        elif batched(hint) is not None:
+            self._add("return", "it returns a batch, and takes none", _BATCHES)
+            return nothing
         return self._outputs(hint, yields)
 
     def _yields(self, hint: Any) -> bool:

@@ -85,12 +85,21 @@ class Corrections:
         found = await self._broker.insist(lambda: self._bucket.get(key))
         return _decoded(found.value) if found else None
 
-    async def vote(self, text: str, scope: str, vote: Vote) -> Example:
-        """Add a vote; return what the text is called then. `vote.number` is of no account."""
+    async def vote(
+        self, text: str, scope: str, *votes: Vote, whole: bool = True, several: bool = False
+    ) -> Example:
+        """Add what one person says of a text; return what it is called then.
+
+        Of the votes, `number` is of no account; `whole` is as for `Example.with_votes`. With
+        `several` a text may have more than one label.
+        """
 
         def change(known: Example | None, number: int) -> Example | None:
             before = known or Example(text, scope)
-            after = before.with_vote(msgspec.structs.replace(vote, number=number))
+            if several != before.several:
+                before = msgspec.structs.replace(before, several=several)
+            numbered = [msgspec.structs.replace(vote, number=number) for vote in votes]
+            after = before.with_votes(numbered, whole=whole)
             return None if after is before else after
 
         before = await self.get(text, scope)

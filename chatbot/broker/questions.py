@@ -36,6 +36,9 @@ KEPT = 365 * DAY
 LOOK = 3.0
 """Seconds between looks at the stream, beside being told of changes."""
 
+SOON = 0.1
+"""Seconds until the next look, where there was nothing though a change was told."""
+
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
@@ -106,6 +109,7 @@ class Questions:
         changed = asyncio.Event()
         async with self._told(changed):
             while True:
+                told, before = changed.is_set(), seen
                 changed.clear()
                 try:
                     async for portion in self._since(seen):
@@ -114,7 +118,8 @@ class Questions:
                     await change([])
                 except self._broker.errors:
                     pass  # the next look makes up for it
-                await _either(changed, LOOK)
+                # Who is told before the server has stored it finds nothing yet.
+                await _either(changed, SOON if told and seen == before else LOOK)
 
     async def _since(self, seen: int) -> AsyncIterator[list[Change]]:
         last = await _last(self._broker)

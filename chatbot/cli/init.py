@@ -27,7 +27,7 @@ def _complete_template(_: click.Context, __: click.Parameter, incomplete: str) -
     "--template",
     metavar="NAME",
     shell_complete=_complete_template,
-    help="What it is to do: support, faq, moderation or tutorial.",
+    help="What it is to do: support, faq, duplicates, moderation, digest or tutorial.",
 )
 @click.option("--name", metavar="NAME", help="What it is called; its files, too.")
 @click.option(
@@ -51,7 +51,7 @@ def init(
 
     It asks what the bot is to do, what it is called, where it listens, and whom it answers; what
     an option says is not asked. It writes a flow that works, with examples, tests and a README,
-    and says what to run next. Files that are there are left alone.
+    and says what to run next. Files that are there are left alone. Without FOLDER it writes here.
 
     \b
     Examples:
@@ -62,7 +62,8 @@ def init(
     from chatbot.commands import init as commands
 
     kinds = [each.name for each in commands.TEMPLATES]
-    about = [f"  {each.name:<10}{each.about}" for each in commands.TEMPLATES]
+    width = max(map(len, kinds))
+    about = [f"  {each.name:<{width}}  {each.about}" for each in commands.TEMPLATES]
     asked = _Asking(yes)
     kind = asked.answer(
         template, f"What is it to do?\n{chr(10).join(about)}\n", kinds[0], commands.template_called

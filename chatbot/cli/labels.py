@@ -225,14 +225,58 @@ def labels_rollback(
     return 0
 
 
+@labels.command("undo")
+@click.argument("by", metavar="ACCOUNT")
+@click.option("--network", metavar="NAME", help="Only what they taught on this network.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@common
+def labels_undo(
+    by: str,
+    network: str | None,
+    yes: bool,
+    flow: str | None,
+    nats: str | None,
+    data: Path | None,
+    as_json: bool,
+) -> int:
+    """Take back all that ACCOUNT taught.
+
+    What others said of the same texts holds on. It can be rolled back.
+
+    \b
+    Examples:
+      chatbot labels undo anna --network irc
+      chatbot labels undo @ben:example.org --yes --json
+    """
+    from chatbot.commands import labels as commands
+
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"all that {by} taught would be taken back: say --yes")
+        click.confirm(f"take back all that {by} taught?", abort=True)
+    changed = asyncio.run(commands.take_back(_asked(flow, nats, data), by, network))
+    if as_json:
+        print_json({"changed": changed})
+    else:
+        click.echo(f"{changed} example{'' if changed == 1 else 's'} changed")
+    return 0
+
+
 @labels.command("settle")
 @click.argument("id", metavar="ID")
-@click.argument("label")
+@click.argument("label", nargs=-1, required=True)
 @common
 def labels_settle(
-    id: str, label: str, flow: str | None, nats: str | None, data: Path | None, as_json: bool
+    id: str,
+    label: tuple[str, ...],
+    flow: str | None,
+    nats: str | None,
+    data: Path | None,
+    as_json: bool,
 ) -> int:
     """Decide that the text ID is LABEL, whatever people called it.
+
+    Where a text may have several labels, name all that it has.
 
     \b
     Examples:
@@ -244,7 +288,7 @@ def labels_settle(
     if as_json:
         print_json(commands.as_json(found))
     else:
-        click.echo(f"{found.key[:10]} is {label}")
+        click.echo(f"{found.key[:10]} is {' and '.join(label)}")
     return 0
 
 

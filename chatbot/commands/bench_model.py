@@ -121,6 +121,7 @@ async def _apart(request: Request) -> Measured:
     """Return what a process of its own measures."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",
         "-m",
         "chatbot.inference.measuring",
         stdin=asyncio.subprocess.PIPE,

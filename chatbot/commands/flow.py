@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chatbot.commands.screen import Screen
 from chatbot.errors import FlowError
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import check_subflow, is_subflow, load
-from chatbot.flowfile.problems import Problem, render
+from chatbot.flowfile.problems import Problem, render, seen_from_here
 
 
 def check(
@@ -41,9 +41,8 @@ def _subflow(name: str, overrides: Sequence[str], screen: Screen) -> dict[str, o
     file = assembled.file
     for warning in warnings:
         screen.say(f"warning: {render(warning, overrides)}")
-    count = len(assembled.instances)
-    operations = "1 operation" if count == 1 else f"{count} operations"
-    screen.say(f"{file.path}: right (a subflow; {operations})")
+    count = _count(assembled.instances)
+    screen.say(f"{seen_from_here(file.path)}: right (a subflow; {count})")
     return {
         "name": file.name,
         "path": str(file.path.resolve()),
@@ -60,10 +59,16 @@ def _flow(name: str, overrides: Sequence[str], screen: Screen) -> Flow:
     warn(flow, overrides, screen)
     on = [section.name for section in flow.listeners.values() if section.on]
     screen.say(
-        f"{flow.path}: right ({len(flow.instances)} operations, listens: {', '.join(on) or '-'}, "
-        f"revision {flow.revision[:12]})"
+        f"{seen_from_here(flow.path)}: right ({_count(flow.instances)}, "
+        f"listens: {', '.join(on) or '-'}, revision {flow.revision[:12]})"
     )
     return flow
+
+
+def _count(instances: Iterable[str]) -> str:
+    """Count the operations that stand in the files, not those that the program makes of them."""
+    count = sum("~" not in name for name in instances)
+    return "1 operation" if count == 1 else f"{count} operations"
 
 
 def warn(flow: Flow, overrides: Sequence[str], screen: Screen) -> None:

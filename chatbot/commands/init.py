@@ -15,6 +15,8 @@ from chatbot.errors import UsageError
 from chatbot.flowfile.problems import suggest
 
 CONSOLE = "console"
+OFF = '  irc: {{server: "", channels: ["#example"], nick: {}}}    # off until named'
+"""A network that has rooms, which a schedule needs, as a terminal has none."""
 ONLY = {"everybody": "everybody", "addressed": "who speaks to it"}
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -39,7 +41,11 @@ TEMPLATES = (
         "support", "answers common questions, and asks for what a bug report needs", "support"
     ),
     Template("faq", "answers the questions of a page, however they are put", "faq"),
-    Template("moderation", "warns who is rude, and shows what it takes for spam", "moderation"),
+    Template(
+        "duplicates", "answers the questions of a page, links those answered before", "duplicates"
+    ),
+    Template("moderation", "warns of rudeness and spam, then acts; tells moderators", "moderation"),
+    Template("digest", "collects what belongs into the release notes, tells it weekly", "notes"),
     Template("tutorial", "a calculator: a first DFFML dataflow, with operations to write", "calc"),
 )
 """Another one is a line here, and a folder of files (see `chatbot.commands.template`)."""
@@ -67,7 +73,9 @@ def template_called(name: str) -> Template:
 def checked_name(name: str) -> str:
     """Return a name for a bot; raises `UsageError`."""
     if not _NAME.fullmatch(name):
-        hint = "small letters, digits, - and _, beginning with a letter; at most 32"
+        near = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-_0123456789")[:32]
+        such = f", such as {near}" if _NAME.fullmatch(near) else ""
+        hint = f"small letters, digits, - and _, beginning with a letter; at most 32{such}"
         raise UsageError(f"`{name}` cannot name a bot", hint=hint)
     return name
 
@@ -102,8 +110,11 @@ def init(folder: Path, answers: Answers, *, force: bool = False) -> list[Path]:
     words = {
         "name": answers.name,
         "listeners": "\n".join(_listeners(answers)),
+        "schedules": "\n".join(_schedules(answers)),
         "where": "\n".join(_where(answers)),
     }
+    if answers.template.name == "digest" and answers.listen == CONSOLE:
+        words["listeners"] += "\n" + OFF.format(answers.name)
     return template.write(folder, template.filled(answers.template.name, words), force=force)
 
 
@@ -130,6 +141,16 @@ def _listeners(answers: Answers) -> list[str]:
         *(_matrix if place.startswith("@") else _irc)(answers, place, rooms),
         *only,
     ]
+
+
+def _schedules(answers: Answers) -> list[str]:
+    """Return when a digest is due: in the rooms named, or in one that is to be named."""
+    place, *rooms = answers.listen.split()
+    network = "matrix" if place.startswith("@") else "irc"
+    if network == "matrix":
+        rooms = [room if room.startswith("!") else "!id-of-the-room:example.org" for room in rooms]
+    named = ", ".join(f'"{network}/{room}"' for room in rooms or ["#example"])
+    return ["schedules:", f"  week: {{every: monday at 9:00, zone: UTC, in: [{named}]}}"]
 
 
 def _irc(answers: Answers, place: str, rooms: Sequence[str]) -> list[str]:

@@ -40,10 +40,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """One line of what is imported: a text, its label, and a room where it counts there alone."""
+    """What is imported of a text: its labels, and a room where it counts there alone."""
 
     text: str
-    label: str
+    labels: tuple[str, ...]
     room: str = ""
 
 
@@ -76,7 +76,7 @@ async def every(asked: Asked) -> list[Example]:
 
 def chosen(examples: Iterable[Example], label: str | None, *, contested: bool) -> list[Example]:
     """Return those that hold now: of a label where one is named, or those people disagree on."""
-    held = [each for each in examples if each.labels]
+    held = [each for each in examples if each.live]
     if label is not None:
         held = [each for each in held if label in each.labels]
     return [each for each in held if each.is_contested or not contested]
@@ -84,7 +84,6 @@ def chosen(examples: Iterable[Example], label: str | None, *, contested: bool) -
 
 def as_json(example: Example) -> dict[str, Any]:
     """Return what `list --json` and `export --json` print of an example."""
-    live = [vote for vote in example.votes if vote.is_live]
     return {
         "id": example.key[:10],
         "text": example.text,
@@ -93,8 +92,15 @@ def as_json(example: Example) -> dict[str, Any]:
         "room": example.scope,
         "contested": example.is_contested,
         "votes": [
-            {"label": v.label, "by": v.by, "at": v.at, "network": v.network, "in": v.room}
-            for v in live
+            {
+                "label": v.label,
+                "denied": v.denied,
+                "by": v.by,
+                "at": v.at,
+                "network": v.network,
+                "in": v.room,
+            }
+            for v in example.live
         ],
     }
 
@@ -109,9 +115,10 @@ def show_list(examples: Sequence[Example], screen: Screen) -> None:
         return
     table = Table("id", "label", "text", "by", "when (UTC)", "where", box=None, header_style="bold")
     for example in examples:
-        live = [vote for vote in example.votes if vote.is_live]
-        label = " or ".join(f"{v.label} ({v.by or 'somebody'})" for v in live)
-        label = f"{label}?" if example.is_contested else example.labels[0]
+        live = example.live
+        label = " or ".join(f"{v.said} ({v.by or 'somebody'})" for v in live)
+        said = ", ".join(example.labels) or ", ".join(dict.fromkeys(v.said for v in live))
+        label = f"{label}?" if example.is_contested else said
         style = "yellow" if example.is_contested else ""
         cells = [example.key[:10], label, _short(example.text), live[-1].by, _when(live[-1].at)]
         where = f"{live[-1].network} {live[-1].room}".strip()
@@ -129,7 +136,7 @@ def as_examples(examples: Iterable[Example]) -> str:
 
     found: dict[str, list[str]] = {}
     for lesson in lessons(examples):
-        if not lesson.room:
+        if lesson.label and not lesson.room:
             found.setdefault(lesson.label, []).append(lesson.text)
     written = io.StringIO()
     yaml = YAML()
@@ -160,25 +167,41 @@ def read_taught(path: Path) -> list[Taught]:
     if report or not isinstance(found, dict) or not texts:
         problems = "; ".join(str(each) for each in report.problems()) or f"{path} is no such file"
         raise UsageError(problems, hint="label: [texts], as YAML; or what `export --json` printed")
-    return [Taught(text, label) for label, each in found.items() for text in each if text.strip()]
+    labels: dict[str, list[str]] = {}
+    for label, each in found.items():
+        for text in each:
+            labels.setdefault(text, []).append(label)
+    return [Taught(text, tuple(each)) for text, each in labels.items() if text.strip()]
 
 
 async def take(asked: Asked, taught: Sequence[Taught], by: str, screen: Screen) -> int:
     """Keep what is imported; return how many texts changed. Unknown labels are all told first."""
     async with opened(asked) as (_, corrections, about):
-        unknown = sorted({each.label for each in taught} - set(about.labels))
+        unknown = sorted({label for each in taught for label in each.labels} - set(about.labels))
         if unknown:
             names = ", ".join(f"{label} ({suggest(label, about.labels)})" for label in unknown)
             raise UsageError(f"{about.operation} of {about.flow} has no label {names}")
+        _check_single(taught, about)
         changed, now = 0, datetime.now(UTC)
         with screen.counting("importing", len(taught)) as advance:
             for each in taught:
                 before = await corrections.get(each.text, each.room)
-                if before is None or before.labels != (each.label,):
-                    await corrections.vote(each.text, each.room, Vote(each.label, by, 0, now))
+                if before is None or sorted(before.taught) != sorted(each.labels):
+                    votes = [Vote(label, by, 0, now) for label in each.labels]
+                    await corrections.vote(each.text, each.room, *votes, several=about.several)
                     changed += 1
                 advance()
     return changed
+
+
+def _check_single(taught: Iterable[Taught], about: About) -> None:
+    """Raise `UsageError` for texts with several labels where a text may have one."""
+    several = [each for each in taught if len(each.labels) > 1]
+    if several and not about.several:
+        raise UsageError(
+            f"{about.operation} of {about.flow} gives a text one label, and here some have several",
+            hint="with `several: true` in its configuration it gives several",
+        )
 
 
 async def history(asked: Asked) -> list[dict[str, Any]]:
@@ -191,6 +214,7 @@ async def history(asked: Asked) -> list[dict[str, Any]]:
             "at": vote.at if added else vote.undone_at,
             "change": "added" if added else "taken back",
             "label": vote.label,
+            "denied": vote.denied,
             "text": example.text,
             "room": example.scope,
             "by": vote.by if added else vote.undone_by,
@@ -211,6 +235,7 @@ def show_history(found: Sequence[dict[str, Any]], screen: Screen) -> None:
     for each in found:
         sign, style = ("+", "green") if each["change"] == "added" else ("-", "red")
         cells = [str(each["number"]), _when(each["at"]), sign, each["label"]]
+        cells[-1] = f"not {cells[-1]}" if each["denied"] else cells[-1]
         cells += [_short(each["text"]), each["by"]]
         table.add_row(*(Text(printable(cell), style if cell == sign else "") for cell in cells))
     screen.out.print(table)
@@ -228,18 +253,47 @@ async def roll_back(asked: Asked, number: int) -> int:
         return await corrections.roll_back(number, whoami())
 
 
-async def settle(asked: Asked, given: str, label: str) -> Example:
+async def take_back(asked: Asked, by: str, network: str | None) -> int:
+    """Take back all that somebody taught, on one network or on all; return of how many texts.
+
+    Raises `UsageError` where that is nothing.
+    """
+
+    def is_theirs(vote: Vote) -> bool:
+        return vote.by == by and network in (None, vote.network)
+
+    async with opened(asked) as (_, corrections, _):
+        examples = await corrections.all()
+        found = [each for each in examples if any(is_theirs(vote) for vote in each.live)]
+        if not found:
+            known = {vote.by for each in examples for vote in each.live if vote.by}
+            hint = suggest(by, sorted(known), what="those who taught")
+            raise UsageError(f"{by} taught nothing that holds now", hint=hint)
+        for each in found:
+            await corrections.take_back(each, is_theirs, Vote("", whoami(), 0, datetime.now(UTC)))
+    return len(found)
+
+
+async def settle(asked: Asked, given: str, labels: Sequence[str]) -> Example:
     """Decide what a text is, whatever people called it; raises `UsageError` for unknown ones."""
     async with opened(asked) as (_, corrections, about):
-        if label not in about.labels:
-            raise UsageError(f"there is no label {label}", hint=suggest(label, about.labels))
+        for label in labels:
+            if label not in about.labels:
+                raise UsageError(f"there is no label {label}", hint=suggest(label, about.labels))
+        _check_single([Taught(given, tuple(labels))], about)
         found = [each for each in await corrections.all() if each.key.startswith(given)]
         if len(found) != 1:
             which = "several texts" if found else "no text"
             raise UsageError(f"{which} with the id {given}", hint="see `chatbot labels list`")
-        by = Vote(label, whoami(), 0, datetime.now(UTC))
-        await corrections.take_back(found[0], lambda vote: vote.label != label, by)
-        return await corrections.vote(found[0].text, found[0].scope, by)
+        by, now = whoami(), datetime.now(UTC)
+
+        def is_other(vote: Vote) -> bool:
+            return vote.denied or vote.label not in labels
+
+        await corrections.take_back(found[0], is_other, Vote("", by, 0, now))
+        votes = [Vote(label, by, 0, now) for label in labels]
+        where = found[0].text, found[0].scope
+        return await corrections.vote(*where, *votes, several=about.several)
 
 
 def whoami() -> str:
@@ -255,13 +309,19 @@ def _from_json(path: Path, data: bytes) -> list[Taught]:
         rows = msgspec.json.decode(data, type=list[dict[str, Any]])
     except msgspec.MsgspecError as error:
         raise UsageError(f"{path} is not what `export --json` prints: {error}") from error
-    # What people disagree on has no label.
-    found = [(row.get("text"), row.get("label"), row.get("room") or "") for row in rows]
+    # What people disagree on has no one label.
     return [
-        Taught(text, label, str(room))
-        for text, label, room in found
-        if isinstance(text, str) and text.strip() and isinstance(label, str)
+        Taught(text, tuple(labels), str(row.get("room") or ""))
+        for row in rows
+        for text, labels in [(row.get("text"), _labels_of(row))]
+        if isinstance(text, str) and text.strip() and labels
     ]
+
+
+def _labels_of(row: dict[str, Any]) -> list[str]:
+    given = row.get("labels") if not row.get("contested") else []
+    labels = given if isinstance(given, list) else [row.get("label")]
+    return [label for label in labels if isinstance(label, str) and label]
 
 
 def _last(example: Example) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatbot.authoring.local import LocalError, is_local
+from chatbot.authoring.local import LocalError, is_local, parted
 from chatbot.commands.screen import Screen
 from chatbot.errors import OperationError
 from chatbot.flowfile.catalog import OPERATIONS, Catalog
@@ -24,6 +26,20 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 BROKEN = "broken"
+
+SHORT = {
+    "reply": """\
+operations:
+  answer:
+    when: "{{ message.text == 'hi' }}"
+    reply: "Hello {{ message.name }}!\"""",
+    "set_state": """\
+state: {count: {per: room, type: integer, start: 0}}
+operations:
+  count:
+    set: {count: {add: 1}}""",
+}
+"""What flows say instead of `run`, and how: docs/flows.md has the rest."""
 
 
 def explain(name: str) -> Description:
@@ -92,35 +108,35 @@ def _jsonable(value: Any) -> Any:
 
 
 def table(found: Sequence[Description]) -> Table:
-    """Return the operations as a table, a line each."""
+    """Return the operations as a table; their names are whole, however narrow the terminal is."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in ("operation", "package", "runs on"):
-        shown.add_column(column, no_wrap=True, min_width=len(column))
-    shown.add_column("what it does", no_wrap=True, overflow="ellipsis")
-    for each in found:
-        place = where(each)
-        text = Text(each.broken or each.doc, style="red" if each.broken else "")
-        shown.add_row(each.name, each.package, place, text)
+    rows = [(each.name, each.package, where(each)) for each in found]
+    for n, column in enumerate(("operation", "package", "runs on")):
+        width = max(len(column), *(len(row[n]) for row in rows)) if rows else len(column)
+        shown.add_column(column, no_wrap=True, min_width=width)
+    shown.add_column("what it does")
+    for each, row in zip(found, rows, strict=True):
+        shown.add_row(*row, Text(each.broken or each.doc, style="red" if each.broken else ""))
     return shown
 
 
 def show(found: Description, screen: Screen) -> None:
     """Show an operation to people."""
-    screen.out.print("\n".join(_lines(found)), markup=False)
+    screen.out.print("\n".join(_lines(found, screen.out.width)), markup=False, soft_wrap=True)
 
 
-def _lines(found: Description) -> Iterator[str]:
+def _lines(found: Description, width: int) -> Iterator[str]:
     yield f"{found.name} ({f'{found.package} {found.version}'.strip()})"
     if found.broken:
         yield f"  {found.broken}"
         return
     for text in (found.doc, found.details):
         if text:
-            yield from ("", *(f"  {line}".rstrip() for line in text.splitlines()))
+            yield from ("", *_filled(text, "  ", width))
     yield f"\n  runs on: {_place(found)}"
     yield from _values("inputs", found.inputs)
     yield from _values("outputs", found.outputs)
@@ -128,8 +144,26 @@ def _lines(found: Description) -> Iterator[str]:
         yield f"    what the bot is to say or do: {', '.join(found.says)}"
     yield from _values("config", found.config)
     if found.config_doc:
-        yield from ("", *(f"    {line}".rstrip() for line in found.config_doc.splitlines()))
+        yield from ("", *_filled(found.config_doc, "    ", width))
     yield from ("\n  in a flow:", *(f"    {line}" for line in example(found)))
+
+
+def _filled(text: str, indent: str, width: int) -> Iterator[str]:
+    """Yield the lines of a docstring, its paragraphs filled to `width`; lists stay as they are."""
+    for n, paragraph in enumerate(text.split("\n\n")):
+        lines = paragraph.splitlines()
+        if n:
+            yield ""
+        if any(line.startswith((" ", "-", "*", "|")) for line in lines):
+            yield from (f"{indent}{line}".rstrip() for line in lines)
+        else:
+            yield from textwrap.wrap(
+                " ".join(lines),
+                max(width, 40),
+                initial_indent=indent,
+                subsequent_indent=indent,
+                break_on_hyphens=False,
+            )
 
 
 def _place(found: Description) -> str:
@@ -157,8 +191,17 @@ def example(found: Description) -> list[str]:
     """Return how a flow file uses the operation, with what must be given."""
     inputs = ", ".join(f"{each.name}: ..." for each in found.inputs if each.required)
     config = ", ".join(f"{each.name}: ..." for each in found.config if each.required)
-    name = found.name.rpartition(":" if is_local(found.name) else ".")[2].lower()
-    lines = ["operations:", f"  {name}:", f"    run: {found.name}"]
+    if found.name in SHORT:
+        return SHORT[found.name].splitlines()
+    lines = ["operations:", f"  {_instance(found)}:", f"    run: {found.name}"]
     if inputs:
         lines.append(f"    inputs: {{{inputs}}}")
     return [*lines, f"    config: {{{config}}}"] if config else lines
+
+
+def _instance(found: Description) -> str:
+    """Return what a flow may call an instance of it."""
+    if is_local(found.name):
+        file, function = parted(found.name)
+        return function or Path(file).stem
+    return found.name.rpartition(".")[2].lower()

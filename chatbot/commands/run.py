@@ -112,7 +112,7 @@ async def run(options: RunOptions, screen: Screen) -> int:
             say_what_is_missing(elsewhere, roster, screen)
         for bot in bots:
             for name in bot.listening.names:
-                screen.say(f"{bot.flow.name} listens: {name}")
+                screen.say(f"{bot.flow.name} listens: {name}{_commands(bot, name)}")
             if not bot.listening.names:
                 screen.say(_hears_nothing(bot, bots))
         watching = None
@@ -164,6 +164,11 @@ def _bots(options: RunOptions) -> list[_Bot]:
         terminal = terminal or wants
         bots.append(bot)
     return bots
+
+
+def _commands(bot: _Bot, listener: str) -> str:
+    prefix = bot.flow.rules.prefix
+    return f" ({prefix}help: what it can be told)" if listener == CONSOLE and prefix else ""
 
 
 async def _listen(bots: Sequence[_Bot], broker: Broker) -> None:

@@ -214,6 +214,10 @@ def _nodes_table(seen: Status, screen: Screen) -> None:
     columns = ["where", *(["labels"] if labelled else [])]
     columns += ["since", "operation", "flow", "done", "per s", "ms each"]
     _table(screen, "Nodes", columns, rows, figures=3)
+    for node in seen.nodes:
+        if node.operations and node.doing:
+            text = _printable(f"{node.host}:{node.pid} meanwhile: {node.doing}")
+            screen.out.print(text, markup=False, style="dim")
 
 
 def _labels(node: NodeRecord) -> str:

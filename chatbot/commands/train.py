@@ -36,7 +36,8 @@ def train(
     given = subject(flow, overrides, operation, nats)
     running = rollout.find(nats, None)
     taught = rollout.corrections(running, given.flow, given.name)
-    what = replace(given, examples=corpus(given.examples, taught))
+    examples = corpus(given.examples, [each for each in taught if each.label])
+    what = replace(given, examples=examples)
     screen.say(_learned_from(what, len(taught)))
     with tempfile.TemporaryDirectory(prefix="chatbot-train-") as folder:
         made = thorough(
@@ -98,8 +99,10 @@ def show(kept: Sequence[Kept], current: Kept | None, screen: Screen) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "revision", "trained", "examples", "right, held back", "quick", "took"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=1)
+    table.add_column("revision", no_wrap=True, min_width=12)
+    for name in ("trained", "examples", "right, held back", "quick", "took"):
+        table.add_column(name)
     for each in kept:
         about = each.about
         table.add_row(

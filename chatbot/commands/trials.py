@@ -27,6 +27,7 @@ from chatbot.commands.verdicts import (
 )
 from chatbot.errors import FlowError, UsageError
 from chatbot.flowfile.flow import Flow
+from chatbot.flowfile.learning import refuse_lessons
 from chatbot.flowfile.load import load
 from chatbot.flowfile.problems import Report
 from chatbot.flowfile.shipped import find
@@ -65,9 +66,10 @@ def collect(options: Selection) -> list[tuple[Flow, TrialFile]]:
     for path in _files(options.paths):
         try:
             flow = load(flow_of(path), overrides=options.overrides)
-            found.append(
-                (flow, read_trials(path, flow.outputs, [each.name for each in flow.schedules]))
-            )
+            file = read_trials(path, flow.outputs, [each.name for each in flow.schedules])
+            said = [(step.mark, step.said) for trial in file.trials for step in trial.steps]
+            refuse_lessons(said, flow.rules.learning, flow.rules.prefix)
+            found.append((flow, file))
         except FlowError as error:
             problems += error.problems
     if problems:

@@ -26,7 +26,9 @@ def operation(section: Section, folder: Path, report: Report) -> Loaded | None:
     try:
         file = load_file(folder / Path(name).expanduser())  # called as it is written, links too
     except LocalError as error:
-        report.add(section.run_mark, f"{path.name} cannot be used: why stands there")
+        line = error.faults[0].line
+        message = f"{path.name} cannot be used: something is wrong in its line {line}"
+        report.add(section.run_mark, message)
         _report(error, report)
         return None
     try:

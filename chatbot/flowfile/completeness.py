@@ -15,8 +15,11 @@ from chatbot.flowfile.wiring import Part, has_usable_default
 
 def check(parts: Mapping[str, Part], report: Report) -> None:
     """Report each of `parts`, the instances of one file, that can never start."""
-    for stuck in never_starting({name: list(_needs(part, parts)) for name, part in parts.items()}):
-        report.add(stuck.need.place, str(stuck), _hint(stuck))
+    found = never_starting({name: list(_needs(part, parts)) for name, part in parts.items()})
+    told = {stuck.name for stuck in found}
+    for stuck in found:
+        if parts[stuck.name].section.base not in told:  # a room's has the same reason
+            report.add(stuck.need.place, str(stuck), _hint(stuck))
 
 
 def _needs(part: Part, parts: Mapping[str, Part]) -> Iterator[Need]:

@@ -102,9 +102,8 @@ def read(path: Path, report: Report) -> Node | None:
         text = text.replace("\t", " ")  # outside of strings, where JSON allows none
         if text.strip() and not _is_json(text, start, report):
             return None
-    before = len(report)
     tree = (_toml if path.suffix == ".toml" else parse)(text, start, report)
-    if tree is None and len(report) == before:
+    if tree is None and all(each.file != start.file for each in report.problems()):
         report.add(start, "is empty", "begin with `version: 1`")
     return tree
 

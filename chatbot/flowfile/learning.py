@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from chatbot.errors import FlowError
 from chatbot.flowfile.catalog import Catalog, NotLoadedError
 from chatbot.flowfile.document import Node
 from chatbot.flowfile.flow import Instance, ListenerSection
-from chatbot.flowfile.problems import Report, suggest
+from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.sections import INPUT, FlowFile, Section, Source, keys, mapping
-from chatbot.learning import SHOWN_REVISION, SHOWN_TEXT, Learning
+from chatbot.learning import LABEL, SHOWN_REVISION, SHOWN_TEXT, UNDO, Learning
 
 TEXT, ROOM, REVISION = "text", "room", "revision"
 
@@ -168,6 +169,7 @@ def read_learning(
         operation=path,
         role=_role(node, given.get("who"), file.roles, report),
         labels=labels,
+        several=_several(instance, catalog),
         reactions=_reactions(given.get("reactions"), labels, report),
         own_rooms=_own_rooms(given.get("rooms"), path, found, report),
         by_room=path in found and found[path].by_room,
@@ -188,6 +190,21 @@ def warn_of_unheard(
     if not any(each.settings.get("reactions") is True for each in networks):
         hint = "a Matrix listener does with `reactions: true`"
         report.warn(node.key, "`learning` has reactions, and no listener hears any", hint)
+
+
+def refuse_lessons(
+    said: Iterable[tuple[Mark, str]], learning: Learning | None, prefix: str
+) -> None:
+    """Raise `FlowError` for what a file of tests has `said` to teach: there is nobody to learn."""
+    report = Report()
+    taught = tuple(f"{prefix}{name}" for name in (LABEL, UNDO))
+    for mark, text in said:
+        word = next(iter(text.split()), "")
+        if learning is not None and word in taught:
+            hint = f"put the example into the file of {learning.operation}"
+            report.add(mark, f"a test cannot teach: `{word}` has no effect in it", hint)
+    if report:
+        raise FlowError(report.problems())
 
 
 def _operation(node: Node | None, found: Mapping[str, Trace]) -> str:
@@ -227,6 +244,18 @@ def _labels(instance: Instance, catalog: Catalog) -> tuple[str, ...]:
         return tuple(implementation.labels_of(implementation.CONFIG(**instance.config)))
     except (NotLoadedError, TypeError, ValueError):
         return ()  # was reported
+
+
+def _several(instance: Instance | None, catalog: Catalog) -> bool:
+    """Whether a text may have several labels: the operation says so by `gives_several`."""
+    if instance is None:
+        return False
+    try:
+        implementation = catalog.operation(instance.operation).implementation
+        told = getattr(implementation, "gives_several", None)
+        return told is not None and bool(told(implementation.CONFIG(**instance.config)))
+    except (NotLoadedError, TypeError, ValueError):
+        return False  # was reported
 
 
 def _role(node: Node, who: Node | None, roles: Node | None, report: Report) -> str:

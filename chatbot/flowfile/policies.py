@@ -92,6 +92,10 @@ def _rooms(node: Node | None, terms: Terms, report: Report) -> tuple[tuple[str, 
         return ()
     found = []
     for name, entry in mapping(node, f"`{ROOMS}`", report).items():
+        if name in _ROOM_KEYS:
+            hint = 'write that above it, in quotes, as # begins a comment: "#dev":'
+            report.add(entry.key, f"`{name}` stands where a room's name does", hint)
+            continue
         given = keys(entry, _ROOM_KEYS, f"`{name}`", report)
         changed: dict[str, Any] = {
             word: _named(given[word], word, ("people",), report)["people"]

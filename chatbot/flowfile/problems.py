@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from chatbot.flowfile.naming import in_terms_of_the_file
+
 COMMAND_LINE = "--set"
 """The `file` of a problem with an override; its `line` counts the overrides from 1."""
 
@@ -74,11 +76,11 @@ class Report:
 
     def add(self, mark: Mark, message: str, hint: str = "") -> None:
         """Record a problem at `mark`; the same one twice counts once."""
-        self._problems[Problem(mark.file, mark.line, mark.column, message, hint)] = None
+        self._problems[_problem(mark, message, hint)] = None
 
     def warn(self, mark: Mark, message: str, hint: str = "") -> None:
         """Record a warning at `mark`, with which the flow is right all the same."""
-        self._warnings[Problem(mark.file, mark.line, mark.column, message, hint)] = None
+        self._warnings[_problem(mark, message, hint)] = None
 
     def hide(self, mark: Mark) -> None:
         """Never have the line of `mark` quoted: it holds a secret."""
@@ -98,13 +100,20 @@ class Report:
         return [replace(p, quotable=False) if (p.file, p.line) in hidden else p for p in told]
 
 
+def _problem(mark: Mark, message: str, hint: str) -> Problem:
+    told, hint = in_terms_of_the_file(message), in_terms_of_the_file(hint)
+    return Problem(mark.file, mark.line, mark.column, told, hint)
+
+
 def render(problem: Problem, overrides: Sequence[str] = ()) -> str:
     """Return `problem` with its source line and a caret below the place, for a terminal.
 
     `overrides` are those that the flow was loaded with, to show the wrong one. Where the line
-    cannot be read any more, or holds a secret, the problem alone is returned.
+    cannot be read any more, or holds a secret, the problem alone is returned. Files are called as
+    seen from the current folder.
     """
     line = _source_line(problem, overrides) if problem.quotable else None
+    problem = replace(problem, file=seen_from_here(problem.file))
     if line is None:
         return str(problem)
     line = _SECRET.sub(r"\1…", line)
@@ -112,6 +121,14 @@ def render(problem: Problem, overrides: Sequence[str] = ()) -> str:
     pad = "".join("\t" if c == "\t" else " " for c in line[: problem.column - 1])
     gutter = " " * len(number)
     return f"{problem}\n  {number} | {line}\n  {gutter} | {pad}^"
+
+
+def seen_from_here(file: str | Path) -> str:
+    """Return the path of a file below the current folder as seen from there, else as it is."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(file)
 
 
 def _source_line(problem: Problem, overrides: Sequence[str]) -> str | None:

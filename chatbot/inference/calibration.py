@@ -107,6 +107,23 @@ def lowest(acceptances: Matrix, lost: float = LOST) -> float:
     return found
 
 
+def stretched(acceptances: Matrix, like: Matrix, lost: float = LOST) -> float:
+    """Return `lowest` for few `acceptances`, whose tail is as long as that of the many `like`.
+
+    Both are measured from the median, by the distance to the lowest tenth: what lies far out is
+    seen in few, where there are many; where the middle lies and how wide it is, in few, too.
+    """
+    import numpy as np
+
+    if len(acceptances) < 2 or len(like) < 2:
+        return lowest(acceptances, lost)
+    few, many = (
+        [float(np.quantile(each, at)) for at in (0.1, 0.5)] for each in (acceptances, like)
+    )
+    width = (few[1] - few[0]) / max(many[1] - many[0], 1e-6)
+    return few[1] - width * (many[1] - lowest(like, lost))
+
+
 def reliability(confidences: Matrix, right: Any) -> list[Bin]:
     """Return ten equally wide bins of confidence, without the empty ones."""
     import numpy as np

@@ -150,11 +150,21 @@ def familiarity(similarities: Any, centrality: Any, scores: Any) -> Any:
     banking77 the three together tell sentences outside of it better than each alone, and so
     they do sentences of labels that were left out.
     """
+    return familiar(closeness(similarities, centrality), scores)
+
+
+def closeness(similarities: Any, centrality: Any) -> Any:
+    """Return the part of the familiarity that the vectors alone make."""
     import numpy as np
 
     nearest = min(_NEAREST, similarities.shape[1] - 1)
     top = np.partition(similarities, -nearest, axis=1)[:, -nearest:].mean(axis=1)
-    return centrality.max(axis=1) + top + 0.3 * scores.max(axis=1)
+    return centrality.max(axis=1) + top
+
+
+def familiar(close: Any, scores: Any) -> Any:
+    """Return the familiarity of texts by their closeness and their scores."""
+    return close + 0.3 * scores.max(axis=1)
 
 
 def unit(vectors: Any) -> Any:

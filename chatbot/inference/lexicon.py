@@ -12,12 +12,16 @@ from functools import cached_property
 from typing import Any
 
 from chatbot.inference import ngrams
+from chatbot.inference.windows import Windows
 
 MOST_FEATURES = 20_000
 """Of each kind; the most frequent ones."""
 
 _LONGEST = 2000
 """Characters of a text that count; more than that is pasted, and costs time."""
+
+_MANY = 4
+"""Texts from which on arrays are faster than one text after the other."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,13 @@ class Lexicon:
         """Return the product of `features` and `lexical` (texts x labels), without scikit-learn."""
         import numpy as np
 
-        characters, words = self._places
         scores = np.zeros((len(texts), lexical.shape[1]), dtype=np.float32)
-        for row, text in enumerate(_cut(texts)):
-            lower = text.lower()
-            found = ngrams.weights(ngrams.characters(lower), characters)
-            found += ngrams.weights(ngrams.words(lower), words)
-            if found:
-                places, weights = zip(*found, strict=True)
-                scores[row] = np.array(weights, dtype=np.float32) @ lexical[list(places)]
+        lower = [text.lower() for text in _cut(texts)]
+        for row, found in enumerate(
+            zip(self._of_characters(lower), self._of_words(lower), strict=True)
+        ):
+            places, weights = (np.concatenate(each) for each in zip(*found, strict=True))
+            scores[row] = weights.astype(np.float32) @ lexical[places]
         return scores * np.float32(np.sqrt(0.5))
 
     def dumps(self) -> bytes:
@@ -73,6 +75,21 @@ class Lexicon:
         if len(characters) + len(words) != len(rarity):
             raise ValueError("its lexicon does not fit")
         return cls(tuple(characters), tuple(words), rarity)
+
+    def _of_characters(self, texts: Sequence[str]) -> list[tuple[Any, Any]]:
+        """Return for each text the columns of its n-grams, and their TF-IDF."""
+        if len(texts) >= _MANY and self._windows is not None:
+            return self._windows.weights(texts, self.rarity)
+        places = self._places[0]
+        return [_arrays(ngrams.weights(ngrams.characters(text), places)) for text in texts]
+
+    def _of_words(self, texts: Sequence[str]) -> list[tuple[Any, Any]]:
+        places = self._places[1]
+        return [_arrays(ngrams.weights(ngrams.words(text), places)) for text in texts]
+
+    @cached_property
+    def _windows(self) -> Windows | None:
+        return Windows.of(self.characters)
 
     @cached_property
     def _places(self) -> tuple[ngrams.Places, ngrams.Places]:
@@ -110,6 +127,13 @@ def _counting(kind: dict[str, Any], vocabulary: dict[str, int] | None = None) ->
 
     most = None if vocabulary else MOST_FEATURES
     return TfidfVectorizer(**kind, sublinear_tf=True, max_features=most, vocabulary=vocabulary)
+
+
+def _arrays(found: list[tuple[int, float]]) -> tuple[Any, Any]:
+    import numpy as np
+
+    places, weights = zip(*found, strict=True) if found else ((), ())
+    return np.array(places, dtype=np.int64), np.array(weights, dtype=np.float64)
 
 
 def _cut(texts: Sequence[str]) -> list[str]:

@@ -25,7 +25,9 @@ WINDOW = 256
 PATIENCE = 8
 """Batches of people's texts after which one of bulk work has its turn."""
 
-Row = list[int]
+Row = Any
+"""A text's tokens, as the model wants them; how many there are is its length."""
+
 Run = Callable[[list[Row]], Iterable[Any]]
 
 

@@ -7,14 +7,18 @@ for classification is refused, not given one drawn at random. Everything here bl
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chatbot.errors import OperationError
-from chatbot.inference.batching import batches
+from chatbot.inference import threads
+from chatbot.inference.backends.pytorch import import_models
+from chatbot.inference.merging import Merging
+from chatbot.progress import tell
+from chatbot.urgency import is_bulk
 
 MAX_TOKENS = 256
 BATCH_TOKENS = 1024
@@ -26,8 +30,10 @@ ENTAILS, CONTRADICTS = "entail", "contradict"
 
 
 class SequenceModel:
-    """A classifier of `transformers`. Made by `load`; threads may share one.
+    """A classifier of `transformers`. Made by `load`.
 
+    Threads may share one: what they ask for at the same time runs in common batches, what is not
+    `chatbot.urgency.bulk` first, on as many cores as `threads` gives this process.
     `labels` are the model's own; `several` says that a text may have more than one of them.
     """
 
@@ -40,6 +46,8 @@ class SequenceModel:
         told = getattr(tokenizer, "model_max_length", MAX_TOKENS)
         # RoBERTa's kin count positions from the padding's number on.
         self._max_tokens = min(MAX_TOKENS, told, max(8, positions - 2))
+        self._merging = Merging(self._run, BATCH_TOKENS)
+        self._threads = 0
         self.name = name
         self.labels = tuple(str(config.id2label[number]) for number in sorted(config.id2label))
         told = getattr(config, "problem_type", None)
@@ -69,14 +77,9 @@ class SequenceModel:
         """
         import numpy as np
 
-        found = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
         if not texts:
-            return found
-        rows = self._rows(texts, second)
-        lengths = [len(ids) for ids in rows["input_ids"]]
-        for batch in batches(lengths, BATCH_TOKENS):
-            found[batch] = self._run({name: [row[i] for i in batch] for name, row in rows.items()})
-        return found
+            return np.zeros((0, len(self.labels)), dtype=np.float32)
+        return np.stack(self._merging.run(self._rows(texts, second), bulk=is_bulk()))
 
     def entailment(self) -> tuple[int, int]:
         """Return the numbers of the labels that say yes and no to a hypothesis.
@@ -99,26 +102,40 @@ class SequenceModel:
             )
         return yes[0], no[0]
 
-    def _rows(self, texts: Sequence[str], second: Sequence[str] | None) -> dict[str, Any]:
+    def _rows(self, texts: Sequence[str], second: Sequence[str] | None) -> list[Tokenised]:
         cut = [text[: self._max_tokens * CHARACTERS] for text in texts]
         with self._one:
-            return dict(
-                self._tokenizer(
-                    cut,
-                    list(second) if second is not None else None,
-                    truncation="only_first" if second is not None else True,
-                    max_length=self._max_tokens,
-                    padding=False,
-                )
+            columns = self._tokenizer(
+                cut,
+                list(second) if second is not None else None,
+                truncation="only_first" if second is not None else True,
+                max_length=self._max_tokens,
+                padding=False,
             )
+        rows = zip(*columns.values(), strict=True)
+        return [Tokenised(dict(zip(columns, row, strict=True))) for row in rows]
 
-    def _run(self, rows: dict[str, Any]) -> Any:
+    def _run(self, rows: Sequence[Tokenised]) -> Any:
+        """Return the logits of a batch (texts, labels)."""
         import torch
 
+        if self._threads != threads.own.threads:
+            self._threads = threads.own.threads
+            torch.set_num_threads(self._threads)
         with self._one:
-            padded = self._tokenizer.pad(rows, return_tensors="pt")
+            padded = self._tokenizer.pad([row.columns for row in rows], return_tensors="pt")
         with torch.inference_mode():
             return self._model(**padded).logits.float().numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenised:
+    """A text, or a pair, as the model takes it: `input_ids` and what else, by name."""
+
+    columns: dict[str, list[int]]
+
+    def __len__(self) -> int:
+        return len(self.columns["input_ids"])
 
 
 def softmax(logits: Any) -> Any:
@@ -136,7 +153,7 @@ def sigmoid(logits: Any) -> Any:
     return 1.0 / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0)))
 
 
-_loading = threading.Lock()  # `transformers` breaks when two threads are the first to import it
+_loading = threading.Lock()
 
 
 def _load(source: str, revision: str, changed: str) -> SequenceModel:
@@ -146,7 +163,9 @@ def _load(source: str, revision: str, changed: str) -> SequenceModel:
 
 @functools.lru_cache(maxsize=2)
 def _loaded(source: str, revision: str, _changed: str) -> SequenceModel:
-    transformers = _import_models()
+    tell(f"loading the model {Path(source).name if Path(source).is_dir() else source}")
+    threads.own.join()
+    transformers = import_models()
     from safetensors import SafetensorError
 
     where = {"trust_remote_code": False, **({"revision": revision} if revision else {})}
@@ -163,21 +182,6 @@ def _loaded(source: str, revision: str, _changed: str) -> SequenceModel:
             hint="take one that was trained for it: text-classification or zero-shot on the hub",
         )
     return SequenceModel(model.eval(), tokenizer, source)
-
-
-def _import_models() -> Any:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait must sleep, not spin
-    try:
-        import torch  # noqa: F401
-        import transformers
-    except ImportError as error:
-        raise OperationError(
-            f"models of transformers need the extra 'nlp', which is not installed ({error})",
-            hint="pip install 'chatbot[nlp]'",
-        ) from error
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    return transformers
 
 
 def _not_loaded(source: str, revision: str, error: Exception) -> OperationError:

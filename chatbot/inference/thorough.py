@@ -2,43 +2,51 @@
 
 The rule that it guards: whether the encoder is better for it, by how much to trust what it
 learned, and every threshold are found on examples that it was not trained on; only then is it
-trained on all.
+trained on all. What is not clearly better there is not taken.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chatbot.inference.calibration import losses, sigmoid, softmax, temperature_of
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe, Tunable
-from chatbot.inference.head import Head, Settings, familiarity
+from chatbot.inference.head import Head, Settings, closeness, familiar
 from chatbot.inference.training import (
     Examples,
+    Letters,
     Table,
     calibrated,
-    calibrated_like,
     chosen,
+    drawn,
+    found,
     machine,
+    own_losses,
     revision,
+    shifted,
     tabled,
 )
 
-if TYPE_CHECKING:
-    pass
-
-HELD_BACK = 0.2
 _BLENDS = (0.5, 0.75, 1.0)
+_WIDTHS = (0.5, 1.0, 2.0)
+_PENALTIES = (0.1, 0.3)
+_PARTS = 5
+"""Of which one is held back at a time; as many times as there is time for."""
+
 _FEWEST = 5
 """Held-back examples of which something can be found."""
 
-_FEW = 50
+_SURE = 1.0
+"""Standard errors of the difference by which the tuned encoder has to be better: the rule of one
+standard error (Breiman and others, 1984)."""
+
+_KNOWN, _HELD = 1000, 600
+"""Examples that a choice is made with: those it learns from, and those it is judged by."""
 
 Stage = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 """Told what begins; yields what to tell the share that is done."""
@@ -68,15 +76,49 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """Settings with their scores of the held-back examples, at the best temperature."""
+class _Candidate:
+    """How far the encoder goes, and the settings of the head on it.
+
+    Without settings they are those that the examples ask for which are not held back.
+    """
 
     blend: float
-    settings: Settings
-    losses: Any
-    right: int
+    settings: Settings | None
+
+
+_PLAIN = _Candidate(0.0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What was held back, a row each: scores, closeness to the rest, and targets."""
+
     head: Head
-    """Calibrated on what was held back."""
+    scores: Any
+    close: Any
+    targets: Any
+
+    @property
+    def losses(self) -> Any:
+        return own_losses(self.scores, self.targets, several=self.head.several)
+
+    def calibrated(self, head: Head, like: Any = None) -> Head:
+        """Return a head of the same kind with what these scores ask for."""
+        return calibrated(head, self.scores, self.targets, self._familiar, like)
+
+    def right(self) -> int:
+        """Return how many are right."""
+        from chatbot.inference.calibration import sigmoid
+
+        head = self.calibrated(self.head)
+        scores = shifted(head, self.scores)
+        if head.several:
+            given = sigmoid(scores, head.temperature) >= head.floors
+            return int((given == (self.targets > 0)).all(axis=1).sum())
+        return int((scores.argmax(axis=1) == self.targets.argmax(axis=1)).sum())
+
+    def _familiar(self, scores: Any) -> Any:
+        return familiar(self.close, scores)
 
 
 def thorough(
@@ -97,13 +139,11 @@ def thorough(
     tunable = Tunable(name)
     with stage("encoding the examples"):
         table = tabled(Encoder.load(name), examples, several=several)
-        kept, held = _split(table)
-        settings = chosen(kept)
-    before = _tried(kept, held, 0.0, settings)
-    with stage("fine-tuning on four fifths of the examples") as progress:
-        tunable.tune(kept.texts, kept.owners.tolist(), recipe, progress)
-    with stage("measuring on the last fifth"):
-        best = _best(before, tunable, kept, held)
+        head, familiarities = found(table, chosen(table))
+    parts = _parts(table, recipe)
+    recipe = replace(recipe, seconds=recipe.seconds / (len(parts) + 1))
+    judged = _all_judged(tunable, table, head.settings, parts, recipe, stage)
+    best = _best(judged)
     if best.blend:
         with stage("fine-tuning on all examples") as progress:
             tunable.tune(table.texts, table.owners.tolist(), recipe, progress)
@@ -111,83 +151,108 @@ def thorough(
         tunable.blend(best.blend)
         tunable.save(folder)
         encoder = Encoder.load(str(folder))
-        final = replace(table, vectors=encoder.encode(table.texts)) if best.blend else table
-        head = calibrated_like(machine(final, best.settings)[0], best.head)
+        if best.settings:
+            tuned = replace(table, vectors=encoder.encode(table.texts))
+            plain, _ = machine(tuned, best.settings)
+            head = judged[best].calibrated(plain, familiarities)
         head = replace(head, revision=revision(encoder, examples, several=several))
     seconds = process_time() - started
-    return Outcome(encoder, head, held.count, best.right, before.right, best.blend, seconds)
+    if not judged:
+        return Outcome(encoder, head, 0, 0, 0, 0.0, seconds)
+    right, before = judged[best].right(), judged[_PLAIN].right()
+    return Outcome(encoder, head, len(judged[best].scores), right, before, best.blend, seconds)
 
 
-def _best(before: _Found, tunable: Tunable, kept: Table, held: Table) -> _Found:
-    """Return the blend and settings with the least loss on what was held back.
+def _parts(table: Table, recipe: Recipe) -> list[Any]:
+    """Return the rows that are held back, one part after the other.
 
-    The encoder stays as it is unless another is better; by the standard error of the difference
-    where little was held back.
-    """
-    found = before
-    for blend in _BLENDS:
-        tunable.blend(blend)
-        with tempfile.TemporaryDirectory(prefix="chatbot-training-") as folder:
-            tunable.save(Path(folder))
-            encoder = Encoder.load(folder)
-            tuned = replace(kept, vectors=encoder.encode(kept.texts))
-            rest = replace(held, vectors=encoder.encode(held.texts))
-        for settings in _near(before.settings):
-            tried = _tried(tuned, rest, blend, settings)
-            if tried.losses.mean() < found.losses.mean():
-                found = tried
-    gain = before.losses - found.losses
-    needed = gain.std() / len(gain) ** 0.5 if len(gain) < _FEW else 0.0
-    return found if gain.mean() > needed else before
-
-
-def _near(settings: Settings) -> list[Settings]:
-    letters = sorted({settings.letters, settings.letters / 2})
-    return [
-        replace(settings, gamma=gamma, letters=weight) for gamma in (0.5, 1.0) for weight in letters
-    ]
-
-
-def _tried(kept: Table, held: Table, blend: float, settings: Settings) -> _Found:
-    head, _ = machine(kept, settings)
-    vectors, texts = held.vectors[: held.count], held.texts[: held.count]
-    targets = held.targets[: held.count]
-    scores = head.scores(vectors, texts)
-
-    def familiar(scores: Any) -> Any:
-        return familiarity(vectors @ head.examples.T, vectors @ head.centroids().T, scores)
-
-    head = calibrated(head, scores, targets, familiar)
-    scores[:, -1] += head.shift
-    owners = targets.argmax(axis=1)
-    if head.several:
-        import numpy as np
-
-        own = sigmoid(scores * targets, head.temperature)
-        right = ((sigmoid(scores, head.temperature) >= head.floors) == (targets > 0)).all(axis=1)
-        return _Found(
-            blend, settings, -np.log(np.maximum(own, 1e-9)).mean(axis=1), int(right.sum()), head
-        )
-    loss = losses(softmax(scores, temperature_of(scores, owners)), owners)
-    right = scores.argmax(axis=1) == owners
-    return _Found(blend, settings, loss, int(right.sum()), head)
-
-
-def _split(table: Table) -> tuple[Table, Table]:
-    """Return four fifths of the examples and one; every label keeps one at least, and the names.
-
-    Of few examples, half are held back.
+    Every label keeps one example at least, of few examples all are held back once, and all
+    trainings together are not much longer than two of the longest.
     """
     import numpy as np
 
     owners = table.owners[: table.count]
     shuffled = np.random.default_rng(0).permutation(table.count)
     ordered = shuffled[np.argsort(owners[shuffled], kind="stable")]
-    every = max(2, min(round(1 / HELD_BACK), table.count // _FEWEST))
-    held, seen = [], set()
-    for place, row in enumerate(ordered):
-        if owners[row] in seen and place % every == every - 1:
-            held.append(row)
-        seen.add(owners[row])
-    kept = np.setdiff1d(np.arange(table.count), held)
-    return table.only(kept), table.only(np.sort(np.array(held, dtype=int)))
+    first = np.unique(owners[ordered], return_index=True)[1]
+    spare = np.delete(ordered, first)
+    if len(spare) < _FEWEST:
+        return []
+    count = min(_PARTS, max(1, 2 * recipe.most // recipe.texts(len(table.texts)) - 1))
+    return [part for each in range(count) if len(part := spare[each::_PARTS])]
+
+
+def _all_judged(
+    tunable: Tunable,
+    table: Table,
+    settings: Settings,
+    parts: Sequence[Any],
+    recipe: Recipe,
+    stage: Stage,
+) -> dict[_Candidate, _Judged]:
+    """Return what each candidate makes of what is held back; of all parts together."""
+    import numpy as np
+
+    pieces: dict[_Candidate, list[_Judged]] = {}
+    for number, part in enumerate(parts, 1):
+        kept = table.only(np.setdiff1d(np.arange(table.count), part))
+        which = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
+        with stage(f"fine-tuning without what is held back{which}") as progress:
+            tunable.tune(kept.texts, kept.owners.tolist(), recipe, progress)
+        with stage(f"measuring on what was held back{which}"):
+            held = table.only(np.sort(part[:_HELD])).without_names()
+            for candidate, one in _judged(tunable, kept, held, settings):
+                pieces.setdefault(candidate, []).append(one)
+    return {candidate: _joined(each) for candidate, each in pieces.items()}
+
+
+def _judged(
+    tunable: Tunable, kept: Table, held: Table, settings: Settings
+) -> Iterator[tuple[_Candidate, _Judged]]:
+    known = kept.only(drawn(kept.owners[: kept.count], _KNOWN))
+    letters = Letters(known)
+    yield _PLAIN, _judge(known, held, chosen(known), None)
+    for blend in _BLENDS:
+        tunable.blend(blend)
+        tuned = replace(known, vectors=tunable.encode(known.texts))
+        rest = replace(held, vectors=tunable.encode(held.texts))
+        for near in _near(settings):
+            yield _Candidate(blend, near), _judge(tuned, rest, near, letters)
+
+
+def _near(settings: Settings) -> list[Settings]:
+    """Return the settings to try with another encoder than the one that they were found with."""
+    letters = sorted({settings.letters, settings.letters / 2, 0.0})
+    return [
+        replace(settings, gamma=gamma, letters=each, penalty=penalty)
+        for gamma in _WIDTHS
+        for each in letters
+        for penalty in _PENALTIES
+    ]
+
+
+def _judge(known: Table, held: Table, settings: Settings, letters: Letters | None) -> _Judged:
+    head, _ = machine(known, settings, letters)
+    scores = head.scores(held.vectors, held.texts)
+    close = closeness(held.vectors @ head.examples.T, held.vectors @ head.centroids().T)
+    return _Judged(head, scores, close, held.targets)
+
+
+def _joined(pieces: Sequence[_Judged]) -> _Judged:
+    import numpy as np
+
+    scores, close, targets = (
+        np.concatenate([getattr(each, name) for each in pieces])
+        for name in ("scores", "close", "targets")
+    )
+    return _Judged(pieces[0].head, scores, close, targets)
+
+
+def _best(judged: Mapping[_Candidate, _Judged]) -> _Candidate:
+    """Return the candidate with the least loss, unless that is no clear gain."""
+    if not judged:
+        return _PLAIN
+    losses = {candidate: each.losses for candidate, each in judged.items()}
+    best = min(losses, key=lambda each: float(losses[each].mean()))
+    gain = losses[_PLAIN] - losses[best]
+    return best if gain.mean() > _SURE * gain.std() / len(gain) ** 0.5 else _PLAIN

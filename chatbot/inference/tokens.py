@@ -50,9 +50,8 @@ class Tokens:
         return [ids or [self._padding] for ids in self._ids(cut)]
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
-        if len(texts) == 1:
-            return [self._tokenizer.encode(texts[0]).ids]
-        return [each.ids for each in self._tokenizer.encode_batch(texts)]
+        # `fast`: without where in the text a token is, which takes a quarter of the time.
+        return [each.ids for each in self._tokenizer.encode_batch_fast(texts)]
 
 
 class _Slow(Tokens):

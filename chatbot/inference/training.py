@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,71 +21,35 @@ from chatbot.inference.calibration import (
     lowest,
     sigmoid,
     softmax,
+    stretched,
     temperature_of,
     temperature_of_each,
 )
 from chatbot.inference.head import FORMAT, Head, Settings, familiarity, load_head, save_head, unit
 from chatbot.inference.lexicon import Lexicon
 from chatbot.inference.ridge import Solution, gaussian, solve
+from chatbot.inference.tables import MOST, Examples, Table, drawn, spoken, tabled
 from chatbot.messages import digest
+from chatbot.progress import tell
 
 if TYPE_CHECKING:
-    from chatbot.inference.encoder import Encoder, Vectors
-
-MOST = 6000
-"""Examples that a head learns from: its training time grows with their cube."""
+    from chatbot.inference.encoder import Encoder
 
 _CHOSEN_ON = 1500
 _CHOICES: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("names", (True,)),
     ("letters", (0.5, 1.0, 2.0, 4.0)),
     ("gamma", (0.25, 1.0)),
-    ("penalty", (0.03, 0.3, 1.0)),
+    ("penalty", (0.03, 0.3, 1.0, 3.0)),
 )
 _FLOORS = tuple(step / 100 for step in range(20, 81, 5))
 
+__all__ = ["MOST", "Examples", "Table", "drawn", "spoken", "tabled"]
+
 log = logging.getLogger(__name__)
 
-Examples = Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Examples as arrays: texts, their vectors and `targets` (texts x labels; 1 or -1).
-
-    The last `names` of them are no examples but the labels' names. `count` is that of the
-    examples.
-    """
-
-    labels: tuple[str, ...]
-    texts: Sequence[str]
-    vectors: Vectors
-    targets: Any
-    several: bool = False
-    names: int = 0
-
-    @property
-    def count(self) -> int:
-        return len(self.texts) - self.names
-
-    @property
-    def owners(self) -> Any:
-        """The number of each text's label; of its first, where it has several."""
-        return self.targets.argmax(axis=1)
-
-    def only(self, rows: Any) -> Table:
-        """Return the table with these examples of it, and all names."""
-        import numpy as np
-
-        rows = np.concatenate([rows, np.arange(self.count, len(self.texts))])
-        texts = [self.texts[row] for row in rows]
-        return replace(self, texts=texts, vectors=self.vectors[rows], targets=self.targets[rows])
-
-    def without_names(self) -> Table:
-        """Return the table with its examples alone."""
-        count = self.count
-        vectors, targets = self.vectors[:count], self.targets[:count]
-        return replace(self, texts=self.texts[:count], vectors=vectors, targets=targets, names=0)
+Familiar = Callable[[Any], Any]
+"""Scores of held-back examples → their familiarity."""
 
 
 def trained(
@@ -107,6 +70,8 @@ def trained(
     with _training:  # two that start at once need it trained once
         head = load_head(path)
         if head is None:
+            count = sum(map(len, examples.values()))
+            tell(f"learning {count:,} examples of {len(examples)} labels")
             head = train(encoder, examples, several=several, like=like)
             save_head(head, path)
         return head
@@ -148,46 +113,29 @@ def calibrated_like(head: Head, like: Head) -> Head:
     return replace(head, shift=shift, floors=floors, temperature=temperature, accepted=accepted)
 
 
-def tabled(
-    encoder: Encoder, examples: Examples, *, several: bool = False, most: int = MOST
-) -> Table:
-    """Return the examples as arrays; of more than `most` texts, so many of them, drawn evenly."""
-    import numpy as np
-
-    texts = list(dict.fromkeys(text for each in examples.values() for text in each))
-    places = {text: place for place, text in enumerate(texts)}
-    targets = np.full((len(texts), len(examples)), -1.0)
-    for number, each in enumerate(examples.values()):
-        targets[[places[text] for text in each], number] = 1.0
-    rows = _drawn(targets.argmax(axis=1), most)
-    if len(rows) < len(texts):
-        log.warning("learn from %d of %d examples", len(rows), len(texts))
-        texts, targets = [texts[row] for row in rows], targets[rows]
-    names = [spoken(label) for label in examples]
-    texts, targets = texts + names, np.concatenate([targets, 2.0 * np.eye(len(names)) - 1.0])
-    vectors = encoder.encode(texts)
-    return Table(tuple(examples), texts, vectors, targets, several, names=len(names))
-
-
-def spoken(label: str) -> str:
-    """Return a label's name as words: `cardArrival` and `card_arrival` are "card arrival"."""
-    parted = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", label)
-    return " ".join(re.split(r"[\s_\-./:]+", parted)).strip().lower()
-
-
 def fitted(table: Table, settings: Settings | None = None) -> Head:
     """Return the head for a table, with the settings that its held-back predictions ask for."""
-    head, scores = machine(table, settings or chosen(table))
-    rows = table if head.settings.names else table.without_names()
+    return found(table, settings or chosen(table))[0]
+
+
+def found(table: Table, settings: Settings) -> tuple[Head, Any]:
+    """Return the head, and how familiar the examples are that it gets right, each held back."""
+    head, scores = machine(table, settings)
+    rows = table if settings.names else table.without_names()
+    targets = table.targets[: table.count]
 
     def familiar(scores: Any) -> Any:
         return held_back_familiarity(rows, scores)
 
-    return calibrated(head, scores, table.targets[: table.count], familiar)
+    head = calibrated(head, scores, targets, familiar)
+    return head, recognised(head, scores, targets, familiar)
 
 
-def machine(table: Table, settings: Settings) -> tuple[Head, Any]:
-    """Return a head that is not calibrated, and the scores of its examples, each held back."""
+def machine(table: Table, settings: Settings, letters: Letters | None = None) -> tuple[Head, Any]:
+    """Return a head that is not calibrated, and the scores of its examples, each held back.
+
+    Who makes several of the same texts hands their `letters` in, which take a second to count.
+    """
     try:
         import sklearn  # noqa: F401
     except ImportError as error:
@@ -198,7 +146,7 @@ def machine(table: Table, settings: Settings) -> tuple[Head, Any]:
     if not settings.names:
         table = table.without_names()
     log.debug("train head of %d labels on %d examples", len(table.labels), table.count)
-    letters = _Letters(table) if settings.letters else None
+    letters = (letters or Letters(table)) if settings.letters else None
     solution = _solved(table, settings, letters)
     head = Head(
         labels=table.labels,
@@ -215,25 +163,39 @@ def machine(table: Table, settings: Settings) -> tuple[Head, Any]:
     return head, solution.held_back[: table.count]
 
 
-def calibrated(head: Head, scores: Any, targets: Any, familiar: Callable[[Any], Any]) -> Head:
+def calibrated(head: Head, scores: Any, targets: Any, familiar: Familiar, like: Any = None) -> Head:
     """Return the head with the shift, temperature and thresholds that held-back `scores` ask for.
 
-    `familiar` gives the familiarity of the held-back examples for their shifted scores.
+    `familiar` gives the familiarity of the held-back examples for their shifted scores. Where
+    they are few, `like` has familiarities of many others, whose tail theirs is like.
     """
     owners = targets.argmax(axis=1)
-    shift = 0.0 if head.several else _shift(scores, owners)
-    scores = scores.copy()
-    scores[:, -1] += shift
-    accepts = familiar(scores)
     if head.several:
         temperature = temperature_of_each(scores, targets)
-        floors = _floors(sigmoid(scores, temperature), targets > 0)
+        head = replace(head, floors=_floors(sigmoid(scores, temperature), targets > 0))
+    else:
+        head = replace(head, shift=_shift(scores, owners))
+        temperature = temperature_of(shifted(head, scores), owners)
+    own = recognised(head, scores, targets, familiar)
+    accepted = lowest(own) if like is None else stretched(own, like)
+    return replace(head, temperature=temperature, accepted=accepted)
+
+
+def recognised(head: Head, scores: Any, targets: Any, familiar: Familiar) -> Any:
+    """Return how familiar those held-back examples are that the head gets right."""
+    scores = shifted(head, scores)
+    if head.several:
         right = ((scores > 0) & (targets > 0)).any(axis=1)
-        accepted = lowest(accepts[right])
-        return replace(head, temperature=temperature, floors=floors, accepted=accepted)
-    accepted = lowest(accepts[scores.argmax(axis=1) == owners])
-    temperature = temperature_of(scores, owners)
-    return replace(head, shift=shift, temperature=temperature, accepted=accepted)
+    else:
+        right = scores.argmax(axis=1) == targets.argmax(axis=1)
+    return familiar(scores)[right]
+
+
+def shifted(head: Head, scores: Any) -> Any:
+    """Return scores as the head will give them, of such as it had before it was calibrated."""
+    scores = scores.copy()
+    scores[:, -1] += head.shift
+    return scores
 
 
 def chosen(table: Table) -> Settings:
@@ -242,8 +204,8 @@ def chosen(table: Table) -> Settings:
     Letters count only where they help by more than the standard error of the difference: they
     cost time with each text.
     """
-    table = table.only(_drawn(table.owners[: table.count], _CHOSEN_ON))
-    letters = _Letters(table)
+    table = table.only(drawn(table.owners[: table.count], _CHOSEN_ON))
+    letters = Letters(table)
     best = Settings()
     least = _loss(table, best, letters)
     for name, values in _CHOICES:
@@ -256,22 +218,38 @@ def chosen(table: Table) -> Settings:
         needed = _standard_error(least - found[place]) if name == "letters" else 0.0
         if found[place].mean() < least.mean() - needed:
             best, least = tried[place], found[place]
+    for each in _again(best):
+        found_again = _loss(table, each, letters)
+        if found_again.mean() < least.mean():
+            best, least = each, found_again
     return best
 
 
-def _loss(table: Table, settings: Settings, letters: _Letters | None) -> Any:
+def _again(best: Settings) -> Iterator[Settings]:
+    """Yield what is tried once more where letters count: they were weighed at another penalty."""
+    if best.letters:
+        yield replace(best, letters=best.letters * 2)
+        yield replace(best, letters=best.letters * 2, penalty=best.penalty * 3)
+        yield replace(best, letters=best.letters / 2)
+
+
+def _loss(table: Table, settings: Settings, letters: Letters | None) -> Any:
     """Return each example's loss, predicted from the others, at the best temperature."""
     if not settings.names:
         table = table.without_names()
     solution = _solved(table, settings, letters if settings.letters else None)
-    scores, targets, owners = (
-        each[: table.count] for each in (solution.held_back, table.targets, table.owners)
-    )
-    if table.several:
+    scores, targets = (each[: table.count] for each in (solution.held_back, table.targets))
+    return own_losses(scores, targets, several=table.several)
+
+
+def own_losses(scores: Any, targets: Any, *, several: bool) -> Any:
+    """Return each held-back example's loss, of its scores at the best temperature."""
+    if several:
         import numpy as np
 
         own = sigmoid(scores * targets, temperature_of_each(scores, targets))
         return -np.log(np.maximum(own, 1e-9)).mean(axis=1)
+    owners = targets.argmax(axis=1)
     return losses(softmax(scores, temperature_of(scores, owners)), owners)
 
 
@@ -279,7 +257,7 @@ def _standard_error(differences: Any) -> float:
     return float(differences.std() / len(differences) ** 0.5)
 
 
-class _Letters:
+class Letters:
     """The letters' side of a table: its lexicon, its features and their kernel."""
 
     def __init__(self, table: Table) -> None:
@@ -293,10 +271,11 @@ class _Letters:
 
     def weights(self, solution: Solution, settings: Settings) -> Any:
         """Return what each feature weighs for each label."""
-        return (self.features.T @ solution.alphas * settings.letters).astype("float32")
+        features = self.features[: len(solution.alphas)]  # without the names, which come last
+        return (features.T @ solution.alphas * settings.letters).astype("float32")
 
 
-def _solved(table: Table, settings: Settings, letters: _Letters | None) -> Solution:
+def _solved(table: Table, settings: Settings, letters: Letters | None) -> Solution:
     import numpy as np
 
     kernel = gaussian(table.vectors, table.vectors, settings.gamma).astype(np.float64)
@@ -370,15 +349,3 @@ def _floors(probabilities: Any, members: Any) -> Any:
         near = [floor for floor, f1 in zip(_FLOORS, found, strict=True) if f1 >= best - 1e-9]
         floors.append(min(near, key=lambda floor: abs(floor - 0.5)))
     return np.array(floors, dtype=np.float32)
-
-
-def _drawn(owners: Any, most: int) -> Any:
-    """Return at most `most` rows, of each label about its share; the same ones each time."""
-    import numpy as np
-
-    rows = np.arange(len(owners))
-    if len(rows) <= most:
-        return rows
-    shuffled = np.random.default_rng(0).permutation(len(rows))
-    ordered = shuffled[np.argsort(owners[shuffled], kind="stable")]
-    return np.sort(ordered[np.linspace(0, len(rows) - 1, most).round().astype(int)])

@@ -7,6 +7,7 @@ come; at the end of the input it returns when every line is answered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import itertools
 import secrets
@@ -24,10 +25,13 @@ from rich.text import Text
 from chatbot import settings
 from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.stdin import AT_ONCE, piped
-from chatbot.messages import FROM, ChatMessage, Elsewhere, Outcome
+from chatbot.messages import FROM, ChatMessage, Elsewhere, Outcome, answer_id
 
 LONGEST = 64 * 1024
 ROOM = "console"
+
+PATIENCE = 2.0
+"""Seconds that a pipe waits at its end for what others do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,9 @@ class ConsoleListener:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._answered = asyncio.Event()
         self._answered.set()
+        self._owed: set[str] = set()
+        """The ids of what others will tell came of their part of an outcome."""
+        self._paid = asyncio.Event()
         self._terminal = _at_terminal()
         self._console = Console(highlight=False, soft_wrap=not self._terminal)
 
@@ -87,6 +94,11 @@ class ConsoleListener:
             if self._terminal:
                 await self._answered.wait()
         await self._answered.wait()
+        with contextlib.suppress(TimeoutError):  # who should have done it may not be here
+            async with asyncio.timeout(PATIENCE):
+                while self._owed:
+                    self._paid.clear()
+                    await self._paid.wait()
 
     def _message(self, text: str) -> ChatMessage:
         return ChatMessage(
@@ -94,6 +106,7 @@ class ConsoleListener:
             network=self.network,
             room=ROOM,
             sender=self._user,
+            account=self._user,  # the system has made sure of it
             text=text,
             time=datetime.now(UTC),
             addressed=True,
@@ -106,10 +119,13 @@ class ConsoleListener:
             if FROM in delivery.outcome.id:  # what came of an action, later
                 self._show(delivery.outcome)
                 await delivery.done()
+                self._owed.discard(delivery.outcome.id)
+                self._paid.set()
                 continue
             if delivery.outcome.room != ROOM:  # is shown with the outcome that it is part of
                 await delivery.done()
                 continue
+            self._owed |= _orders(delivery.outcome)
             self._outcomes[delivery.outcome.id] = delivery
             while self._waiting and (ready := self._outcomes.pop(self._waiting[0], None)):
                 self._show(ready.outcome)
@@ -133,7 +149,7 @@ class ConsoleListener:
             line.append(
                 " / ".join(_printable(reply.plain or reply.text) for reply in outcome.replies)
             )
-        self._console.print(line)
+        self._console.print(line if outcome.understood else line[1:])
         for each in outcome.elsewhere:
             self._console.print(_told(each))
 
@@ -165,6 +181,17 @@ class ConsoleListener:
             yield line
 
 
+def _orders(outcome: Outcome) -> set[str]:
+    """Return the ids under which others tell what came of what they were to do."""
+    given: dict[str, int] = {}
+    found = set()
+    for action in outcome.actions:
+        if action.on:
+            number = given[action.on] = given.get(action.on, -1) + 1
+            found.add(answer_id(outcome.id, action.on, number))
+    return found
+
+
 def _told(elsewhere: Elsewhere) -> Text:
     """Show what is said and done in another room, which a terminal does not have."""
     done = [f"({' '.join((each.kind, each.to)).strip()})" for each in elsewhere.actions]
@@ -174,9 +201,9 @@ def _told(elsewhere: Elsewhere) -> Text:
 
 
 def _understood(outcome: Outcome) -> str:
-    """Show what the flow shows of a message, such as `[install 0.93]`."""
+    """Show what the flow shows of a message, such as `[install 0.93]`; nothing of a command."""
     shown = [_brief(name, value) for name, value in outcome.understood.items()]
-    return f"[{' '.join(each for each in shown if each) or '?'}]"
+    return f"[{' '.join(each for each in shown if each) or '–'}]" if shown else ""
 
 
 def _brief(name: str, value: Any) -> str:

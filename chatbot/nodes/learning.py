@@ -14,6 +14,7 @@ import functools
 import logging
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from chatbot.broker.lease import hold
 from chatbot.errors import ChatbotError
 from chatbot.learning import Example, identity, lessons
 from chatbot.messages import LearnerRecord
+from chatbot.progress import telling
 from operations.learning import Pupil, base_of
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,9 @@ AGAIN = 5.0
 """Seconds until what failed is tried again."""
 
 
+Tell = Callable[[str], None]
+
+
 class Learner:
     """Teaches one operation on one node. Made by `open`."""
 
@@ -51,6 +56,7 @@ class Learner:
         heads: Heads,
         node: str,
         lease: str,
+        tell: Tell,
     ) -> None:
         self._broker = broker
         self._told = told
@@ -59,6 +65,7 @@ class Learner:
         self._all_heads = heads
         self._node = node
         self._lease = lease
+        self._tell = tell
         self._runs = ""
         self._base = base_of(pupil)
         self._shadow: HeadRecord | None = None
@@ -68,12 +75,16 @@ class Learner:
 
     @classmethod
     async def open(
-        cls, broker: Broker, told: LearnerRecord, key: str, pupil: Pupil, node: str
+        cls, broker: Broker, told: LearnerRecord, key: str, pupil: Pupil, node: str, tell: Tell
     ) -> Learner:
-        """Teach `pupil`, the operation with this key, on the node with this id."""
+        """Teach `pupil`, the operation with this key, on the node with this id.
+
+        `tell` is told, in any thread, what is being done, and nothing ("") when it is done.
+        """
         corrections = await Corrections.of(broker, told.name)
         heads = await Heads.open(broker, told.name, key)
-        return cls(broker, told, pupil, corrections, heads, node, f"learn.{told.name}.{key}")
+        lease = f"learn.{told.name}.{key}"
+        return cls(broker, told, pupil, corrections, heads, node, lease, tell)
 
     async def catch_up(self) -> None:
         """Take over what the others run with; where that cannot be had, it is taught anew."""
@@ -165,8 +176,16 @@ class Learner:
             return
         taught = lessons(examples)
         log.info("learn %d corrections", len(taught))
+        begun = time.monotonic()
         heads = self._heads
-        revision, content = await self._pupil.study(taught)  # on the same base
+        try:
+            self._tell(f"learning {len(taught)} correction{'' if len(taught) == 1 else 's'}")
+            with telling(self._tell):
+                revision, content = await self._pupil.study(taught)  # on the same base
+        finally:
+            self._tell("")
+        took = time.monotonic() - begun
+        log.info("learned them in %.1f s: revision %s", took, revision[:8])
         takes_over = heads.base and await heads.current() is None
         record = HeadRecord(
             revision=revision,

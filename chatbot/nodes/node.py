@@ -238,7 +238,7 @@ class Node:
             operation = await self._instantiate(record, nctx)
             pupil = pupil_of(nctx.operations[operation.instance_name])
             learner = await self._learner(record, pupil)
-            follower = await self._follower(pupil, learner)
+            follower = await self._follower(record, pupil, learner)
             worker = Worker(
                 self._broker,
                 self.id,
@@ -289,16 +289,26 @@ class Node:
         """Return what keeps an operation up to date with what it is taught, if it learns."""
         if record.learning is None or pupil is None:
             return None
-        return await Learner.open(self._broker, record.learning, record.key, pupil, self.id)
+        return await Learner.open(
+            self._broker,
+            record.learning,
+            record.key,
+            pupil,
+            self.id,
+            self._teller(record.name, progress=log.debug),
+        )
 
-    async def _follower(self, pupil: Pupil | None, learner: Learner | None) -> Follower | None:
+    async def _follower(
+        self, record: OperationRecord, pupil: Pupil | None, learner: Learner | None
+    ) -> Follower | None:
         """Return what keeps an operation up to date with thorough training, if there is any.
 
         It knows by then what the others know, of corrections, too.
         """
         follower = None
         if isinstance(pupil, Trainable):
-            follower = await Follower.open(self._broker, pupil, learner)
+            tell = self._teller(record.name, progress=log.debug)
+            follower = await Follower.open(self._broker, pupil, learner, tell)
             await follower.catch_up()
         if learner is not None:
             await learner.catch_up()
@@ -325,13 +335,16 @@ class Node:
     def _find(self, name: str) -> Implementation:
         return self._local.find(name) if file_named(name) else find(name)
 
-    def _teller(self, name: str) -> Callable[[str], None]:
-        """Return what is told, in any thread, what is done so that the operation can run."""
+    def _teller(self, name: str, *, progress: Progress | None = None) -> Callable[[str], None]:
+        """Return what is told, in any thread, what is done so that the operation can run.
+
+        It is announced, and goes to `progress`.
+        """
         loop = asyncio.get_running_loop()
 
         def tell(text: str) -> None:
-            self._doing = f"{name}: {text}"
-            self._progress(self._doing)
+            self._doing = f"{name}: {text}" if text else ""
+            (progress or self._progress)(self._doing)
             self._announce()
 
         def hand_over(text: str) -> None:

@@ -16,7 +16,8 @@ from chatbot.broker.trained import Chosen, Training
 from chatbot.errors import ChatbotError, OperationError
 from chatbot.inference import registry
 from chatbot.inference.revisions import Revisions
-from chatbot.nodes.learning import Learner
+from chatbot.nodes.learning import Learner, Tell
+from chatbot.progress import tell, telling
 from operations.learning import Trainable
 
 log = logging.getLogger(__name__)
@@ -29,19 +30,28 @@ class Follower:
     """Keeps one operation with the training that was chosen. Made by `open`."""
 
     def __init__(
-        self, broker: Broker, pupil: Trainable, training: Training, learner: Learner | None
+        self,
+        broker: Broker,
+        pupil: Trainable,
+        training: Training,
+        learner: Learner | None,
+        tell: Tell,
     ) -> None:
         self._broker = broker
         self._pupil = pupil
         self._training = training
         self._learner = learner
+        self._tell = tell
         self._refused: Chosen | None = None
         self._chosen = asyncio.Event()
 
     @classmethod
-    async def open(cls, broker: Broker, pupil: Trainable, learner: Learner | None) -> Follower:
-        """Follow for `pupil`; `learner` teaches it corrections."""
-        return cls(broker, pupil, await Training.open(broker, pupil.place), learner)
+    async def open(
+        cls, broker: Broker, pupil: Trainable, learner: Learner | None, tell: Tell
+    ) -> Follower:
+        """Follow for `pupil`; `learner` teaches it corrections, `tell` is told what is done."""
+        training = await Training.open(broker, pupil.place)
+        return cls(broker, pupil, training, learner, tell)
 
     async def catch_up(self) -> None:
         """Run with what was chosen; where it cannot be had, with what there is."""
@@ -79,6 +89,18 @@ class Follower:
         if chosen.revision == self._pupil.trained or chosen == self._refused:
             return
         try:
+            with telling(self._tell):
+                await self._change(chosen, kept)
+        finally:
+            self._tell("")
+        if self._learner is not None:
+            self._learner.look()
+        else:
+            await self._pupil.take(None)
+
+    async def _change(self, chosen: Chosen, kept: Revisions) -> None:
+        """Fetch and load what was chosen, to learn on top of it."""
+        try:
             await self._fetch(chosen, kept.folder)
             kept.choose(chosen.revision, chosen.at)
         except OSError as error:
@@ -91,13 +113,10 @@ class Follower:
             self._refused = chosen
             raise OperationError(f"revision {chosen.revision[:12]} is none that can be used here")
         log.info("run with what was trained: revision %s", chosen.revision[:12] or "quick")
-        if self._learner is not None:
-            self._learner.look()
-        else:
-            await self._pupil.take(None)
 
     async def _fetch(self, chosen: Chosen, folder: Path) -> None:
         """Bring the files of a revision to this machine, unless they are here."""
         place = folder / chosen.revision
         if chosen.revision and not await asyncio.to_thread(place.is_dir):
+            tell(f"fetching revision {chosen.revision[:12]}")
             await registry.pull(self._broker, await self._training.model(chosen.revision), place)

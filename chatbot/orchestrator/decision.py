@@ -10,6 +10,7 @@ from dffml.df.base import OperationException
 from dffml.df.types import DataFlow, Definition
 
 from chatbot.errors import RemoteError
+from chatbot.flowfile.naming import in_terms_of_the_file
 from chatbot.flowfile.outcome import OutcomeConfig
 from chatbot.learning import SHOWN_REVISION, SHOWN_TEXT
 from chatbot.messages import ACTIONS, Action, Change, ChatMessage, Elsewhere, Outcome, Reply
@@ -153,5 +154,5 @@ def in_general_terms(error: Exception, cause: BaseException) -> str:
     if isinstance(cause, RemoteError):
         return f"{cause.operation} raised {cause.kind}"
     if isinstance(error, OperationException):
-        return f"{error} ({type(cause).__name__})"
+        return f"{in_terms_of_the_file(str(error))} ({type(cause).__name__})"
     return f"the outcome cannot be had ({type(cause).__name__})"

@@ -17,6 +17,8 @@ from dffml.df.types import Stage
 from chatbot.orchestrator.context import Call, Context
 from chatbot.orchestrator.plan import Step
 
+WHEN = "`when` is not true"
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:
@@ -47,10 +49,11 @@ class Untaken:
 
 @dataclass(slots=True)
 class Journeys:
-    """Who is told of each leg as it ends, and of what was not called; `running` has the others."""
+    """Who is told of each leg as it ends, and once for each context, when it ends, of all that was
+    not called in it; `running` has the legs that have not ended."""
 
     leg: Callable[[Leg], None]
-    untaken: Callable[[Untaken], None]
+    untaken: Callable[[Sequence[Untaken]], None]
     running: dict[Call, float] = field(default_factory=dict)
 
     def contexts(self) -> type[Context]:
@@ -111,9 +114,10 @@ class Watched(Context):
 
     def _end(self, error: BaseException | None) -> None:
         if error is None:
-            for step in self.plan.steps:
-                if step.runs and step.index not in self.called and _counts(step):
-                    self.journeys.untaken(Untaken(*_where(self, step), self._why(step)))
+            left = [s for s in self.plan.steps if s.runs and s.index not in self.called]
+            untaken = [Untaken(*_where(self, s), self._why(s)) for s in left if _counts(s)]
+            if untaken:
+                self.journeys.untaken(untaken)
         super()._end(error)
 
     def _give_up(self) -> None:
@@ -124,7 +128,7 @@ class Watched(Context):
 
     def _why(self, step: Step) -> str:
         if step.conditions and not self._holds(step):
-            return "its `when` is not true"
+            return WHEN
         slots = self._slots[step.first_slot : step.first_slot + len(step.parameters)]
         lacking = [
             parameter.name

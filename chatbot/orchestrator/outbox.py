@@ -90,4 +90,5 @@ def _parts(outcome: Outcome) -> Iterator[Outcome]:
                 changes=(),
                 understood={},
                 text="",
+                elsewhere=(),
             )

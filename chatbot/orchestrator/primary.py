@@ -62,7 +62,7 @@ async def primary(
 async def _introduce(broker: Broker, flow: str, learning: Learning) -> None:
     """Say which operation learns, for `chatbot labels`."""
     corrections = await Corrections.open(broker, flow, learning.operation)
-    await corrections.introduce(About(flow, learning.operation, learning.labels))
+    await corrections.introduce(About(flow, learning.operation, learning.labels, learning.several))
 
 
 def orchestrator(

@@ -36,7 +36,7 @@ async def test_the_bots_own_node_has_the_labels_that_it_is_given(program: Progra
     (program.data / "labelled.yaml").write_text(LABELLED)
     labels = ("--label", "gpu", "--label", "size=large")
     code, out, err = await program.run("run", "labelled.yaml", *labels, stdin="hi\n")
-    assert (code, out) == (0, "[?] bot: HI\n"), err
+    assert (code, out) == (0, "bot: HI\n"), err
     for wrong, told in [(("--label", "a b"), "is not a label"), ((*labels, "--no-node"), "--no-")]:
         code, _, err = await program.run("run", "labelled.yaml", *wrong)
         assert code == 2

@@ -62,12 +62,12 @@ async def test_each_messages_journey_is_shown(program: Program, tmp_path: Path) 
     )
     assert any(line.endswith("ms, on a node") for line in lines if line.startswith("#1 ✓ shout"))
     assert any(line.startswith("#1 ✓ measure text='hello' → is_long=False") for line in lines)
-    assert "#1 · again not run: its `when` is not true" in lines
+    assert "#1 · not run again (`when` is not true)" in lines
     assert any(line.startswith("#2 ✓ shout text='hush' → nothing") for line in lines)
     [failed] = [line for line in lines if line.startswith("#3 ✗ shout text='break'")]
     assert f"→ LookupError: no such word ({tmp_path}/words.py:10)" in failed
     assert any(line.startswith("#4 ✓ again text='long enough'") for line in lines)
-    assert "[?] bot: LONG ENOUGH / LONG ENOUGH" in lines
+    assert "bot: LONG ENOUGH / LONG ENOUGH" in lines
     assert "irc.example.org" not in out + err
 
 

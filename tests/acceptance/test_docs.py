@@ -9,6 +9,7 @@ import re
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,13 @@ from chatbot.learning import About, Vote
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from tests.acceptance import test_docs_operations
 from tests.integration import contract
+from tests.servers import pages
 from tests.servers.irc import Ngircd, free_port
 from tests.servers.matrix import Person, Synapse
 from tests.servers.processes import ROOT, Program, environment
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [page for page in pages.PAGES if page not in pages.TUTORIALS]  # these: test_tutorials.py
+README = pages.blocks(ROOT / "README.md")
 KEPT = {
     "chatbot questions list": "There are no questions.\n",
     "chatbot model list": "There are no models.\n",
@@ -54,6 +57,9 @@ ONCE = [
     "chatbot flow check flows/support.yaml",
     "chatbot flow check flows/support.yaml flows/understand.yaml --json",
     "chatbot flow schema",
+    "chatbot flow check flows/digest.yaml",
+    "chatbot init watch --template moderation --yes",
+    "chatbot init notes --template digest --yes",
     "chatbot flow show support",
     "chatbot flow show support --as mermaid",
     "chatbot flow show support --fold --as svg",
@@ -64,7 +70,12 @@ ONCE = [
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
 ]
 WITH_A_MODEL = [
+    "chatbot flow test triage",
+    "chatbot replay triage flows/logs/ubuntu-2012-02-03.txt --limit 40",
     "chatbot flow test support",
+    "chatbot flow test moderation",
+    "chatbot flow test digest",
+    "chatbot replay moderation flows/logs/ubuntu-2012-02-03.txt --limit 40",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 --report report.html",
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt --limit 40 "
     "--against flows/support.yaml",
@@ -88,8 +99,9 @@ OVERLOAD = [
 ]
 BENCH = [
     "make bench                          # all of it; about ten minutes",
-    "make bench ARGS='--only w1,w4'      # parts: w1 w2 w3 w4 inputs memory model others",
+    "make bench ARGS='--only w1,w4'      # parts: w1 w2 w3 w4 inputs memory model others scaling",
     "make bench ARGS='--json FILE --markdown FILE'",
+    "make bench ARGS='--only scaling'",
     "chatbot bench model support",
     "chatbot bench model support --backend onnx-int8",
 ]
@@ -230,6 +242,28 @@ async def test_lines_of_json_from_a_script(program: Program) -> None:
     assert (first["line"], first["understood"]["label"]) == (1, "install")
     assert (second["line"], second["understood"]["label"]) == (2, "thanks")
     assert first["replies"][0]["text"]
+    [shown] = [each for each in pages.blocks(ROOT / "docs" / "operating.md") if each.kind == "json"]
+    assert list(json.loads(shown.text)) == list(first)
+
+
+@pytest.mark.crash
+async def test_the_readmes_transcript(program: Program) -> None:
+    [shown] = [each for each in README if each.first.startswith("<alice>")]
+    lines: list[dict[str, Any]] = []
+    wanted: list[list[str]] = []
+    for who, text in re.findall(r"^<(\w+)> (.*)$", shown.text, re.MULTILINE):
+        if who == "helpbot":
+            wanted[-1].append(text)
+            continue
+        to_it = text.startswith("helpbot:")
+        lines.append({"text": text, "sender": who, "room": "#a", "addressed": to_it})
+        wanted.append([])
+    nick = ("--jsonl", "--set", "listeners.jsonl.nick=helpbot")
+    said = "".join(json.dumps(each) + "\n" for each in lines)
+    code, out, err = await program.run("run", "support", *nick, stdin=said)
+    assert code == 0, err
+    came = [[reply["text"] for reply in json.loads(line)["replies"]] for line in out.splitlines()]
+    assert came == wanted
 
 
 async def test_the_readmes_library_call_runs_a_dataflow(tmp_path: Path) -> None:

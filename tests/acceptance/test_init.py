@@ -39,7 +39,8 @@ def test_each_flow_that_is_written_is_right(tmp_path: Path, kind: str, listen: s
     given = {"MATRIX_PASSWORD": "secret"}
     flow = load(made(tmp_path, kind, listen, "addressed"), environment=given.get)
     assert flow.name == "helper"
-    assert list(flow.listeners) == [{"c": "console", "i": "irc", "@": "matrix"}[listen[0]]]
+    on = [name for name, section in flow.listeners.items() if section.on]
+    assert on == [{"c": "console", "i": "irc", "@": "matrix"}[listen[0]]]
     if listen != "console":
         [section] = flow.listeners.values()
         assert section.on
@@ -73,7 +74,7 @@ async def passes(program: Program, flow: Path) -> None:
         replies = [reply["text"] for reply in came["replies"]]
         assert bool(replies) != bool(each.get("silence")), each
         assert fnmatch.fnmatch(" ".join(replies), each.get("reply", "*")), (each, replies)
-        for key in {"label", "question", "tone"} & each.keys():
+        for key in {"label", "question", "found"} & each.keys():
             assert came["understood"][key] == each[key]
 
 
@@ -92,6 +93,25 @@ async def test_the_calculator_calculates(program: Program, tmp_path: Path) -> No
     assert (code, "has no operation `no`" in err) == (2, True)
 
 
+def test_moderation_is_the_flow_that_ships_with_files_of_its_own(tmp_path: Path) -> None:
+    yaml = YAML(typ="safe")
+    shipped = (FOLDER.parent.parent / "flows" / "moderation.yaml").read_text()
+    for name in ("tone", "spam"):
+        shipped = shipped.replace(f"moderation-{name}-labels.yaml", f"helper-{name}.yaml")
+    ours, theirs = yaml.load(made(tmp_path, "moderation")), yaml.load(shipped)
+    for own in (ours, theirs):
+        del own["name"], own["listeners"]
+    assert ours == theirs
+
+
+@pytest.mark.crash
+async def test_a_digest_that_was_made_collects_and_tells(program: Program, tmp_path: Path) -> None:
+    code, _, err = await program.run("init", str(tmp_path / "a"), "--yes", "--template", "digest")
+    assert code == 0, err
+    code, out, err = await program.run("flow", "test", str(tmp_path / "a"))
+    assert (code, "4 passed" in out + err) == (0, True), out + err
+
+
 @pytest.mark.crash
 @pytest.mark.parametrize("kind", ["support", "faq", "moderation"])
 async def test_a_bot_that_was_made_answers_as_its_tests_say(
@@ -100,6 +120,18 @@ async def test_a_bot_that_was_made_answers_as_its_tests_say(
     code, _, err = await program.run("init", str(tmp_path / "a"), "--yes", "--template", kind)
     assert code == 0, err
     await passes(program, tmp_path / "a" / f"{kind}.yaml")
+
+
+@pytest.mark.crash
+async def test_a_bot_that_links_what_was_answered_does_as_its_tests_say(
+    program: Program, tmp_path: Path
+) -> None:
+    """Its tests are conversations in a room, which lines of JSON from a pipe are not."""
+    folder = tmp_path / "a"
+    code, _, err = await program.run("init", str(folder), "--yes", "--template", "duplicates")
+    assert code == 0, err
+    code, out, err = await program.run("flow", "test", str(folder / "duplicates.yaml"))
+    assert (code, "5 passed" in out + err) == (0, True), out + err
 
 
 async def test_questions_are_asked_and_bad_answers_explained(

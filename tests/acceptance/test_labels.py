@@ -91,6 +91,27 @@ async def test_a_disagreement_is_settled(broker: Broker, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("nats_address")
+async def test_all_that_somebody_taught_is_taken_back(broker: Broker, tmp_path: Path) -> None:
+    async with taught(broker, tmp_path) as room:
+        await becomes(room, SAID, TAUGHT)
+        with pytest.raises(UsageError, match="bne taught nothing that holds now") as caught:
+            await labels("undo", "bne", "--yes")
+        assert caught.value.hint == "did you mean ben?"
+        with pytest.raises(UsageError, match="ben taught nothing"):
+            await labels("undo", "ben", "--network", "other", "--yes")
+        with pytest.raises(Exception, match="say --yes"):
+            await labels("undo", "ben")
+        assert await as_json("undo", "ben", "--network", "net", "--yes") == {"changed": 2}
+        [left] = await as_json("list")
+        assert (left["labels"], left["contested"]) == (["thanks"], False)
+        await becomes(room, "zoom zoom", "thanks")
+        last = (await as_json("history"))[-1]["number"]
+        await labels("rollback", "3", "--yes")
+        assert last > 3
+        assert len(await as_json("list", "--contested")) == 1, "it can be rolled back"
+
+
+@pytest.mark.usefixtures("nats_address")
 async def test_what_people_taught_is_exported_and_imported(broker: Broker, tmp_path: Path) -> None:
     file, rows = tmp_path / "learned.yaml", tmp_path / "learned.json"
     async with taught(broker, tmp_path) as room:

@@ -18,14 +18,17 @@ import pytest
 
 from chatbot.broker import Broker, EmbeddedServer, subjects
 from chatbot.broker.buckets import open_bucket
+from chatbot.broker.corrections import Corrections
 from chatbot.broker.heads import Heads
+from chatbot.commands.labels import whoami
 from chatbot.flowfile.load import load
 from chatbot.messages import Outcome
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.primary import primary
 from chatbot.settings import NATS_URL
-from tests.servers.lessons import BEN, flow_file, ready
+from tests.servers.crashing import killed_itself
+from tests.servers.lessons import BEN, becomes, flow_file, ready
 from tests.servers.processes import Process, Program, until
 from tests.servers.rooms import Room
 
@@ -223,3 +226,49 @@ async def test_where_the_node_that_learns_is_killed_another_does(
         assert current is not None
         assert str(killed[0]) not in current.by
         await all_answered(made)
+
+
+@pytest.mark.parametrize("point", ["before OUT", "stored OUT"])
+async def test_a_primary_killed_at_a_correction_neither_loses_it_nor_learns_it_twice(
+    broker: Broker, nats_server: EmbeddedServer, program: Program, point: str
+) -> None:
+    path = flow_file(program.data)
+    flow = load(path, environment=lambda _: None)
+    cache = str(program.data / "cache")
+    told = {NATS_URL: nats_server.url, "XDG_CACHE_HOME": cache, "OMP_NUM_THREADS": "1"}
+    primary_of = ("run", str(path), "--no-node", "--no-listeners")
+    async with (
+        Room.open(broker, flow.rules) as room,
+        program.start("node", "run", "classify_text", **told),
+    ):
+        program.entry = ["tests.servers.failing", point, "kill"]
+        async with program.start(*primary_of, **told) as first:
+            said = await room.hear(SAID)
+            assert (await room.outcome(said, 60)).understood["label"] != TAUGHT
+            command = await room.hear(f"!label {TAUGHT}", reply_to=said, **BEN)
+            await killed_itself(first)
+        corrections = await Corrections.open(broker, "test", "classify")
+        [stored] = await corrections.all()
+        assert [vote.cause for vote in stored.votes] == [command], "it died behind the point"
+        program.entry = ["tests.servers.failing", "-", "kill"]
+        async with program.start(*primary_of, **told):
+            outcome = await room.outcome(command, 60)
+            assert [reply.text for reply in outcome.replies] == [
+                f"ben: noted: what anna said is {TAUGHT}; !undo takes it back"
+            ]
+            await becomes(room, SAID, TAUGHT, 30)
+        assert await corrections.all() == [stored]
+
+
+async def test_who_sits_at_the_terminal_teaches_there_and_is_the_same_the_next_time(
+    program: Program,
+) -> None:
+    path = flow_file(program.data)
+    text = path.read_text().replace("net: {kind: irc}", "console: {}")
+    path.write_text(text.replace("net/ben, net/carl", f"console/{whoami()}"))
+    told = {"XDG_CACHE_HOME": str(program.data / "cache")}
+    for name in (TAUGHT, "bug"):
+        said = f"{SAID}\n!label {name}\n"
+        code, out, err = await program.run("run", str(path), stdin=said, **told)
+        assert code == 0, err
+        assert f"is {name}; !undo takes it back" in out

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import math
 import runpy
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chatbot.commands import flow as commands
 from chatbot.commands.screen import Screen
 from chatbot.commands.trials import Selection, collect, run
+from tests.servers.irc import IiClient, Ngircd
 from tests.servers.processes import ROOT, Program
 
 FLOWS = ROOT / "flows"
 LESSONS = ["calculator", "karma", "factoids", "converter"]
-CALCULATOR = runpy.run_path(str(FLOWS / "calculator.py"))
+CALCULATOR, CONVERTER, KARMA = (
+    runpy.run_path(str(FLOWS / f"{name}.py")) for name in ("calculator", "converter", "karma")
+)
 TIMES = 20
 
 
@@ -89,6 +95,45 @@ def test_brackets_as_deep_as_a_sum_may_be_do_no_harm() -> None:
         assert (result is None) != (problem is None)
 
 
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.text("0123456789.+-*/%() ^?=", max_size=250), st.booleans())
+def test_whatever_is_said_ends_soon_in_a_result_or_a_problem(text: str, addressed: bool) -> None:
+    began = time.process_time()
+    found = CALCULATOR["find_sum"](text, "bot", addressed)
+    result, problem = calculated(found.expression) if found else ("", None)
+    assert (result is None) != (problem is None)
+    assert time.process_time() - began < 1.0
+
+
+def test_what_is_long_is_soon_found_to_be_nothing() -> None:
+    began = time.process_time()
+    for long in (" " * 60_000 + "x", "1 " * 30_000, "a" * 60_000, "1+" * 30_000, "?" * 60_000):
+        assert CALCULATOR["find_sum"](long, "bot", True) is None
+        assert CONVERTER["find_conversion"](long) is None
+        assert KARMA["find_change"](long, "anna") is None
+    assert time.process_time() - began < 1.0
+
+
+@pytest.mark.crash
+async def test_the_calculator_answers_in_a_channel(
+    program: Program, ngircd: Ngircd, tmp_path: Path
+) -> None:
+    here = {"server": "127.0.0.1", "port": ngircd.port, "tls": "false"}
+    given = [part for k, v in here.items() for part in ("--set", f"listeners.irc.{k}={v}")]
+    async with (
+        program.start("run", "calculator", *given) as bot,
+        IiClient(tmp_path, ngircd.port, "anna") as anna,
+    ):
+        await bot.wait_for("listens: 127.0.0.1")
+        await anna.join("#calculator")
+        await anna.wait_for("calculator", room="#calculator")
+        anna.say("#calculator", "we are here 24/7")
+        anna.say("#calculator", "calculator: what is 2 + 3 * 4?")
+        line = await anna.wait_for("= 14", room="#calculator", timeout=30.0)
+        assert "<calculator> anna: 2 + 3 * 4 = 14" in line
+        assert sum("<calculator>" in each for each in anna.shown("#calculator")) == 1
+
+
 async def praised(program: Program, *arguments: str) -> int:
     """Have one person praised by twenty lines at once; return the points in the file."""
     said = "otto++\n" * TIMES
@@ -105,6 +150,7 @@ async def test_the_lock_keeps_every_point_and_without_it_some_are_lost(program: 
     assert await praised(program, "--set", "seeds.ledger.lock=false") < TIMES
 
 
+@pytest.mark.crash
 async def test_a_room_has_its_own_facts_and_all_share_what_is_set(program: Program) -> None:
     lines = [{"text": "?docs"}, {"text": "??node"}, {"text": "?nothing"}]
     said = "".join(json.dumps(each) + "\n" for each in lines)

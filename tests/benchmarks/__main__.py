@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chatbot import service
-from tests.benchmarks import inputs, memory, model, others, table, w1, w2, w3, w4
+from tests.benchmarks import inputs, memory, model, others, scaling, table, w1, w2, w3, w4
 from tests.benchmarks.figures import Figure, Scale, Tell
 
 Section = Callable[[Scale, Tell], Awaitable[list[Figure]]]
@@ -35,6 +35,7 @@ SECTIONS: dict[str, Section] = {
     "memory": memory.measure,
     "model": model.measure,
     "others": others.measure,
+    "scaling": scaling.measure,
 }
 
 QUICK = Scale(rounds=1, share=0.01)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from chatbot.broker import Broker, streams
+from chatbot.broker import Broker, streams, subjects
 from chatbot.errors import FlowError
 from chatbot.flowfile.load import load
 from chatbot.listeners.bridge import NatsBridge
 from chatbot.messages import Action, Elsewhere, Outcome, Reply
 from chatbot.orchestrator.decision import outcome_of, silenced
+from chatbot.orchestrator.outbox import Outbox
 from tests.integration.test_bridge import FLOW, NETWORK, decide, ids, performed, said, take
 from tests.integration.test_intake import hear, message, outcomes, taking
 from tests.servers.rooms import Room
@@ -156,3 +158,15 @@ def test_what_cannot_name_a_command_is_refused(tmp_path: Path, given: str, wrong
     with pytest.raises(FlowError) as caught:
         load(tmp_path / "test.yaml")
     assert wrong in caught.value.problems[0].message
+
+
+async def test_what_another_listener_does_is_no_reason_to_say_it_elsewhere_twice(
+    broker: Broker, flow: None
+) -> None:
+    both = msgspec.structs.replace(TOLD, actions=(Action("post", on="hook"),))
+    await Outbox(broker, FLOW).hand_over(said("1"), both)
+    stored = await broker.js.get_last_msg(
+        subjects.out_stream(FLOW), subjects.out_subject(FLOW, "hook", "1")
+    )
+    part = Outcome.decode(stored.data or b"")
+    assert (part.actions, part.elsewhere) == (both.actions, ())

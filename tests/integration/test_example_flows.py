@@ -120,6 +120,26 @@ async def test_a_question_like_one_that_was_answered_is_answered() -> None:
     assert replies(other) == []
 
 
+async def test_reports_become_entries_and_nothing_else_does() -> None:
+    async with running("triage") as bot:
+        crash = await bot.hear("it crashes when I open the export dialog in 2.1")
+        again = await bot.hear("it crashes when I open the export dialogs in 2.1", name="otto")
+        alike = await bot.hear("it crashes when I close the export dialog")
+        wish = await bot.hear("it would be nice if there was a dark mode")
+        own = await bot.hear("my wifi does not work after the upgrade")
+    [action] = crash["actions"]
+    assert (action["kind"], action["details"]["labels"]) == ("issue", ["bug"])
+    assert "* Version: 2\\.1" in action["details"]["body"]
+    assert action["details"]["reply"] == "anna: noted as bug: {link}"
+    assert again["actions"] == []
+    assert replies(again)[0].startswith("otto: that was reported today: it crashes")
+    [action] = alike["actions"]
+    assert "* Looks like: it crashes" in action["details"]["body"]
+    assert action["details"]["reply"].endswith("Which version is it?")
+    assert wish["actions"][0]["details"]["labels"] == ["feature"]
+    assert (own["actions"], replies(own)) == ([], [])
+
+
 MODERATED = [
     ("you are such a moron, go away", "rude", "fine"),
     ("this stupid thing crashes when I start it", "fine", "fine"),

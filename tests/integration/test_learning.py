@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from nats.js.errors import NotFoundError
 
 from chatbot.broker import Broker, subjects
 from chatbot.broker.buckets import open_bucket
 from chatbot.broker.corrections import Corrections, forget
 from chatbot.broker.heads import HeadRecord, Heads, drop
+from chatbot.inference import training
+from chatbot.nodes.roster import Roster
 from tests.servers.lessons import ANNA, BEN, CARL, becomes, bot, flow_file, label
+from tests.servers.processes import until
 
 SAID = "flux warp flux"
 TAUGHT = "install"
@@ -114,6 +119,69 @@ async def test_who_disagree_are_told_and_nothing_is_learned_of_it(
         assert told.endswith("is not thanks; it is thanks now, as others said")
 
 
+def several_flow(folder: Path) -> Path:
+    path = flow_file(folder, inputs=", room: message.room")
+    text = path.read_text().replace("threshold: 0.2, likeness: 0.2", "several: true")
+    path.write_text(text.replace("outputs: {", "outputs: {all: classify.labels, "))
+    return path
+
+
+async def test_several_labels_are_taught_at_once_and_one_by_one(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, several_flow(tmp_path)) as (room, _, _):
+
+        async def are(*wanted: str) -> None:
+            async with asyncio.timeout(5):
+                while set(await understood()) != set(wanted):
+                    await asyncio.sleep(0.02)
+
+        async def understood() -> list[str]:
+            found: list[str] = (await room.outcome(await room.hear(SAID))).understood["all"]
+            return found
+
+        said = await room.hear(SAID)
+        await room.outcome(said)
+        told = await room.ask("!label install bug", reply_to=said, **BEN)
+        assert told == "ben: noted: what anna said is install and bug; !undo takes it back"
+        await are("install", "bug")
+        told = await room.ask("!label -bug", reply_to=said, **BEN)
+        assert told == "ben: noted: what anna said is not bug; !undo takes it back"
+        await are("install")
+        await room.outcome(await room.hear("!!", kind="reaction", reply_to=said, **BEN))
+        await are("install", "bug")
+        await room.outcome(await room.hear("!!", kind="unreaction", reply_to=said, **BEN))
+        await are("install")
+        assert "is thanks;" in await room.ask("!label thanks", reply_to=said, **CARL)
+        await are("install", "thanks")
+        told = await room.ask("!label -install", reply_to=said, **CARL)
+        assert told == "carl: noted, but ben says install: I learn neither until you agree"
+        told = await room.ask("!undo", reply_to=said, **CARL)
+        assert told == "carl: taken back: what anna said is install and thanks now"
+        told = await room.ask("!label bug bgu", **BEN)
+        assert told == "ben: there is no label bgu (did you mean bug?)"
+
+
+async def test_a_text_that_has_none_of_the_labels_is_learned_too(
+    broker: Broker, tmp_path: Path
+) -> None:
+    async with bot(broker, several_flow(tmp_path)) as (room, _, _):
+        text = "crash warp"
+        said = await room.hear(text)
+        assert (await room.outcome(said)).understood["all"] == ["bug"]
+        await room.ask("!label -bug", reply_to=said, **BEN)
+        async with asyncio.timeout(5):
+            while (await room.outcome(await room.hear(text))).understood["all"]:
+                await asyncio.sleep(0.02)
+
+
+async def test_one_label_is_one_label(broker: Broker, tmp_path: Path) -> None:
+    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
+        await room.hear(SAID)
+        told = await room.ask("!label bug install", **BEN)
+        assert told.startswith("ben: a message has one label here")
+
+
 async def test_a_room_may_have_lessons_of_its_own(broker: Broker, tmp_path: Path) -> None:
     path = flow_file(tmp_path, learning=", rooms: own", inputs=", room: message.room")
     async with bot(broker, path) as (room, _, _):
@@ -180,6 +248,27 @@ async def test_the_forgotten_are_in_no_example_and_in_no_head(
             while await stored_heads(broker) != 1:  # the former ones are erased
                 await asyncio.sleep(0.02)
         assert intake.missing == []
+
+
+async def test_a_node_says_that_it_learns_and_answers_meanwhile(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with Roster.follow(broker) as roster, bot(broker, flow_file(tmp_path)) as (room, _, _):
+
+        async def does(text: str) -> None:
+            await until(lambda: [each.doing for each in roster.nodes] == [text])
+
+        await does("")
+        with training._training:  # the one that learns waits for us
+            said = await room.hear(SAID)
+            await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+            await does("classify_text: learning 1 correction")
+            assert await label(room, "hello") == "greeting"
+        await becomes(room, SAID, TAUGHT)
+        await does("")
+    assert "learn 1 corrections" in caplog.text
+    assert "learned them in" in caplog.text
 
 
 async def test_what_is_taken_back_on_the_network_is_not_learned_either(

@@ -96,6 +96,7 @@ class Program:
         """Run `chatbot` with `arguments` for the block's duration."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # as the installed command has it: what lies here is no module
             "-m",
             *self.entry,
             *arguments,

@@ -311,10 +311,12 @@ def test_what_does_not_go_together_is_refused() -> None:
     def config(config: int) -> None: ...
     def position(a: str, /) -> None: ...
     async def waits() -> None: ...
+    def alone(a: list[str]) -> Batch[str]: ...  # type: ignore[empty-body]
     def record() -> Label: ...  # type: ignore[empty-body]
 
     assert "some inputs are batches, and some are not" in refused(lambda: operation(mixed))[0]
     assert "batch=True" in refused(lambda: operation(batch=True)(single))[0]
+    assert "it returns a batch, and takes none" in refused(lambda: operation(alone))[0]
     assert refused(lambda: operation(yields)) == [
         "it yields, and its hint does not say so (write -> Iterator[…])"
     ]

@@ -121,10 +121,10 @@ async def test_it_says_who_spoke_and_that_the_bot_was_meant(stdin: int) -> None:
         ),
         (["a"], {"understood": {"label": "x", "sure": True}}, "[x] bot: a"),
         ([], {"understood": {"rude": True, "loud": False}}, "[rude not loud] silent"),
-        ([], {}, "[?] silent"),
-        ([], {"error": "x raised KeyError"}, "[?] could not be answered: x raised KeyError"),
-        (["[red]no markup[/] \x1b[31mno\rcolour"], {}, "[?] bot: [red]no markup[/]  [31mno colour"),
-        (["long " * 60], {}, "[?] bot: " + ("long " * 60).rstrip()),
+        ([], {}, "silent"),
+        ([], {"error": "x raised KeyError"}, "could not be answered: x raised KeyError"),
+        (["[red]no markup[/] \x1b[31mno\rcolour"], {}, "bot: [red]no markup[/]  [31mno colour"),
+        (["long " * 60], {}, "bot: " + ("long " * 60).rstrip()),
     ],
 )
 async def test_what_is_shown_of_an_answer(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from chatbot.flowfile.naming import in_terms_of_the_file, is_ours, told
 from tests.unit.test_cli import run
 
 DIGEST = """\
@@ -21,3 +24,106 @@ def test_a_flow_with_a_schedule_is_tested_with_what_people_say(tmp_path: Path) -
     (tmp_path / "digest.test.yaml").write_text("tests:\n  - {said: hi, reply: hi}\n")
     done = run(tmp_path, "flow", "test")
     assert done.returncode == 0, done.stdout
+
+
+BY_ROOM = """\
+version: 1
+listeners:
+  irc:
+    server: ""
+    channels: ["#a", "#b"]
+    rooms: {"#b": {operations: {part: {operations: {say: {config: {text: "{{ value }}?"}}}}}}}
+operations:
+  part: {flow: part.yaml, inputs: {text: message.text}}
+  answer: {when: "{{ part.text != 'hush' }}", reply: "{{ part.text }}"}
+"""
+PART = """\
+version: 1
+inputs: {text: string}
+operations:
+  say: {run: expression, inputs: {value: text}, config: {text: "{{ value }}!"}}
+outputs: {text: say.value}
+"""
+
+
+def test_nothing_is_said_of_instances_that_no_file_names(tmp_path: Path) -> None:
+    (tmp_path / "rooms.yaml").write_text(BY_ROOM)
+    (tmp_path / "part.yaml").write_text(PART)
+    done = run(tmp_path, "flow", "check", "rooms.yaml")
+    assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
+    (tmp_path / "rooms.yaml").write_text(BY_ROOM.replace("message.text", "part.text"))
+    done = run(tmp_path, "flow", "check", "rooms.yaml")
+    assert done.returncode == 2
+    assert "`part` can never start" in done.stderr
+    assert "`answer {{ … }}` can never start" in done.stderr
+    assert "~" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        ("help", "help"),
+        ("help~1", "help {{ … }}"),
+        ("a/help~12", "a/help {{ … }}"),
+        ("part~room2", "part"),
+        ("part~room2/say", "part/say"),
+        ("part~room2/say~1", "part/say {{ … }}"),
+        ("part~room", "part"),
+        ("part~sure", "part"),
+    ],
+)
+def test_an_instance_that_was_made_is_called_as_its_author_knows_it(made: str, name: str) -> None:
+    assert told(made) == name
+    assert is_ours(made) == (made in ("part~room", "part~sure"))
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("help~1 failed", "help {{ … }} failed"),
+        ("`part~room1` and part~room1.text", "`part` and part.text"),
+        ("there is no file ~/a~1/b.yaml", "there is no file ~/a~1/b.yaml"),
+        ("there is no file b~1.yaml, 1~2", "there is no file b~1.yaml, 1~2"),
+    ],
+)
+def test_what_is_said_of_them_is_in_the_files_terms(said: str, read: str) -> None:
+    assert in_terms_of_the_file(said) == read
+
+
+IRC = "version: 1\nlisteners:\n  irc:\n    server: irc.example.org\n"
+HELLO = "operations: {hi: {reply: hello}}\n"
+
+
+@pytest.mark.parametrize(
+    ("listener", "told"),
+    [
+        ("    channels: [#dev, #help]\n    nick: b\n", ":5:16: is not YAML: # begins a comment"),
+        ('    channels: ["#a", #help]\n    nick: b\n', ":5:22: is not YAML: # begins a comment"),
+        ("    channels: [a b, c#d\n    nick: b\n", ":6:9: "),
+        (
+            "    rooms:\n      #dev:\n        only: addressed\n",
+            ":7:9: `only` stands where a room's name does",
+        ),
+    ],
+)
+def test_a_channel_without_quotes_is_explained(tmp_path: Path, listener: str, told: str) -> None:
+    (tmp_path / "irc.yaml").write_text(IRC + listener + HELLO)
+    done = run(tmp_path, "flow", "check", "irc.yaml")
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert done.stderr.endswith("1 problem in the flow\n")
+
+
+def test_a_subflow_that_is_used_twice_is_not_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "rooms.yaml").write_text(BY_ROOM)
+    (tmp_path / "part.yaml").write_text(PART.replace('{{ value }}!"', '{{ "a" }}!"'))
+    done = run(tmp_path, "flow", "check", "rooms.yaml")
+    assert (done.returncode, "is empty" in done.stderr) == (2, False), done.stderr
+
+
+def test_files_below_this_folder_are_called_as_seen_from_here(tmp_path: Path) -> None:
+    (tmp_path / "rooms.yaml").write_text(BY_ROOM)
+    (tmp_path / "part.yaml").write_text(PART)
+    right = run(tmp_path, "flow", "check", "rooms.yaml").stderr
+    assert right.startswith("rooms.yaml: right (3 operations,"), right
+    (tmp_path / "part.yaml").write_text(PART.replace("say.value", "say.valeu"))
+    assert run(tmp_path, "flow", "check", "rooms.yaml").stderr.startswith("part.yaml:5:")

@@ -13,7 +13,9 @@ from tests.servers.processes import ROOT
 from tests.unit.flowfiles import problems_of
 
 PAGE = (ROOT / "docs" / "flows.md").read_text()
-FLOWS = [text for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "version: 1" in text]
+MORE = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("moderation", "digest"))
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE + MORE, re.DOTALL)
+FLOWS = [text for text in BLOCKS if "version: 1" in text]
 NETWORKS = "version: 1\nlisteners: {console: {}}\n"
 TRIAGE = """\
 version: 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chatbot.commands.trials import Selection, collect
 from chatbot.errors import FlowError
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
@@ -183,3 +184,18 @@ def test_what_learns_runs_on_nodes(tmp_path: Path) -> None:
     with pytest.raises(FlowError) as caught:
         load(path)
     assert "`classify` runs on the primary, and nodes learn" in str(caught.value.problems[0])
+
+
+def test_a_test_that_would_teach_is_refused_with_its_place(tmp_path: Path) -> None:
+    flow(tmp_path, "learning: {}")
+    tests = tmp_path / "test.test.yaml"
+    tests.write_text("tests:\n  - {said: '!label bug', silence: true}\n")
+    with pytest.raises(FlowError) as caught:
+        collect(Selection(paths=(str(tests),)))
+    [problem] = caught.value.problems
+    assert str(problem).endswith(
+        "test.test.yaml:2:5: a test cannot teach: `!label` has no effect in it "
+        "(put the example into the file of understand/classify)"
+    )
+    flow(tmp_path, "")
+    assert collect(Selection(paths=(str(tests),))), "to others it is a text like any other"

@@ -12,6 +12,7 @@ from chatbot.learning import (
     Example,
     Lesson,
     Vote,
+    Wording,
     changes,
     corpus,
     example_key,
@@ -19,10 +20,9 @@ from chatbot.learning import (
     forgotten,
     identity,
     lessons,
-    nick_in,
     restored,
     rooms,
-    split,
+    worded,
 )
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -32,6 +32,10 @@ GIVEN = {"bug": ["it crashes"], "feature": ["please add this", "i want this"]}
 
 def vote(label: str, by: str = "ben", number: int = 1, cause: str = "", **more: str) -> Vote:
     return Vote(label, by, number, NOW, network="net", cause=cause, **more)
+
+
+def denied(label: str, by: str = "ben", number: int = 1) -> Vote:
+    return Vote(label, by, number, NOW, network="net", denied=True)
 
 
 def test_who_corrects_again_has_changed_their_mind() -> None:
@@ -91,22 +95,95 @@ def test_no_label_loses_its_last_example() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected", "nick"),
+    ("arguments", "expected"),
     [
-        ("bug", ("bug", []), ""),
-        ("Bug anna", ("bug", ["anna"]), "anna"),
-        ("feature request @anna: here", ("feature request", ["@anna:", "here"]), "anna"),
-        ("feature everywhere", ("feature", ["everywhere"]), ""),
-        ("featur anna", ("featur", ["anna"]), "anna"),
-        ("", ("", []), ""),
+        ("bug", Wording(("bug",))),
+        ("Bug anna", Wording(("bug",), rest=("anna",))),
+        ("bug, anna", Wording(("bug",), rest=("anna",))),
+        ("feature request @anna: here", Wording(("feature request",), rest=("@anna:", "here"))),
+        ("feature everywhere", Wording(("feature",), rest=("everywhere",))),
+        ("featur anna", Wording(rest=("anna",), unknown="featur")),
+        ("bug feature", Wording(("bug",), rest=("feature",))),
+        ("-bug", Wording(unknown="-bug")),
+        ("", Wording()),
     ],
 )
-def test_a_label_may_have_several_words(
-    arguments: str, expected: tuple[str, list[str]], nick: str
-) -> None:
-    found = split(arguments, LABELS)
-    assert found == expected
-    assert nick_in(found[1]) == nick
+def test_a_label_may_have_several_words(arguments: str, expected: Wording) -> None:
+    assert worded(arguments, LABELS) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("bug feature request anna", Wording(("bug", "feature request"), rest=("anna",))),
+        ("bug, feature", Wording(("bug", "feature"))),
+        ("+bug", Wording(("bug",), whole=False)),
+        ("-Bug -feature request", Wording((), ("bug", "feature request"), whole=False)),
+        ("+bug -feature anna", Wording(("bug",), ("feature",), whole=False, rest=("anna",))),
+        ("bug -bug", Wording((), ("bug",), whole=False)),
+        ("-", Wording(unknown="-")),
+        ("-bgu anna", Wording(rest=("anna",), unknown="-bgu")),
+    ],
+)
+def test_several_labels_are_given_and_taken_away(arguments: str, expected: Wording) -> None:
+    assert worded(arguments, LABELS, several=True) == expected
+
+
+def test_whose_message_is_meant_stands_behind_the_labels() -> None:
+    assert worded("bug @anna: here", LABELS).nick == "anna"
+    assert worded("bug everywhere", LABELS).nick == ""
+    assert worded("bug Here", LABELS).says("here")
+
+
+def several(*votes: Vote) -> Example:
+    return Example("x", several=True).with_votes(votes, whole=True)
+
+
+def test_what_one_says_with_several_labels_is_the_whole_or_a_change() -> None:
+    both = several(vote("bug", cause="one"), vote("feature", cause="one"))
+    assert both.labels == ("bug", "feature")
+    less = both.with_votes([vote("bug", number=2)], whole=True)
+    assert less.labels == ("bug",)
+    without = both.with_votes([denied("bug", number=2)], whole=False)
+    assert without.labels == without.taught == ("feature",)
+    assert [v.until for v in without.votes] == [2, 0, 0]
+    more = less.with_votes([vote("feature", number=3)], whole=False)
+    assert more.labels == ("bug", "feature")
+    assert both.with_votes([vote("bug", number=4, cause="one")], whole=True) is both, "heard"
+
+
+def test_people_disagree_on_a_label_that_one_gives_and_another_denies() -> None:
+    both = several(vote("bug"), vote("feature"))
+    other = both.with_votes([vote("help", "carl", 2)], whole=True)
+    assert not other.is_contested
+    assert other.taught == ("bug", "feature", "help")
+    against = other.with_votes([denied("bug", "dora", 3)], whole=False)
+    assert against.is_contested
+    assert lessons([against]) == []
+    agreed = against.with_votes([denied("bug", number=4)], whole=False)
+    assert agreed.taught == ("feature", "help")
+
+
+def test_a_text_may_have_no_label_at_all() -> None:
+    none = several(denied("bug"))
+    assert lessons([none]) == [Lesson("x", "")]
+    assert lessons([Example("y", several=True)]) == []
+    taught = [Lesson("it crashes hard", ""), Lesson("i want this", "")]
+    assert corpus(GIVEN, taught) == {
+        "bug": ["it crashes"],
+        "feature": ["please add this"],
+        "": ["it crashes hard", "i want this"],
+    }
+
+
+def test_a_text_with_several_labels_stands_under_each() -> None:
+    taught = [Lesson("i want this", "bug"), Lesson("i want this", "feature")]
+    assert corpus(GIVEN, taught) == {
+        "bug": ["it crashes", "i want this"],
+        "feature": ["please add this", "i want this"],
+    }
+    again = [*taught, Lesson("I want this", "bug", "#room")]
+    assert corpus(GIVEN, again, "#room")["feature"] == ["please add this"]
 
 
 def test_the_forgotten_are_in_nothing_that_is_left() -> None:

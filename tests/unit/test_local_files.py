@@ -83,7 +83,7 @@ def test_all_that_is_wrong_with_the_file_is_told_with_its_lines(tmp_path: Path) 
     found = problems_of(flow(tmp_path, code))
     told = [(Path(each.file).name, each.line, each.column) for each in found]
     assert told == [("loud.yaml", 4, 15), ("shout.py", 3, 11), ("shout.py", 5, 1)]
-    assert found[0].message == "shout.py cannot be used: why stands there"
+    assert found[0].message == "shout.py cannot be used: something is wrong in its line 3"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,45 @@ def test_types_are_in_the_words_of_a_flow_file() -> None:
 
 
 def test_the_commands_print_for_people_and_for_programs(tmp_path: Path) -> None:
-    listed = run(tmp_path, "operations", "list", COLUMNS="100")
+    listed = run(tmp_path, "operations", "list", COLUMNS="80")
     assert listed.returncode == 0, listed.stderr
-    assert max(map(len, listed.stdout.splitlines())) <= 100
+    assert max(map(len, listed.stdout.splitlines())) <= 80
     plain = json.loads(run(tmp_path, "operations", "list", "--json").stdout)
-    assert len(listed.stdout.splitlines()) == len(plain) + 2
+    begun = {line.split()[0] for line in listed.stdout.splitlines() if line[0] != " "}
+    assert begun >= {each["name"] for each in plain}, "names are whole, to be copied"
     shown = run(tmp_path, "flow", "explain", "answer").stdout
     assert "addressed_only  list of text   default: []" in shown
     assert run(tmp_path, "flow", "explain", "nothing").returncode == 2
+
+
+def test_documentation_is_filled_to_the_terminal_and_lists_are_kept() -> None:
+    text = "One line that\ngoes on.\n\n- a list\n- of two\n\nAnother paragraph, of some length."
+    assert list(operations._filled(text, "  ", 40)) == [
+        "  One line that goes on.",
+        "",
+        "  - a list",
+        "  - of two",
+        "",
+        "  Another paragraph, of some length.",
+    ]
+
+
+def test_the_example_of_an_operation_is_a_flow_that_can_be_copied(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(LOUD)
+    shown = run(tmp_path, "flow", "explain", "loud.py").stdout
+    assert "operations:\n      loud:\n        run: loud.py\n" in shown
+    for name in operations.SHORT:
+        shown = run(tmp_path, "flow", "explain", name).stdout.partition("in a flow:\n")[2]
+        (tmp_path / "short.yaml").write_text("version: 1\n" + textwrap.dedent(shown))
+        done = run(tmp_path, "flow", "check", "short.yaml")
+        assert done.returncode == 0, done.stderr
+
+
+LOUD = """
+from chatbot import Reply, operation
+
+@operation
+def shout(text: str) -> Reply:
+    \"\"\"Shout.\"\"\"
+    return Reply(text.upper())
+"""

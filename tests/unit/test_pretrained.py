@@ -6,20 +6,28 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from transformers import BertForSequenceClassification, BertModel
 
 from chatbot.errors import OperationError
 from chatbot.inference.registry import from_mlflow, local
 from chatbot.inference.sequences import SequenceModel
+from chatbot.inference.threads import own
+from chatbot.urgency import bulk
 from operations.pretrained import ClassifyWithModel, PretrainedConfig
 from operations.pretrained import check_config as check_pretrained
 from operations.zero_shot import ClassifyZeroShot, ZeroShotConfig
 from operations.zero_shot import check_config as check_zero_shot
 from tests.models import save
+from tests.unit.test_merging import until
 
 TEXTS = [
     "good movie",
@@ -159,6 +167,51 @@ async def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(OperationError):
         SequenceModel.load(str(folder))
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_threads_ask_for_at_once_shares_batches_and_people_go_first(moods: Path) -> None:
+    model = SequenceModel.load(str(moods))
+    alone = [model.logits([text], ["bad movie"])[0] for text in TEXTS]
+    began, go, ran = threading.Event(), threading.Event(), []
+    run = model._merging._run
+
+    def held(rows: list[Any]) -> Any:
+        ran.append(len(rows))
+        began.set()
+        assert go.wait(30.0)
+        return run(rows)
+
+    model._merging._run = held
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            first = pool.submit(model.logits, ["hello"])
+            assert began.wait(30.0)
+            with bulk():
+                later = pool.submit(copy_context().run, model.logits, ["good"] * 5)
+            until(model._merging, 5)
+            asked = [pool.submit(model.logits, [text], ["bad movie"]) for text in TEXTS]
+            until(model._merging, 5 + len(TEXTS))
+            go.set()
+            found = [each.result()[0] for each in asked]
+            assert (first.result().shape, later.result().shape) == ((1, 3), (5, 3))
+    finally:
+        model._merging._run = run
+    assert np.allclose(found, alone, atol=1e-4)
+    assert sum(ran) == 1 + len(TEXTS) + 5
+    assert ran[:2] == [1, len(TEXTS)], "all that people asked for, before what was bulk"
+
+
+def test_it_runs_on_its_share_of_the_cores(moods: Path) -> None:
+    model = SequenceModel.load(str(moods))
+    before = torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            own.tell(count)
+            model.logits(["good movie"])
+            assert torch.get_num_threads() == count
+    finally:
+        own.tell(0)
+        torch.set_num_threads(before)
 
 
 def test_long_texts_are_cut(moods: Path) -> None:

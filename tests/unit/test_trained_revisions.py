@@ -20,7 +20,7 @@ MORE = {label: [*texts, *(f"{text} it" for text in texts)] for label, texts in E
 
 
 def _kept(tiny: Path, tmp_path: Path, examples: dict[str, list[str]]) -> Kept:
-    made = thorough(str(tiny), examples, tmp_path / "work", silent, recipe=Recipe(steps=3, size=8))
+    made = thorough(str(tiny), examples, tmp_path / "work", silent, recipe=Recipe(epochs=3, size=8))
     about = About(
         revision=made.head.revision,
         of=fingerprint(examples),

@@ -107,7 +107,7 @@ def missing(name: str) -> str:
     if name.startswith("cuda"):
         if not torch.cuda.is_available():
             return "PyTorch finds no GPU here"
-        if name == "cuda-bf16" and not torch.cuda.is_bf16_supported():
+        if name == "cuda-bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
             return "the GPU has no bfloat16"
     elif name == "torch-bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return "the processor has no bfloat16"
@@ -127,7 +127,7 @@ def import_models() -> Any:
             import transformers
         except ImportError as error:
             raise OperationError(
-                f"sentence models need the extra 'nlp', which is not installed ({error})",
+                f"models of transformers need the extra 'nlp', which is not installed ({error})",
                 hint="pip install 'chatbot[nlp]'",
             ) from error
     transformers.utils.logging.set_verbosity_error()

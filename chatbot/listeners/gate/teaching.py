@@ -6,7 +6,7 @@ reaction like any other.
 
 from __future__ import annotations
 
-from chatbot.learning import LABEL, UNDO, Learning, nick_in, split
+from chatbot.learning import LABEL, UNDO, Learning, worded
 from chatbot.listeners.gate.recent import Recent
 from chatbot.messages import ChatMessage
 
@@ -38,6 +38,7 @@ class Spoken:
 
         `None` where the command names nobody.
         """
-        _, rest = split(message.arguments, learning.labels)
-        nick = nick_in(rest) if message.command == LABEL else ""
+        if message.command != LABEL:
+            return None
+        nick = worded(message.arguments, learning.labels, several=learning.several).nick
         return (self._last.get((message.room, nick.casefold())) or "") if nick else None

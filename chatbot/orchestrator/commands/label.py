@@ -8,9 +8,12 @@ command, it changes nothing; and nothing is learned of a message of another room
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+
+import msgspec
 
 from chatbot.broker.corrections import Corrections
 from chatbot.broker.decided import heard
@@ -25,14 +28,19 @@ from chatbot.learning import (
     Example,
     Learning,
     Vote,
+    Wording,
     folded,
-    nick_in,
-    split,
+    worded,
 )
+from chatbot.messages import ChatMessage
 from chatbot.orchestrator.commands.command import Answer, Asked, Command
 from chatbot.orchestrator.commands.why import decided_soon
 
+_TERMINAL = re.compile(r"(.+)-[0-9a-f]{8}")
+"""The network of a terminal, or of a pipe: the listener's name, and what is its own each time."""
+
 _LONGEST_NAME = 64
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +54,48 @@ class _Said:
 def commands(learning: Learning) -> Mapping[str, Command]:
     """Return the commands by their names, for who has the role that the flow wants."""
     return {
-        LABEL: dataclasses.replace(COMMAND, role=learning.role),
+        LABEL: dataclasses.replace(
+            COMMAND, role=learning.role, arguments=SEVERAL if learning.several else ONE
+        ),
         UNDO: dataclasses.replace(UNDO_COMMAND, role=learning.role),
     }
 
 
 async def _label(asked: Asked) -> Answer:
     message, learning = asked.message, _learning(asked)
-    label, rest = split(message.arguments, learning.labels)
-    if label not in learning.labels:
+    wording = worded(message.arguments, learning.labels, several=learning.several)
+    if not wording.given and not wording.denied:
+        unknown = wording.unknown[:_LONGEST_NAME]
         raise UsageError(
-            f"there is no label {label}" if label else "which label?",
-            hint=suggest(label, learning.labels, what="labels"),
+            f"there is no label {unknown}" if unknown else "which label?",
+            hint=_known_labels(unknown, learning),
         )
-    scope = _scope(asked, learning, {word.casefold() for word in rest})
-    said = await _said(asked, nick_in(rest))
+    scope = _scope(asked, learning, wording)
+    said = await _said(asked, wording.nick)
     vote = Vote(
-        label=label,
+        label="",
         by=message.account,
         number=0,
         at=message.time.astimezone(UTC),
-        network=message.network,
+        network=_who(message)[0],
         room=message.room,
         message=message.about,
         sender=said.sender,
         cause=message.id,
     )
+    votes = [msgspec.structs.replace(vote, label=label) for label in wording.given]
+    votes += [msgspec.structs.replace(vote, label=label, denied=True) for label in wording.denied]
+    several = learning.several
+    whole = not several or (wording.whole and message.kind != "reaction")
     corrections = await Corrections.open(asked.broker, asked.flow, learning.operation)
-    example = await corrections.vote(said.text, scope, vote)
+    example = await corrections.vote(said.text, scope, *votes, whole=whole, several=several)
     if example.is_contested:
-        return Answer(_disagreement(example, message.account))
+        return Answer(_disagreement(example, message))
     if message.kind == "reaction":
         return Answer()
     where = " in this room" if scope else ""
     return Answer(
-        f"noted{where}: what {_name(said.sender)} said is {label}; "
+        f"noted{where}: what {_name(said.sender)} said is {_together(votes)}; "
         f"{asked.rules.prefix}{UNDO} takes it back"
     )
 
@@ -92,13 +107,22 @@ async def _undo(asked: Asked) -> Answer:
     found = _undone_before(examples, message.id) or _to_undo(asked, examples)
     if found is None:
         return _nothing(asked, examples)
-    example, vote = found
+    example, votes = found
     by = Vote("", message.account, 0, message.time.astimezone(UTC), cause=message.id)
-    left = await corrections.take_back(example, lambda each: each == vote, by) or example
+    left = await corrections.take_back(example, lambda each: each in votes, by) or example
     if message.kind == "unreaction":
         return Answer()
-    now = f"; it is {left.labels[0]} now, as others said" if len(left.labels) == 1 else ""
-    return Answer(f"taken back: what {_name(vote.sender)} said is not {vote.label}{now}")
+    return Answer(f"taken back: {_now(left, votes)}")
+
+
+def _now(left: Example, undone: list[Vote]) -> str:
+    """Return what a text is, now that some of it is taken back."""
+    said = f"what {_name(undone[0].sender)} said is"
+    rest = "" if left.is_contested else _together([v for v in left.live if v not in undone])
+    if left.several:
+        return f"{said} {rest} now" if rest else f"{said} nothing that I was taught, now"
+    now = f"; it is {rest} now, as others said" if rest else ""
+    return f"{said} not {undone[0].label}{now}"
 
 
 def _learning(asked: Asked) -> Learning:
@@ -107,11 +131,24 @@ def _learning(asked: Asked) -> Learning:
     return learning
 
 
-def _scope(asked: Asked, learning: Learning, words: set[str]) -> str:
+def _known_labels(word: str, learning: Learning) -> str:
+    """Return a hint at the labels: the near ones, or some of them."""
+    found = suggest(word, learning.labels[:_MOST_NAMED], what="labels")
+    near = suggest(word, learning.labels, what="labels")
+    if near.startswith("did you mean") or len(learning.labels) <= _MOST_NAMED:
+        return near
+    return f"{found}, and {len(learning.labels) - _MOST_NAMED} others"
+
+
+def _together(votes: Sequence[Vote]) -> str:
+    return " and ".join(dict.fromkeys(vote.said for vote in votes))
+
+
+def _scope(asked: Asked, learning: Learning, wording: Wording) -> str:
     """Return the room in which an example is to count, empty for everywhere."""
-    if asked.message.private or EVERYWHERE in words:
+    if asked.message.private or wording.says(EVERYWHERE):
         return ""
-    if not (learning.own_rooms or HERE in words):
+    if not (learning.own_rooms or wording.says(HERE)):
         return ""
     if not learning.by_room:
         raise UsageError(
@@ -125,6 +162,7 @@ async def _said(asked: Asked, nick: str) -> _Said:
     """Return what a message said; raises `UsageError` where nothing is known of it."""
     message = asked.message
     if not message.about:
+        _check_no_label(nick, _learning(asked))
         about = f"of {nick[:_LONGEST_NAME]} " if nick else ""
         raise UsageError(f"I know no message {about}here", hint="reply to the one that you mean")
     found = await decided_soon(asked)
@@ -139,41 +177,72 @@ async def _said(asked: Asked, nick: str) -> _Said:
     return _Said(original.text[:LONGEST], original.sender)
 
 
-def _disagreement(example: Example, account: str) -> str:
-    mine = next((v.label for v in example.votes if v.is_live and v.by == account), "")
-    others = ", ".join(
-        f"{_name(v.by) or 'somebody'} says {v.label}"
-        for v in example.votes
-        if v.is_live and v.label != mine
-    )
-    return f"noted, but {others}: I learn neither until you agree"
+def _check_no_label(nick: str, learning: Learning) -> None:
+    """Raise `UsageError` where what was taken for a nick is, or was meant as, one more label."""
+    label = nick.lstrip("+-")
+    near = suggest(label, learning.labels, what="labels")
+    if learning.several and near.startswith("did you mean"):
+        raise UsageError(f"there is no label {nick[:_LONGEST_NAME]}", hint=near)
+    if not learning.several and label.casefold() in map(str.casefold, learning.labels):
+        raise UsageError(
+            "a message has one label here", hint="with `several: true` it may have more"
+        )
 
 
-def _undone_before(examples: list[Example], cause: str) -> tuple[Example, Vote] | None:
+def _disagreement(example: Example, message: ChatMessage) -> str:
+    own = {v.said for v in example.live if (v.network, v.by) == _who(message)}
+    against = [
+        f"{_name(v.by) or 'somebody'} says {v.said}"
+        for v in example.live
+        if v.said not in own and _is_against(v, example)
+    ]
+    found = ", ".join(dict.fromkeys(against[:_MOST_NAMED]))
+    return f"noted, but {found}: I learn neither until you agree"
+
+
+def _is_against(vote: Vote, example: Example) -> bool:
+    """Whether somebody says the opposite."""
+    if not example.several:
+        return True
+    return any(v.label == vote.label and v.denied != vote.denied for v in example.live)
+
+
+def _who(message: ChatMessage) -> tuple[str, str]:
+    """Return the network and the account: of a terminal, whichever it is, the same."""
+    terminal = _TERMINAL.fullmatch(message.network)
+    return terminal[1] if terminal else message.network, message.account
+
+
+def _undone_before(examples: list[Example], cause: str) -> tuple[Example, list[Vote]] | None:
     """Return what this very command has taken back already."""
-    return next(((e, v) for e in examples for v in e.votes if v.undone == cause), None)
+    found = ((e, [v for v in e.votes if v.undone == cause]) for e in examples)
+    return next(((example, votes) for example, votes in found if votes), None)
 
 
-def _to_undo(asked: Asked, examples: list[Example]) -> tuple[Example, Vote] | None:
-    """Return the last correction of who asks: here, or of the message that is replied to."""
+def _to_undo(asked: Asked, examples: list[Example]) -> tuple[Example, list[Vote]] | None:
+    """Return what who asks said last: here, or of the message that is replied to."""
     message = asked.message
     mine = [
         (example, vote)
         for example in examples
-        for vote in example.votes
-        if vote.is_live
-        and (vote.network, vote.by) == (message.network, message.account)
+        for vote in example.live
+        if (vote.network, vote.by) == _who(message)
         and (vote.message == message.reply_to if message.reply_to else vote.room == message.room)
         and (message.kind != "unreaction" or vote.label == message.arguments)
     ]
-    return max(mine, key=lambda each: each[1].number, default=None)
+    if not mine:
+        return None
+    example, last = max(mine, key=lambda each: each[1].number)
+    if message.kind == "unreaction":
+        return example, [last]
+    return example, [vote for each, vote in mine if each is example and vote.number == last.number]
 
 
 def _nothing(asked: Asked, examples: list[Example]) -> Answer:
     message = asked.message
     if message.kind == "unreaction":
         return Answer()
-    votes = (v for e in examples for v in e.votes if v.is_live and v.message == message.reply_to)
+    votes = (v for e in examples for v in e.live if v.message == message.reply_to)
     other = next(votes, None) if message.reply_to else None
     if other is None:
         return Answer("there is nothing of yours to take back here")
@@ -184,9 +253,12 @@ def _name(name: str) -> str:
     return " ".join(name.split())[:_LONGEST_NAME]
 
 
+ONE = "LABEL [NAME] [here|everywhere]"
+SEVERAL = "LABEL… [-LABEL] [+LABEL] [NAME] [here|everywhere]"
+
 COMMAND = Command(
     "teach me what a message is: as a reply to it, or of the last one here, or of who is named",
     _label,
-    arguments="LABEL [NAME] [here|everywhere]",
+    arguments=ONE,
 )
 UNDO_COMMAND = Command("take back what you taught me last, or what you reply to", _undo)
