@@ -17,7 +17,7 @@ TORCH_INDEX ?=
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	-c deploy/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: run test crash soak check docs pictures bench overload fuzz debian clean help
+.PHONY: run test crash soak check docs pictures bench accuracy overload fuzz debian clean help
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -46,6 +46,9 @@ pictures: $(VENV)/.test ## make the pictures of the docs anew (two minutes)
 
 bench: $(VENV)/.test ## measure, beside what people would use instead (ARGS='--only w1,w4')
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+accuracy: $(VENV)/.test ## see how right classification is (DATA=folder of sets ARGS='--only spam')
+	@$(BIN)/python -m tests.benchmarks.accuracy $(DATA) $(ARGS)
 
 overload: $(VENV)/.test ## see what a burst of 100,000 messages does (ARGS='--count 20000')
 	@$(BIN)/python -m tests.benchmarks.overload $(ARGS)

@@ -72,16 +72,20 @@ class Networks:
         settings_type = getattr(listener, "settings_type", None)
         known = fields_of(settings_type) if settings_type is not None else {}
         if getattr(listener, "transient", False):
-            self._refuse_policy(name, entries, known)
+            self._refuse_policy(name, entries, known, "who started the program is answered")
+        elif not getattr(listener, "hears", True):
+            self._refuse_policy(name, entries, known, "nobody talks to it")
         policy, entries = take_policy(entries, known, self.report)
         rest = dataclasses.replace(node, value=entries)
         found = self._checked(name, kind, rest, settings_type)
         return dataclasses.replace(found, priority=priority, policy=policy)
 
-    def _refuse_policy(self, name: str, entries: dict[str, Node], known: Container[str]) -> None:
-        """Report what would have no effect: who talks to it is who started the program."""
+    def _refuse_policy(
+        self, name: str, entries: dict[str, Node], known: Container[str], why: str
+    ) -> None:
+        """Report what would have no effect there."""
         for key in [key for key in entries if key in KEYS and key not in known]:
-            message = f"`{key}` means nothing to `{name}`: who started the program is answered"
+            message = f"`{key}` means nothing to `{name}`: {why}"
             self.report.add(entries.pop(key).key, message)
 
     def _priority(self, node: Node | None) -> str:

@@ -82,6 +82,7 @@ class Tunable:
             raise OperationError(f"the model {name_or_path} cannot be trained") from error
         self._files = described(folder)
         self._start = {name: each.clone() for name, each in self._model.state_dict().items()}
+        self._tuned = self._start
 
     def tune(
         self,

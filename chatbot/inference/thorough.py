@@ -164,7 +164,7 @@ def thorough(
 
 
 def _parts(table: Table, recipe: Recipe) -> list[Any]:
-    """Return the rows that are held back, one part after the other.
+    """Return the rows that are held back, one part after the other, each in any order.
 
     Every label keeps one example at least, of few examples all are held back once, and all
     trainings together are not much longer than two of the longest.
@@ -172,14 +172,15 @@ def _parts(table: Table, recipe: Recipe) -> list[Any]:
     import numpy as np
 
     owners = table.owners[: table.count]
-    shuffled = np.random.default_rng(0).permutation(table.count)
+    chance = np.random.default_rng(0)
+    shuffled = chance.permutation(table.count)
     ordered = shuffled[np.argsort(owners[shuffled], kind="stable")]
     first = np.unique(owners[ordered], return_index=True)[1]
     spare = np.delete(ordered, first)
     if len(spare) < _FEWEST:
         return []
     count = min(_PARTS, max(1, 2 * recipe.most // recipe.texts(len(table.texts)) - 1))
-    return [part for each in range(count) if len(part := spare[each::_PARTS])]
+    return [chance.permutation(part) for each in range(count) if len(part := spare[each::_PARTS])]
 
 
 def _all_judged(
@@ -210,7 +211,7 @@ def _judged(
     tunable: Tunable, kept: Table, held: Table, settings: Settings
 ) -> Iterator[tuple[_Candidate, _Judged]]:
     known = kept.only(drawn(kept.owners[: kept.count], _KNOWN))
-    letters = Letters(known)
+    letters = Letters(known) if settings.letters else None
     yield _PLAIN, _judge(known, held, chosen(known), None)
     for blend in _BLENDS:
         tunable.blend(blend)
@@ -227,7 +228,7 @@ def _near(settings: Settings) -> list[Settings]:
         replace(settings, gamma=gamma, letters=each, penalty=penalty)
         for gamma in _WIDTHS
         for each in letters
-        for penalty in _PENALTIES
+        for penalty in sorted({settings.penalty, *_PENALTIES})
     ]
 
 

@@ -10,6 +10,7 @@ from chatbot.inference.calibration import (
     lowest,
     reliability,
     softmax,
+    stretched,
     temperature_of,
 )
 
@@ -41,6 +42,15 @@ def test_a_threshold_costs_no_more_than_it_may(count: int) -> None:
         assert (values <= found).mean() > 0.005
     else:
         assert values.min() - 4 * values.std() < found <= values.min()
+
+
+def test_the_limit_of_few_has_the_tail_of_many() -> None:
+    chance = np.random.default_rng(0)
+    many = -chance.exponential(size=100_000)
+    few = 3.0 + 2.0 * -chance.exponential(size=150)
+    assert stretched(few, many) == pytest.approx(3.0 + 2.0 * lowest(many), abs=2.0)
+    assert stretched(many, many) == pytest.approx(lowest(many))
+    assert stretched(few[:1], many) == few[0]
 
 
 def test_bins_hold_every_prediction() -> None:
