@@ -14,7 +14,7 @@ from chatbot.commands import drawing
 from chatbot.errors import FlowError, UsageError
 from chatbot.flowfile.graph import Graph, graph_of, joined
 from chatbot.flowfile.labelling import labels_of
-from chatbot.flowfile.layout import Box, Point, between, layout_of
+from chatbot.flowfile.layout import Box, Layout, Point, between, layout_of
 from chatbot.flowfile.load import assemble
 from chatbot.flowfile.notation import dot, is_condition, mermaid, pairs
 from chatbot.flowfile.outline import outline
@@ -249,3 +249,16 @@ def test_what_graphviz_refuses_is_an_error(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(UsageError, match="Graphviz cannot draw this"):
         drawing.draw(str(path), (), "svg", folded=False)
+
+
+def test_labels_of_lines_that_cross_stand_apart() -> None:
+    ways: dict[tuple[str, str], list[Point]] = {
+        ("a", "b"): [(50.0, 0.0), (250.0, 100.0)],
+        ("c", "d"): [(250.0, 0.0), (50.0, 100.0)],
+    }
+    layout = Layout(width=300.0, height=100.0)
+    first, second = labels_of(dict.fromkeys(ways, "label, if sure"), ways, layout).values()
+    assert (first.x, first.y) == (150.0, 50.0)
+    (_, _, _, bottom), (_, top, _, _) = sorted((first.corners, second.corners), key=lambda c: c[1])
+    beside = abs(first.x - second.x) >= first.corners[2] - first.corners[0]
+    assert beside or top >= bottom
