@@ -182,7 +182,6 @@ class _Reader:
         return TrialFile(path, flow_of(path), tuple(self._named_apart(trials)))
 
     def _named_apart(self, trials: list[Trial]) -> Iterator[Trial]:
-        """Yield the tests, each with a name of its own; what is said twice is told by its line."""
         first: dict[str, Trial] = {}
         for trial in trials:
             other = first.setdefault(trial.name, trial)
