@@ -17,6 +17,7 @@ SCOPES = (CONVERSATION, PERSON, ROOM, NETWORK, FLOW)
 KEEP = 7 * DAY
 LONGEST = 90 * DAY
 MOST_ITEMS = 1000
+_PLAIN = (str, int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,14 @@ def changed(value: Any, start: Any, changes: list[Change]) -> Any:
 
 def _without(items: list[Any], gone: Any) -> list[Any]:
     """Return the items that are not in the list `gone`; one that is a map is meant by its `id`."""
-    given = _items(gone)
-    return [each for each in items if each not in given and _id_of(each) not in given]
+    plain = {each for each in _items(gone) if isinstance(each, _PLAIN)}
+    others = [each for each in _items(gone) if not isinstance(each, _PLAIN)]
+    return [each for each in items if not _is_in(each, plain, others)]
 
 
-def _id_of(item: Any) -> Any:
-    return item.get("id", item) if isinstance(item, dict) else item
+def _is_in(item: Any, plain: set[Any], others: list[Any]) -> bool:
+    name = item.get("id") if isinstance(item, dict) else item
+    return (isinstance(name, _PLAIN) and name in plain) or item in others
 
 
 def by_name(changes: tuple[Change, ...]) -> Mapping[str, list[Change]]:

@@ -23,6 +23,9 @@ SHOWN_TEXT, SHOWN_REVISION = "learned.text", "learned.revision"
 """The names under which a flow shows what the operation that learns was given, and the revision of
 what it had learned: no name of a person's output has a dot in it."""
 
+MOST_VOTES = 200
+"""Of one text: of those that were taken back, the oldest are forgotten then."""
+
 LONGEST = 1000
 """Characters of a text that are kept: more than an encoder reads."""
 
@@ -157,7 +160,7 @@ class Example(Record, frozen=True):
         if not old and not new:
             return self
         closed = (_closed(each, first) if each in old else each for each in self.votes)
-        return msgspec.structs.replace(self, votes=(*closed, *new))
+        return msgspec.structs.replace(self, votes=_bounded([*closed, *new]))
 
     def is_touched(self, number: int) -> bool:
         """Whether the change `number` was of this."""
@@ -249,7 +252,7 @@ def restored(
     ]
     again = (v for v in former if _meant(v) not in live)
     votes += [_again(v, now) for v in again]
-    return msgspec.structs.replace(known, votes=tuple(votes))
+    return msgspec.structs.replace(known, votes=_bounded(votes))
 
 
 def forgotten(
@@ -343,6 +346,13 @@ def _beginning(words: Sequence[str], labels: Iterable[str]) -> str | None:
         if parts and said[: len(parts)] == parts:
             return label
     return None
+
+
+def _bounded(votes: Sequence[Vote]) -> tuple[Vote, ...]:
+    """Return the votes; of too many, not the oldest of those that were taken back."""
+    spare = len(votes) - MOST_VOTES
+    old = {id(vote) for vote in [v for v in votes if not v.is_live][: max(spare, 0)]}
+    return tuple(vote for vote in votes if id(vote) not in old)
 
 
 def _meant(vote: Vote) -> tuple[str, str, str, bool]:

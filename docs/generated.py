@@ -122,13 +122,23 @@ def _flow(name: str) -> str:
     path = shipped.file(f"{name}.yaml")
     lines = path.read_text("utf-8").splitlines()
     comment = [line.removeprefix("#") for line in itertools.takewhile(_is_comment, lines)]
-    told = "\n".join(inspect.cleandoc("\n".join(["", *comment])).splitlines())
-    parts = [f"## {name}", _linked(_text(told)), f"![The graph of {path.name}]({name}.svg)"]
+    told = inspect.cleandoc("\n".join(["", *comment]))
+    parts = [f"## {name}", *_commented(told), f"![The graph of {path.name}]({name}.svg)"]
     tests = path.with_suffix(".test.yaml")
     if tests.is_file():
         parts.append(f"Its tests: `chatbot flow test {name}`.")
     source = "\n".join(lines[len(comment) :])
     return "\n\n".join([*parts, f"```yaml\n{source}\n```\n"])
+
+
+def _commented(told: str) -> Iterator[str]:
+    """Yield a comment's paragraphs; lines that are indented are commands."""
+    for are_commands, lines in itertools.groupby(
+        told.splitlines(), lambda line: line.startswith("  ")
+    ):
+        text = "\n".join(lines)
+        commands_of = f"```text\n{inspect.cleandoc(text)}\n```"
+        yield commands_of if are_commands else _linked(_text(text))
 
 
 def _is_comment(line: str) -> bool:

@@ -33,7 +33,7 @@ class DuplicatesConfig:
     index: str = "reports"
     encoder: str = "all-MiniLM-L6-v2"
     likeness: float = 0.75
-    across_rooms: bool = True
+    across_rooms: bool = False
     keep: str = "90d"
 
 

@@ -102,11 +102,14 @@ PICTURES: dict[str, Callable[[Program], Coroutine[Any, Any, str]]] = {
 
 
 def shown(svg: str) -> list[str]:
-    """Return the words that a picture shows, without figures: models' are never quite the same."""
+    """Return the words that a picture shows, wherever they stand, and without figures.
+
+    Models' figures are never quite the same, and where lines break is a matter of taste.
+    """
     texts = re.findall(r"<text[^>]*>(.*?)</text>|<!-- (.*?) -->", svg, re.DOTALL)
     plain = (html.unescape(first or second).replace("\xa0", " ") for first, second in texts)
-    words = (re.sub(r"[\d.]+", "0", each).strip() for each in plain)
-    return [each for each in words if re.search("[A-Za-z]", each)]
+    words = (re.sub(r"[\d.]+", "0", word) for each in plain for word in each.split())
+    return sorted(word for word in words if re.search("[A-Za-z]", word))
 
 
 def _lines(screen: pyte.Screen) -> Iterator[Text]:

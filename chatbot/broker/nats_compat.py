@@ -11,6 +11,9 @@ Before 3.12 `asyncio.wait_for` loses a cancellation that comes in the same turn 
 as the result (python/cpython#86296): the task goes on as if nobody had asked it to end, and a
 program that drains waits for it for ever. nats-py waits so at each request. Its modules get a
 `wait_for` as 3.12 has it; everybody else's `asyncio` stays as it is.
+
+nats-py imports aiohttp, for addresses that begin with ws:, which takes as long as all the rest of a
+command's start. Its transport gets a stand-in that imports it when it is used; nobody else does.
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ from collections.abc import Awaitable
 from types import ModuleType
 from typing import Any, TypeVar
 
-import nats.aio.client
+from chatbot.broker import websockets  # first: nats-py imports aiohttp
+
+with websockets.later():
+    import nats.aio.client
 import nats.aio.subscription
 import nats.aio.transport
 import nats.js.client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chatbot.cli.options import json_option, set_option
+from chatbot.cli.options import json_option, nats_option, set_option
 from chatbot.cli.terminal import print_json, refuse_flow, run_service, screen
 from chatbot.errors import FlowError
 
@@ -48,8 +48,15 @@ def _check_backends(
     help="Measure this one, beside the default. Repeatable [default: all].",
 )
 @set_option
+@nats_option
 @json_option
-def model(flow: str, backends: tuple[str, ...], overrides: tuple[str, ...], as_json: bool) -> int:
+def model(
+    flow: str,
+    backends: tuple[str, ...],
+    overrides: tuple[str, ...],
+    nats: str | None,
+    as_json: bool,
+) -> int:
     """Measure the back ends of FLOW's model.
 
     Shows for each that this machine has how many texts a second it runs, how long a lone one
@@ -65,7 +72,7 @@ def model(flow: str, backends: tuple[str, ...], overrides: tuple[str, ...], as_j
     from chatbot.commands.bench_model import bench_model
 
     async def run() -> int:
-        found = await bench_model(flow, overrides, backends, as_json, screen(data=as_json))
+        found = await bench_model(flow, overrides, backends, as_json, screen(data=as_json), nats)
         if as_json:
             print_json(found)
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 
 from chatbot import settings
 from chatbot.commands.screen import Screen
+from chatbot.commands.understanding import fetched
 from chatbot.errors import OperationError, UsageError
 from chatbot.flowfile.flow import Flow, Instance
 from chatbot.flowfile.load import load
@@ -47,15 +48,22 @@ class Row:
 
 
 async def bench_model(
-    flow: str, overrides: Sequence[str], names: Sequence[str], as_json: bool, screen: Screen
+    flow: str,
+    overrides: Sequence[str],
+    names: Sequence[str],
+    as_json: bool,
+    screen: Screen,
+    nats: str | None = None,
 ) -> Any:
     """Measure, and show a table of each classifier; return what `--json` prints instead.
 
+    A model of the object store is fetched from the server `nats`.
     Raises `UsageError` for a flow without a classifier; `OperationError` where no exact back
     end can be had, as there is nothing to compare with.
     """
     found = []
-    for subject in subjects(load(flow, overrides=overrides)):
+    for each in subjects(load(flow, overrides=overrides)):
+        subject = replace(each, encoder=await fetched(each.encoder, nats))
         rows, impossible = await _measure(subject, names or _all(), screen)
         found.append(_as_json(subject, rows, impossible))
         if not as_json:

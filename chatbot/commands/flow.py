@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from chatbot.commands import companions
 from chatbot.commands.screen import Screen
 from chatbot.errors import FlowError
 from chatbot.flowfile.flow import Flow
@@ -31,6 +33,9 @@ def check(
 
 
 def _checked(name: str, overrides: Sequence[str], screen: Screen) -> dict[str, object]:
+    if (found := companions.checked(Path(name), overrides)) is not None:
+        screen.say(f"{seen_from_here(name)}: right ({found})")
+        return {"name": Path(name).name, "path": str(Path(name).resolve()), "problems": []}
     if is_subflow(name):
         return _subflow(name, overrides, screen)
     return as_json(_flow(name, overrides, screen))

@@ -10,8 +10,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from chatbot.authoring.local import is_local
 from chatbot.errors import UsageError
 from chatbot.flowfile.exporting import exported
+from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
 from chatbot.flowfile.migration import Migrated, migrated
 
@@ -21,12 +23,24 @@ FORMATS = ("json", "yaml")
 def export(name: str, overrides: Sequence[str], form: str) -> str:
     """Return the flow as DFFML's own dataflow file; raises `FlowError`, and `UsageError` for what
     cannot be written to a file."""
-    plain = exported(load(name, overrides=overrides))
+    flow = load(name, overrides=overrides)
+    _refuse_files(flow)
+    plain = exported(flow)
     try:
         text = json.dumps(plain, indent=2, ensure_ascii=False)
     except TypeError as error:
         raise UsageError(f"the flow has a value that no file can have: {error}") from error
     return text if form == "json" else _as_yaml(json.loads(text))
+
+
+def _refuse_files(flow: Flow) -> None:
+    """Raise `UsageError` where DFFML could not load what the flow runs."""
+    for path, instance in flow.instances.items():
+        if is_local(instance.operation):
+            raise UsageError(
+                f"`{path}` runs {instance.operation}: DFFML loads no operation from a file",
+                hint="put it into a package, with an entry point in the group dffml.operation",
+            )
 
 
 def migrate(paths: Sequence[Path], *, write: bool) -> list[Migrated]:

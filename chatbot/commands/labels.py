@@ -40,11 +40,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """What is imported of a text: its labels, and a room where it counts there alone."""
+    """What is imported of a text: its labels, a room where it counts there alone, and the labels
+    that it was said not to have."""
 
     text: str
     labels: tuple[str, ...]
     room: str = ""
+    denied: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        return self.labels + self.denied
 
 
 @asynccontextmanager
@@ -177,7 +183,7 @@ def read_taught(path: Path) -> list[Taught]:
 async def take(asked: Asked, taught: Sequence[Taught], by: str, screen: Screen) -> int:
     """Keep what is imported; return how many texts changed. Unknown labels are all told first."""
     async with opened(asked) as (_, corrections, about):
-        unknown = sorted({label for each in taught for label in each.labels} - set(about.labels))
+        unknown = sorted({label for each in taught for label in each.named} - set(about.labels))
         if unknown:
             names = ", ".join(f"{label} ({suggest(label, about.labels)})" for label in unknown)
             raise UsageError(f"{about.operation} of {about.flow} has no label {names}")
@@ -186,8 +192,9 @@ async def take(asked: Asked, taught: Sequence[Taught], by: str, screen: Screen) 
         with screen.counting("importing", len(taught)) as advance:
             for each in taught:
                 before = await corrections.get(each.text, each.room)
-                if before is None or sorted(before.taught) != sorted(each.labels):
+                if before is None or sorted(before.taught) != sorted(each.labels or ("",)):
                     votes = [Vote(label, by, 0, now) for label in each.labels]
+                    votes += [Vote(label, by, 0, now, denied=True) for label in each.denied]
                     await corrections.vote(each.text, each.room, *votes, several=about.several)
                     changed += 1
                 advance()
@@ -196,10 +203,10 @@ async def take(asked: Asked, taught: Sequence[Taught], by: str, screen: Screen) 
 
 def _check_single(taught: Iterable[Taught], about: About) -> None:
     """Raise `UsageError` for texts with several labels where a text may have one."""
-    several = [each for each in taught if len(each.labels) > 1]
+    several = [each for each in taught if len(each.labels) > 1 or each.denied]
     if several and not about.several:
         raise UsageError(
-            f"{about.operation} of {about.flow} gives a text one label, and here some have several",
+            f"{about.operation} of {about.flow} gives a text one label, not several or none",
             hint="with `several: true` in its configuration it gives several",
         )
 
@@ -309,19 +316,31 @@ def _from_json(path: Path, data: bytes) -> list[Taught]:
         rows = msgspec.json.decode(data, type=list[dict[str, Any]])
     except msgspec.MsgspecError as error:
         raise UsageError(f"{path} is not what `export --json` prints: {error}") from error
-    # What people disagree on has no one label.
     return [
-        Taught(text, tuple(labels), str(row.get("room") or ""))
+        Taught(text, tuple(labels), str(row.get("room") or ""), tuple(denied))
         for row in rows
-        for text, labels in [(row.get("text"), _labels_of(row))]
-        if isinstance(text, str) and text.strip() and labels
+        for text, labels, denied in [(row.get("text"), *_labels_of(row))]
+        if isinstance(text, str) and text.strip() and (labels or denied)
     ]
 
 
-def _labels_of(row: dict[str, Any]) -> list[str]:
-    given = row.get("labels") if not row.get("contested") else []
+def _labels_of(row: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the labels that a row has, and those that it was said not to have; of what people
+    disagree on, none."""
+    given, votes = row.get("labels"), row.get("votes")
+    if row.get("contested"):
+        return [], []
     labels = given if isinstance(given, list) else [row.get("label")]
-    return [label for label in labels if isinstance(label, str) and label]
+    denied = [
+        vote.get("label")
+        for vote in (votes if isinstance(votes, list) else [])
+        if isinstance(vote, dict) and vote.get("denied")
+    ]
+    return _texts(labels), _texts(denied)
+
+
+def _texts(given: Iterable[object]) -> list[str]:
+    return list(dict.fromkeys(each for each in given if isinstance(each, str) and each))
 
 
 def _last(example: Example) -> int:

@@ -219,6 +219,8 @@ def _as_json(
     }
     if outcome.actions:
         found["actions"] = outcome.actions
+    if outcome.elsewhere:
+        found["elsewhere"] = outcome.elsewhere
     if compared:
         found["same"] = other is not None and comparison.is_same(outcome, other)
         found["other"] = None if other is None else comparison.plain(other)

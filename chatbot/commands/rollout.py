@@ -47,7 +47,13 @@ def choose(nats: str | None, key: str, kept: Kept | None, screen: Screen) -> Non
     if nats is None:
         screen.say(f"nodes on this machine use {name} from their next start on: no server runs")
         return
-    asyncio.run(_choose(nats, key, kept, screen))
+    try:
+        asyncio.run(_choose(nats, key, kept, screen))
+    except BrokerError as error:
+        raise type(error)(
+            f"nodes were not told of {name}: {error.message}",
+            hint=f"it is kept here: `chatbot train FLOW --rollback {name}` tells them",
+        ) from error
     screen.say(f"nodes take over {name}")
 
 

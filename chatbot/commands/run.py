@@ -113,6 +113,8 @@ async def run(options: RunOptions, screen: Screen) -> int:
         for bot in bots:
             for name in bot.listening.names:
                 screen.say(f"{bot.flow.name} listens: {name}{_commands(bot, name)}")
+            if not bot.listening.names:
+                screen.say(_hears_nothing(bot, bots))
         watching = None
         for revisions in started:
             watching = await stack.enter_async_context(
@@ -121,6 +123,15 @@ async def run(options: RunOptions, screen: Screen) -> int:
         body = service.unless(watching, _listen(bots, broker))
         await service.unless(broker.closed, service.unless(failure, body))
     return 0
+
+
+def _hears_nothing(bot: _Bot, bots: Sequence[_Bot]) -> str:
+    owner = next((each.flow.name for each in bots if each.terminal), "")
+    where = f": the terminal is for {owner}" if owner else ""
+    return (
+        f"warning: {bot.flow.name} hears nothing{where}\n"
+        f"  give it a network under `listeners`, or run it by itself: chatbot run {bot.name}"
+    )
 
 
 def _load(options: RunOptions, name: str) -> Flow:
@@ -143,7 +154,9 @@ def _bots(options: RunOptions) -> list[_Bot]:
     bots = []
     terminal = False
     for name, flow in zip(names, flows, strict=True):
-        networks = [e for e in flow.listeners.values() if e.on and e.kind not in TERMINALS]
+        networks = [
+            e for e in flow.listeners.values() if e.on and e.kind not in TERMINALS and hears(e)
+        ]
         networks = [each for each in networks if hears(each)]
         wants = options.console or options.jsonl or not networks
         bot = _Bot(name, flow, options, wants and not terminal, Listening([], flow.rules))

@@ -65,11 +65,7 @@ def collect(options: Selection) -> list[tuple[Flow, TrialFile]]:
     problems = []
     for path in _files(options.paths):
         try:
-            flow = load(flow_of(path), overrides=options.overrides)
-            file = read_trials(path, flow.outputs, [each.name for each in flow.schedules])
-            said = [(step.mark, step.said) for trial in file.trials for step in trial.steps]
-            refuse_lessons(said, flow.rules.learning, flow.rules.prefix)
-            found.append((flow, file))
+            found.append(with_its_flow(path, options.overrides))
         except FlowError as error:
             problems += error.problems
     if problems:
@@ -81,6 +77,15 @@ def collect(options: Selection) -> list[tuple[Flow, TrialFile]]:
     if not any(file.trials for _, file in chosen):
         raise UsageError(f"no test has {options.match!r} in its name", hint="leave out -k")
     return chosen
+
+
+def with_its_flow(path: Path, overrides: Sequence[str]) -> tuple[Flow, TrialFile]:
+    """Return the tests of one file, and their flow; raises `FlowError` with all that is wrong."""
+    flow = load(flow_of(path), overrides=overrides)
+    file = read_trials(path, flow.outputs, [each.name for each in flow.schedules])
+    said = [(step.mark, step.said) for trial in file.trials for step in trial.steps]
+    refuse_lessons(said, flow.rules.learning, flow.rules.prefix)
+    return flow, file
 
 
 def _chosen(trials: Iterable[Trial], match: str) -> tuple[Trial, ...]:

@@ -69,19 +69,17 @@ def subject(
         checked.name,
         name,
         examples,
-        _fetched(config.get("encoder", DEFAULT), nats),
+        asyncio.run(fetched(config.get("encoder", DEFAULT), nats)),
         config.get("threshold"),
         config.get("likeness"),
         several,
     )
 
 
-def _fetched(encoder: str, nats: str | None) -> str:
-    async def fetched() -> str:
-        if not encoder.startswith(NATS):
+async def fetched(encoder: str, nats: str | None) -> str:
+    """Return what `chatbot.inference.registry.local` does, with the server `nats` if need be."""
+    if not encoder.startswith(NATS):
+        return await local(encoder)
+    async with connected(nats, None, "chatbot-model") as broker:
+        with lent(broker):
             return await local(encoder)
-        async with connected(nats, None, "chatbot-model") as broker:
-            with lent(broker):
-                return await local(encoder)
-
-    return asyncio.run(fetched())

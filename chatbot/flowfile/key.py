@@ -52,7 +52,7 @@ class Described:
 
 
 NAME = r"[a-z0-9][a-z0-9_-]*"
-DURATION = r"\d+(\.\d+)? ?(ms|s|min|m|h|d)?"
+DURATION = r"\d+(\.\d+)? ?(ms|s|min|m|h|d|w)?"
 SOURCE = r"[^.\s]+\.\S+|\w+|.*\{\{.*"
 PRIMITIVES = {
     "string": "string",

@@ -103,6 +103,7 @@ SECTIONS: dict[str, Described] = {
                 "What becomes of messages that are old when their turn comes.",
                 (TEXT,),
                 default="skip older than 10m",
+                pattern=r"(skip|record|answer|ask nothing)\b.*",
                 suggested=("skip older than 10m", "record older than 10m", "answer"),
             ),
             "storage": Key(
@@ -200,7 +201,11 @@ SECTIONS: dict[str, Described] = {
             "keep": a_time("What was heard.", "7d"),
             "outcomes": a_time("What was decided; longer than `keep`.", "14d"),
             "dead": a_time("What failed.", "30d"),
-            "size": Key("The most of what was heard, such as 1GB.", (TEXT, WHOLE)),
+            "size": Key(
+                "The most of what was heard, such as 1GB.",
+                (TEXT, WHOLE),
+                pattern=r"\d+(\.\d+)? ?([KMGT]i?)?B",
+            ),
             "replicas": Key(
                 "On how many servers of a cluster.", (TEXT, WHOLE), default="auto", least=1, most=5
             ),
@@ -214,7 +219,12 @@ SECTIONS: dict[str, Described] = {
                 (TEXT,),
                 suggested=("15m", "hour", "day at 18:00", "weekday at 9:00", "monday at 9:00"),
             ),
-            "cron": Key("When, in cron's five fields.", (TEXT,), example="0 18 * * mon-fri"),
+            "cron": Key(
+                "When, in cron's five fields.",
+                (TEXT,),
+                pattern=r"\s*\S+(\s+\S+){4}\s*",
+                example="0 18 * * mon-fri",
+            ),
             "zone": Key("The time zone.", (TEXT,), default="UTC", example="Europe/Berlin"),
             "in": Key(
                 "The rooms it is for, as network/room: it starts once for each.",
@@ -268,7 +278,7 @@ SECTIONS: dict[str, Described] = {
                 each="change",
             ),
             "when": Key(
-                "Run it only if this is true; of a list, any.", (TEXT, LIST), items=(TEXT,)
+                "Run it only if this is true; of a list, any.", (TEXT, LIST, NULL), items=(TEXT,)
             ),
             "inputs": Key("What it is given: input → source.", (MAP,), each="source"),
             "config": Key("Its configuration.", (MAP,), items=ANY),

@@ -72,16 +72,20 @@ class Networks:
         settings_type = getattr(listener, "settings_type", None)
         known = fields_of(settings_type) if settings_type is not None else {}
         if getattr(listener, "transient", False):
-            self._refuse_policy(name, entries, known)
+            self._refuse_policy(name, entries, known, "who started the program is answered")
+        elif not getattr(listener, "hears", True):
+            self._refuse_policy(name, entries, known, "nobody talks to it")
         policy, entries = take_policy(entries, known, self.report)
         rest = dataclasses.replace(node, value=entries)
         found = self._checked(name, kind, rest, settings_type)
         return dataclasses.replace(found, priority=priority, policy=policy)
 
-    def _refuse_policy(self, name: str, entries: dict[str, Node], known: Container[str]) -> None:
-        """Report what would have no effect: who talks to it is who started the program."""
+    def _refuse_policy(
+        self, name: str, entries: dict[str, Node], known: Container[str], why: str
+    ) -> None:
+        """Report what would have no effect there."""
         for key in [key for key in entries if key in KEYS and key not in known]:
-            message = f"`{key}` means nothing to `{name}`: who started the program is answered"
+            message = f"`{key}` means nothing to `{name}`: {why}"
             self.report.add(entries.pop(key).key, message)
 
     def _priority(self, node: Node | None) -> str:
@@ -164,13 +168,20 @@ class Networks:
             message = without_secrets(message, found)
             at = node.at((key,))
             shown = "is wrong; it comes from the environment" if has_reference(at) else message
-            self.report.add(at.mark, f"`{key}` {shown}" if _is_phrase(shown) else shown)
+            where = _item_meant(at, shown).mark
+            self.report.add(where, f"`{key}` {shown}" if _is_phrase(shown) else shown)
 
 
 def _is_empty(node: Node | None, asked: set[tuple[int, int]]) -> bool:
     if node is None or node.value is None:
         return True
     return node.value == "" and (node.mark.line, node.mark.column) not in asked
+
+
+def _item_meant(node: Node, message: str) -> Node:
+    """Return the item of a list that a message begins with, or the list."""
+    items = node.value if isinstance(node.value, list) else []
+    return next((each for each in items if message.startswith(repr(each.plain()))), node)
 
 
 def _is_phrase(message: str) -> bool:

@@ -13,7 +13,7 @@ output -> (least, most).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from chatbot.flowfile.agreement import kind_of
@@ -202,16 +202,20 @@ def _known(origin: Origin) -> Collection[Any] | None:
     text = _expression(origin.part)
     if text is not None:
         return _computed(origin.frame, origin.part, text)
-    values_of = getattr(origin.part.implementation, "values_of", None)
-    if values_of is None or origin.part.configuration.value is None:
-        is_truth = kind_of(origin.definition.primitive) == "bool"
-        return [True, False] if is_truth else None
-    known: Collection[Any] | None = values_of(origin.part.configuration.value).get(
-        origin.source.key
-    )
+    known: Collection[Any] | None = _values_of(origin.frame, origin.part).get(origin.source.key)
     if known is None and kind_of(origin.definition.primitive) == "bool":
         return [True, False]
     return known
+
+
+def _values_of(frame: Frame, part: Part) -> Mapping[str, Any]:
+    """Return the values that the outputs of an instance can have, of those that it knows."""
+    name = part.section.name
+    if name not in frame.values:
+        values_of = getattr(part.implementation, "values_of", None)
+        config = part.configuration.value
+        frame.values[name] = values_of(config) if values_of and config is not None else {}
+    return frame.values[name]
 
 
 def _of_message(origin: Origin) -> Collection[Any] | None:

@@ -30,6 +30,9 @@ _NAMED = ("operation", "listener", "schedule", "state")
 """Sections whose names are of the author's choice, and are names."""
 
 _FIGURES = ("boolean", "integer", "number")
+LOCAL = r"^\S.*\.py:\w+$"
+"""An operation in a Python file beside the flow."""
+
 _JSON = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 _SAYS: list[Any] = [{"required": [key]} for key in ("run", "flow", "reply", "set")]
@@ -108,7 +111,9 @@ def _inside(key: Key) -> Schema:
         return {"anyOf": [{"not": {"type": "object"}}, {"$ref": f"#/$defs/{key.section}"}]}
     if key.each:
         items = {"$ref": f"#/$defs/{key.each}"}
-        if key.each in _SHORT:
+        if key.each == "seed":  # a map without a value is one
+            items = {"anyOf": [{"not": {"type": "object", "required": ["value"]}}, items]}
+        elif key.each in _SHORT:
             items = {"anyOf": [{"not": {"type": "object"}}, items]}
     if keys.MAP in key.types and items:
         found["additionalProperties"] = items
@@ -120,7 +125,8 @@ def _inside(key: Key) -> Schema:
 
 
 def _any_operation(own: Schema, names: list[str]) -> Schema:
-    own["properties"]["run"] |= {"enum": names}
+    run = own["properties"]["run"]
+    run["anyOf"] = [{"enum": names}, {"pattern": LOCAL}]
     per_operation = [
         {
             "if": {"properties": {"run": {"const": name}}, "required": ["run"]},
@@ -170,7 +176,7 @@ def _operation(operation: Any, implementation: Any) -> Schema:
         "type": ["object", "null"],
         "properties": {key: _input(each) for key, each in operation.inputs.items()},
         "required": needed,
-        "additionalProperties": False,
+        "additionalProperties": _input(None) if hasattr(implementation, "templates") else False,
     }
     config = _record(record) | {"type": ["object", "null"]}
     required = [*(["inputs"] if needed else []), *(["config"] if config["required"] else [])]
@@ -181,7 +187,7 @@ def _operation(operation: Any, implementation: Any) -> Schema:
 def _input(definition: Any) -> Schema:
     text, given = {"type": "string", "minLength": 1}, {"$ref": "#/$defs/source"}
     several = {"type": "array", "minItems": 1, "items": {"anyOf": [text, given]}}
-    wants = f"Wants {words_of(definition.primitive)}."
+    wants = f"Wants {words_of(definition.primitive) if definition else 'anything'}."
     return {"description": wants, "anyOf": [text, several, given]}
 
 

@@ -42,7 +42,8 @@ def _schedule(
     times = [key for key in ("every", "cron") if key in given]
     if len(times) != 1:
         hint = "every: day at 18:00" if not times else "take one of them"
-        report.add(node.key, f"`{name}` must have `every` or `cron`", hint)
+        where = given[times[-1]].key if times else node.key
+        report.add(where, f"`{name}` must have `every` or `cron`", hint)
         return None
     read = cron_of if times == ["every"] else checked_cron
     cron = _text(given[times[0]], times[0], read, report)

@@ -18,6 +18,7 @@ from chatbot.flowfile.problems import Mark, Report
 _PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SPACE = re.compile(r"[ \t]*")
+_TABLE = re.compile(r"\((?:'[^']*',? ?)+\)")
 _NOTHING = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SCALAR = re.compile(r"[^,\]}#\n]*")
 
@@ -42,7 +43,10 @@ def parse_toml(text: str, start: Mark, report: Report) -> Node | None:
 
 def _message(error: tomllib.TOMLDecodeError) -> str:
     found = _PLACE.fullmatch(str(error))
-    return found[1] if found else str(error)
+    message = found[1] if found else str(error)
+    return _TABLE.sub(
+        lambda names: "`" + ".".join(re.findall(r"'([^']*)'", names[0])) + "`", message
+    )
 
 
 def _place_of(error: tomllib.TOMLDecodeError, text: str, start: Mark) -> Mark:

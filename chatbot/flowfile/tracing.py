@@ -36,6 +36,8 @@ class Frame:
     inner: Mapping[str, Frame] = field(default_factory=dict)
     outer: Frame | None = None
     instance: str = ""
+    values: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is known of the values of instances, by output: found once, as files are read for it."""
 
     def frames(self) -> Iterator[Frame]:
         """Yield this and all that is in it."""

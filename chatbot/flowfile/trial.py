@@ -11,8 +11,8 @@ tests:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -179,14 +179,18 @@ class _Reader:
             self._report.add(tests.mark, f"`tests` must be a list, not {tests.kind}", hint)
             return TrialFile(path, path, ())
         trials = [self._trial(node, defaults, n) for n, node in enumerate(tests.value, 1)]
-        self._check_names(trials)
-        return TrialFile(path, flow_of(path), tuple(trials))
+        return TrialFile(path, flow_of(path), tuple(self._named_apart(trials)))
 
-    def _check_names(self, trials: list[Trial]) -> None:
+    def _named_apart(self, trials: list[Trial]) -> Iterator[Trial]:
+        """Yield the tests, each with a name of its own; what is said twice is told by its line."""
         first: dict[str, Trial] = {}
         for trial in trials:
             other = first.setdefault(trial.name, trial)
-            if other is not trial:
+            if other is trial:
+                yield trial
+            elif trial.steps and trial.name == trial.steps[0].said:
+                yield replace(trial, name=f"{trial.name} (line {trial.mark.line})")
+            else:
                 hint = f"the first is in line {other.mark.line}; give one a `name`"
                 self._report.add(trial.mark, "two tests have one name", hint)
 

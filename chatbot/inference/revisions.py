@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -95,7 +96,8 @@ class Revisions:
 
     def all(self) -> list[Kept]:
         """Return what is kept, the newest first; what cannot be read is left out."""
-        found = [self._kept(path.parent.name) for path in self._folder.glob("*/about.json")]
+        names = [path.parent.name for path in self._folder.glob("*/about.json")]
+        found = [self._kept(name) for name in names if not name.startswith(".")]
         kept = [each for each in found if each is not None]
         return sorted(kept, key=lambda each: each.about.at, reverse=True)
 
@@ -110,6 +112,7 @@ class Revisions:
     def keep(self, about: About, head: Head, save_encoder: Callable[[Path], None]) -> Kept:
         """Keep a new revision, and use it from now on."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._sweep()
         work = Path(tempfile.mkdtemp(dir=self._folder, prefix=".making-"))
         try:
             save_encoder(work / "encoder")
@@ -161,6 +164,12 @@ class Revisions:
         self._point(revision)
         os.utime(self._folder / CURRENT, (at.timestamp(), at.timestamp()))
 
+    def _sweep(self) -> None:
+        """Delete what a training, or a node that fetched one, left that was killed."""
+        for path in self._folder.glob(".*"):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                shutil.rmtree(path, ignore_errors=True)
+
     def _point(self, name: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile("w", dir=self._folder, delete=False) as file:
@@ -177,6 +186,9 @@ class Revisions:
 
 
 CURRENT = "current"
+
+ABANDONED = 86400.0
+"""Seconds after which nobody works any more on a folder that is not complete."""
 
 QUICK = "quick"
 """What stands for no revision: quick training with the encoder as it came."""

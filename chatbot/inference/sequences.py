@@ -15,7 +15,7 @@ from typing import Any
 
 from chatbot.errors import OperationError
 from chatbot.inference import threads
-from chatbot.inference.backends.pytorch import import_models
+from chatbot.inference.backends.pytorch import import_models, use_threads
 from chatbot.inference.merging import Merging
 from chatbot.progress import tell
 from chatbot.urgency import is_bulk
@@ -47,7 +47,6 @@ class SequenceModel:
         # RoBERTa's kin count positions from the padding's number on.
         self._max_tokens = min(MAX_TOKENS, told, max(8, positions - 2))
         self._merging = Merging(self._run, BATCH_TOKENS)
-        self._threads = 0
         self.name = name
         self.labels = tuple(str(config.id2label[number]) for number in sorted(config.id2label))
         told = getattr(config, "problem_type", None)
@@ -119,9 +118,7 @@ class SequenceModel:
         """Return the logits of a batch (texts, labels)."""
         import torch
 
-        if self._threads != threads.own.threads:
-            self._threads = threads.own.threads
-            torch.set_num_threads(self._threads)
+        use_threads(threads.own.threads)
         with self._one:
             padded = self._tokenizer.pad([row.columns for row in rows], return_tensors="pt")
         with torch.inference_mode():

@@ -13,7 +13,7 @@ from chatbot.errors import RemoteError
 from chatbot.flowfile.naming import in_terms_of_the_file
 from chatbot.flowfile.outcome import OutcomeConfig
 from chatbot.learning import SHOWN_REVISION, SHOWN_TEXT
-from chatbot.messages import ACTIONS, Action, Change, ChatMessage, Elsewhere, Outcome, Reply
+from chatbot.messages import ACTIONS, ORDERS, Action, Change, ChatMessage, Elsewhere, Outcome, Reply
 from chatbot.orchestrator.values import Value
 
 PREFIX = "message."
@@ -132,6 +132,8 @@ def _reply(given: dict[str, Any]) -> Reply:
 def _action(given: dict[str, Any]) -> Action:
     if given["kind"] not in ACTIONS:
         raise ValueError(f"there is no action of that kind: {', '.join(ACTIONS)}")
+    if given["kind"] in ORDERS and not given.get("on"):
+        raise ValueError(f"the action `{given['kind']}` does not say `on` which listener")
     return Action(
         kind=given["kind"],
         to=str(given.get("to") or ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -89,6 +90,25 @@ async def test_a_bot_that_is_killed_between_the_entry_and_its_note_opens_one(
     assert [each["title"] for each in server.issues] == ["it crashes", "and now?"]
     assert bot.said() == [f"anna: noted: {LINK}/1", f"anna: noted: {LINK}/2"]
     assert "it crashes, said anna" in server.issues[0]["body"]
+
+
+@pytest.mark.crash
+async def test_a_bot_that_stood_still_meanwhile_opens_and_says_nothing_twice(
+    bot: Bot, server: TrackerServer
+) -> None:
+    server.answering.clear()
+    async with bot.program.start("run", "crash.yaml", **bot.told) as first:
+        bot.post("it crashes")
+        await until(lambda: server.issues)
+        first.signal(signal.SIGSTOP)
+        server.answering.set()
+        async with bot.program.start("run", "crash.yaml", **bot.told):
+            await until(bot.said)
+            first.signal(signal.SIGCONT)
+            bot.post("and now?")
+            await until(lambda: len(bot.said()) == 2)
+    assert [each["title"] for each in server.issues] == ["it crashes", "and now?"]
+    assert bot.said() == [f"anna: noted: {LINK}/1", f"anna: noted: {LINK}/2"]
 
 
 @pytest.mark.crash

@@ -49,6 +49,7 @@ THREADS = "chatbot node run classify_text --threads 4"
 LISTEN = "chatbot run support --listen 192.0.2.7"
 ELSEWHERE = "chatbot run support --no-node"
 WATCH = "chatbot run support --watch"
+TRIAGE = "chatbot run triage"
 APPLY = "chatbot flow apply support"
 FORGET = "chatbot forget anna --network irc"
 ONCE = [
@@ -71,6 +72,7 @@ ONCE = [
 ]
 WITH_A_MODEL = [
     "chatbot flow test triage",
+    "chatbot run triage",
     "chatbot replay triage flows/logs/ubuntu-2012-02-03.txt --limit 40",
     "chatbot flow test support",
     "chatbot flow test moderation",
@@ -117,7 +119,7 @@ def arguments(command: str) -> list[str]:
 
 
 def test_the_docs_have_no_other_commands_than_those_run_here() -> None:
-    started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, THREADS, LISTEN, ELSEWHERE, WATCH}
+    started = {IRC, MATRIX, PIPE, JSONL, NODE, LABELLED, THREADS, LISTEN, ELSEWHERE, WATCH, TRIAGE}
     asked = {APPLY, FORGET, DEAD, *KEPT, *ONCE, *WITH_A_MODEL, *WHILE_IT_RUNS, *DOCTOR, *LABELS}
     assert commands() == {
         *started,
@@ -196,6 +198,12 @@ async def test_a_bot_uses_a_server_of_its_own_operator(
     url = str(getattr(nats_server, "url", ""))
     async with program.start(*arguments(ELSEWHERE), CHATBOT_NATS_URL=url) as bot:
         await bot.wait_for("listens: console")
+
+
+@pytest.mark.crash
+async def test_the_triage_is_tried_in_the_terminal(program: Program) -> None:
+    code, out, err = await program.run(*arguments(TRIAGE), stdin="thanks!\n")
+    assert (code, len(out.splitlines())) == (0, 1), out + err
 
 
 async def test_a_bot_that_watches_its_files_is_told_to_read_them_anew(program: Program) -> None:

@@ -43,6 +43,18 @@ async def test_two_flows_run_in_one_process_with_one_node(program: Program) -> N
         assert await bot.ended(20.0) == 0
 
 
+async def test_a_second_flow_without_a_network_is_told_of(program: Program) -> None:
+    (program.data / "desk.yaml").write_text(DESK)
+    (program.data / "other.yaml").write_text(DESK.replace("name: desk", "name: other"))
+    async with program.start("run", "desk.yaml", "other.yaml") as bot:
+        await bot.wait_for("desk listens")
+        await bot.wait_for("warning: other hears nothing: the terminal is for desk")
+        await bot.wait_for("chatbot run other.yaml")
+        assert bot.process.stdin is not None
+        bot.process.stdin.close()
+        assert await bot.ended(20.0) == 0
+
+
 async def test_two_flows_of_one_name_are_refused(program: Program) -> None:
     (program.data / "desk.yaml").write_text(DESK)
     (program.data / "other.yaml").write_text(DESK)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,9 @@ async def test_what_people_taught_is_listed(broker: Broker, tmp_path: Path) -> N
         both = await as_json("list")
         assert [each["text"] for each in both] == ["zoom zoom", SAID], "the last first"
         assert both[1]["label"] == TAUGHT
-        assert both[1]["votes"][0]["by"] == "ben"
+        [vote] = both[1]["votes"]
+        assert (vote["by"], vote["network"], vote["in"]) == ("ben", "net", "#room")
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(vote["at"])) < timedelta(minutes=5)
         [contested] = await as_json("list", "--contested")
         assert (contested["label"], contested["labels"]) == (None, ["bug", "thanks"])
         assert await as_json("list", "--label", TAUGHT) == both[1:]
@@ -224,3 +226,41 @@ async def test_several_flows_are_told_apart_and_completed(
         return [item.value for item in complete.get_completions(words, "t")]
 
     assert await asyncio.to_thread(completed) == ["two"]
+
+
+@pytest.mark.usefixtures("nats_address")
+async def test_several_labels_and_none_are_listed_settled_and_moved(
+    broker: Broker, tmp_path: Path
+) -> None:
+    corrections = await Corrections.open(broker, "test", "classify")
+    await corrections.introduce(About("test", "classify", ("bug", "help"), several=True))
+    now = datetime.now(UTC)
+
+    async def say(text: str, by: str, *labels: str) -> None:
+        votes = [Vote(name.lstrip("-"), by, 0, now, denied=name[0] == "-") for name in labels]
+        await corrections.vote(text, "", *votes, whole=False, several=True)
+
+    await say("both", "ben", "bug", "help")
+    await say("none", "ben", "-bug")
+    await say("contested", "ben", "bug")
+    await say("contested", "carl", "-bug")
+    shown = await labels("list")
+    assert "bug, help" in shown
+    assert "not bug " in shown
+    assert "bug (ben) or not bug (carl)?" in shown
+    assert "not bug" in await labels("history")
+    file = tmp_path / "learned.json"
+    await labels("export", "--json", "-o", str(file))
+    assert await labels("export") == "bug:\n  - both\nhelp:\n  - both\n"
+    before = await corrections.all()
+    await labels("rollback", "0", "--yes")
+    assert await as_json("import", str(file), "--by", "ben") == {"read": 2, "changed": 2}
+    assert {e.text: e.taught for e in await corrections.all()} == {e.text: e.taught for e in before}
+    await say("contested", "ben", "bug")
+    await say("contested", "carl", "-bug")
+    [contested] = await as_json("list", "--contested")
+    assert (await as_json("settle", contested["id"], "bug", "help"))["labels"] == ["bug", "help"]
+    one = await Corrections.open(broker, "one", "classify")
+    await one.introduce(About("one", "classify", ("bug", "help")))
+    with pytest.raises(UsageError, match="classify of one gives a text one label"):
+        await labels("import", str(file), "--flow", "one")

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from chatbot.broker import Broker, EmbeddedServer, subjects
 from chatbot.broker.buckets import open_bucket
 from chatbot.broker.corrections import Corrections
 from chatbot.broker.heads import Heads
+from chatbot.broker.trained import Chosen, Training
 from chatbot.commands.labels import whoami
 from chatbot.flowfile.load import load
 from chatbot.messages import Outcome
@@ -28,7 +30,7 @@ from chatbot.orchestrator.intake import Intake
 from chatbot.orchestrator.primary import primary
 from chatbot.settings import NATS_URL
 from tests.servers.crashing import killed_itself
-from tests.servers.lessons import BEN, becomes, flow_file, ready
+from tests.servers.lessons import BEN, becomes, flow_file, ready, revision_of
 from tests.servers.processes import Process, Program, until
 from tests.servers.rooms import Room
 
@@ -226,6 +228,28 @@ async def test_where_the_node_that_learns_is_killed_another_does(
         assert current is not None
         assert str(killed[0]) not in current.by
         await all_answered(made)
+
+
+async def test_a_node_killed_while_nodes_take_over_what_was_trained_loses_nothing(
+    broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path
+) -> None:
+    place, kept = await asyncio.to_thread(revision_of, flow_file(tmp_path))
+    training = await Training.open(broker, place)
+    async with site(broker, nats_server, program, tmp_path) as made:
+        instant = await correct(made, broker)
+        async with asyncio.timeout(30):
+            before = await made.load.learned(instant)
+        instant = time.monotonic()
+        await training.choose(Chosen(kept.about.revision, datetime.now(UTC)), kept.folder)
+        await made.nodes[0].kill()
+        async with asyncio.timeout(30):
+            revision = await made.load.learned(instant)
+        swapped = made.load.swapped(revision) - instant
+        assert swapped < SWAPPED, swapped
+        assert revision != before
+        assert labels(made.load.since(instant)) == {TAUGHT}, "nothing that was taught is missing"
+        await all_answered(made)
+        print(f"swapped after {swapped:.2f} s")
 
 
 @pytest.mark.parametrize("point", ["before OUT", "stored OUT"])

@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +20,13 @@ from chatbot.broker import Broker, questions, streams, subjects
 from chatbot.broker.decided import decided
 from chatbot.broker.forgetting import Said, forget
 from chatbot.broker.questions import Question, Questions
+from chatbot.broker.subjects import Lane
 from chatbot.errors import ListenerError
 from chatbot.listeners.bridge import NatsBridge
 from chatbot.listeners.filing import GithubListener, WebhookListener
 from chatbot.listeners.filing.settings import GithubSettings, WebhookSettings
-from chatbot.messages import Action, Outcome, answer_id
+from chatbot.messages import Action, ChatMessage, Outcome, answer_id
+from chatbot.orchestrator.outbox import Outbox
 from tests.servers.processes import until
 from tests.servers.tracker import REPOSITORY, TOKEN, TrackerServer
 
@@ -209,6 +212,26 @@ async def test_a_token_that_is_not_known_is_told_and_nothing_is_lost(
         await answered(broker, "1")
 
 
+async def test_a_token_that_is_not_known_any_more_may_be_renewed(
+    broker: Broker,
+    server: TrackerServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("chatbot.listeners.filing.github.LIMITED", 0.1)
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    async with running(broker, github(server, token="", token_file=file)) as task:
+        await until(lambda: server.requests)
+        server.token = "new"
+        await order(broker, "1", issue())
+        await until(lambda: "does not know the token any more: make one" in caplog.text)
+        assert not task.done()
+        file.write_text("new\n")
+        assert (await said(broker, "1")).endswith("(1)")
+
+
 async def test_a_repository_that_is_not_there_is_told(
     broker: Broker, server: TrackerServer
 ) -> None:
@@ -300,6 +323,29 @@ async def test_a_link_is_noted_beside_what_the_message_said(
         await done(broker)
     [found] = await questions.every(broker, "triage")
     assert found.answer.endswith("/issues/1")
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+async def test_what_stands_is_handed_over_and_not_what_came_second(
+    broker: Broker, server: TrackerServer, lane: Lane
+) -> None:
+    outbox = Outbox(broker, FLOW)
+    message = ChatMessage("1", "irc", "#room", "anna", "it crashes", datetime.now(UTC))
+    first = Outcome("1", "irc", "#room", "anna", actions=(issue("first"), Action("kick")))
+    second = Outcome("1", "irc", "#room", "anna", actions=(issue("second"),))
+    assert await outbox.publish(first, lane)
+    assert not await outbox.publish(second, lane)
+    for _ in range(2):  # whoever finds that another's stands
+        await outbox.hand_over(message, None)
+    async with running(broker, github(server)):
+        assert (await said(broker, "1")).endswith("(1)")
+        await done(broker)
+    assert [each["title"] for each in server.issues] == ["first"]
+    async with NatsBridge.open(broker, FLOW, "irc") as bridge:
+        async for delivery in bridge.outcomes():
+            if delivery.outcome.id == "1":
+                assert [each.kind for each in delivery.outcome.actions] == ["kick"]
+                break
 
 
 async def test_what_is_forgotten_is_not_posted(broker: Broker, server: TrackerServer) -> None:

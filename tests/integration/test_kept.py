@@ -160,6 +160,7 @@ HOSTILE = [
     {"keep": float("nan")},
     {"keep": -1e300},
     {"how": "multiply"},
+    {"how": "remove", "value": [[], {"id": []}, None]},
 ]
 
 

@@ -15,6 +15,7 @@ from chatbot.broker.buckets import open_bucket
 from chatbot.broker.corrections import Corrections, forget
 from chatbot.broker.heads import HeadRecord, Heads, drop
 from chatbot.inference import training
+from chatbot.learning import LONGEST
 from chatbot.nodes.roster import Roster
 from tests.servers.lessons import ANNA, BEN, CARL, becomes, bot, flow_file, label
 from tests.servers.processes import until
@@ -46,6 +47,43 @@ async def test_a_correction_is_learned_and_undone(broker: Broker, tmp_path: Path
         again = await room.outcome(await room.hear(SAID))
         assert again.revision == first.revision, "it is as it was"
         assert "nothing of yours" in await room.ask("!undo", **BEN)
+
+
+async def test_many_corrections_at_once_are_learned_together_and_texts_are_cut(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with bot(broker, flow_file(tmp_path)) as (room, intake, _):
+        said = [await room.hear(f"flux {number}", id=f"said {number}") for number in range(40)]
+        said.append(await room.hear("warp " * 3000, id="long"))
+        await asyncio.gather(*(room.outcome(each) for each in said))
+        await asyncio.gather(
+            *(room.ask("!label bug", reply_to=each, id=f"on {each}", **BEN) for each in said)
+        )
+        corrections = await Corrections.open(broker, "test", "classify")
+        kept = await corrections.all()
+        assert len(kept) == 41
+        assert max(len(each.text) for each in kept) == LONGEST
+        [record] = intake.records
+        assert record.learning is not None
+        heads = await Heads.open(broker, record.learning.name, record.key)
+        async with asyncio.timeout(10):
+            while (head := await heads.current()) is None or head.count < 41:
+                await asyncio.sleep(0.02)
+        assert caplog.text.count("learned them in") < 20
+
+
+async def test_of_many_labels_some_are_named(broker: Broker, tmp_path: Path) -> None:
+    path = flow_file(tmp_path)
+    more = "".join(f"z{number}: [zoom {number}]\n" for number in range(70))
+    (tmp_path / "labels.yaml").write_text((tmp_path / "labels.yaml").read_text() + more)
+    async with bot(broker, path) as (room, _, _):
+        await room.hear(SAID)
+        told = await room.ask("!label", **BEN)
+        assert told.startswith("ben: which label? (labels: bug, greeting, install, ")
+        assert told.endswith(", and 66 more)")
+        assert len(told) < 120, "a line of a chat"
+        assert "no label qqqqq" in await room.ask(f"!label {'q' * 3000}", **BEN)
 
 
 async def test_only_who_is_trusted_may_correct_and_only_to_a_label_that_there_is(
@@ -328,7 +366,8 @@ async def test_a_shadow_is_compared_and_takes_over_after_so_many_messages(
     async with bot(broker, path, nodes=2) as (room, intake, _):
         said = await room.hear(SAID)
         before = (await room.outcome(said)).understood["label"]
-        await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        told = await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+        assert f"is {TAUGHT} (I try it beside what I know first); !undo" in told
         [record] = intake.records
         assert record.learning is not None
         heads = await Heads.open(broker, record.learning.name, record.key)

@@ -7,7 +7,6 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,13 @@ from chatbot.broker import Broker
 from chatbot.broker.models import every
 from chatbot.broker.trained import Chosen, Training
 from chatbot.cli import cli
-from chatbot.commands.understanding import subject
-from chatbot.inference.encoder import Encoder
-from chatbot.inference.loading import fingerprint
-from chatbot.inference.revisions import About, Kept, Revisions, key, now
-from chatbot.inference.training import train as learned
-from tests.servers.lessons import BEN, WORDS, becomes, bot, flow_file, label
+from chatbot.commands import rollout
+from chatbot.commands.screen import Screen
+from chatbot.errors import ConnectError
+from chatbot.inference.revisions import key
+from tests.servers.lessons import BEN, becomes, bot, flow_file, label, revision_of
 from tests.servers.processes import until
 from tests.servers.rooms import Room
-from tests.servers.tiny import tiny_model
 
 SAID, TAUGHT = "flux warp flux", "install"
 WITHIN = 5.0
@@ -49,31 +46,6 @@ def write_flow(folder: Path, learning: str = "") -> Path:
     path = flow_file(folder, learning=learning)
     (folder / "labels.yaml").write_text(MORE)
     return path
-
-
-def revision_of(path: Path) -> tuple[str, Kept]:
-    """Return the key, and what might have been trained, in a folder of its own; in a moment."""
-    what = subject(str(path), (), None)
-    work = tiny_model(path.parent / "work", WORDS[::-1])
-    head = replace(learned(Encoder.load(str(work)), what.examples), revision="ab" * 16)
-    about = About(
-        revision=head.revision,
-        of=fingerprint(what.examples),
-        at=now(),
-        encoder=what.encoder,
-        examples=what.count,
-        labels=len(what.examples),
-        held=1,
-        estimate=1.0,
-        low=0.0,
-        high=1.0,
-        estimate_before=0.5,
-        blend=1.0,
-        seconds=1.0,
-    )
-    place = key(what.encoder, what.examples)
-    kept = Revisions(path.parent / "trained", place)
-    return place, kept.keep(about, head, lambda folder: work.rename(folder) and None)
 
 
 async def train(path: Path, capsys: Any, *arguments: str) -> Any:
@@ -180,3 +152,12 @@ async def test_what_was_chosen_here_later_without_the_server_stays(
     kept.folder.parent.parent.rename(tmp_path / "data" / "models")
     async with bot(broker, path) as (room, _, _):
         assert await revision(room) == kept.about.revision
+
+
+@pytest.mark.crash
+async def test_a_server_that_went_away_meanwhile_costs_no_training(tmp_path: Path) -> None:
+    place, kept = await asyncio.to_thread(revision_of, write_flow(tmp_path))
+    gone = "nats://127.0.0.1:9"
+    with pytest.raises(ConnectError, match="nodes were not told of abababababab") as caught:
+        await asyncio.to_thread(rollout.choose, gone, place, kept, Screen(quiet=True))
+    assert "chatbot train FLOW --rollback abababababab" in caught.value.hint

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from chatbot.broker import Broker
+from chatbot.commands.understanding import subject
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
+from chatbot.inference.encoder import Encoder
+from chatbot.inference.loading import fingerprint
+from chatbot.inference.revisions import About, Kept, Revisions, key, now
+from chatbot.inference.training import train as learned
 from chatbot.nodes.node import Node
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator.intake import Intake
@@ -55,6 +61,31 @@ def flow_file(folder: Path, *, learning: str = "", inputs: str = "") -> Path:
     path = folder / "test.yaml"
     path.write_text(FLOW.format(learning=learning, inputs=inputs, encoder=encoder))
     return path
+
+
+def revision_of(path: Path) -> tuple[str, Kept]:
+    """Return the key, and what might have been trained, in a folder of its own; in a moment."""
+    what = subject(str(path), (), None)
+    work = tiny_model(path.parent / "work", WORDS[::-1])
+    head = replace(learned(Encoder.load(str(work)), what.examples), revision="ab" * 16)
+    about = About(
+        revision=head.revision,
+        of=fingerprint(what.examples),
+        at=now(),
+        encoder=what.encoder,
+        examples=what.count,
+        labels=len(what.examples),
+        held=1,
+        estimate=1.0,
+        low=0.0,
+        high=1.0,
+        estimate_before=0.5,
+        blend=1.0,
+        seconds=1.0,
+    )
+    place = key(what.encoder, what.examples)
+    kept = Revisions(path.parent / "trained", place)
+    return place, kept.keep(about, head, lambda folder: work.rename(folder) and None)
 
 
 @asynccontextmanager

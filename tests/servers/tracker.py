@@ -27,6 +27,7 @@ class TrackerServer:
 
     def __init__(self) -> None:
         self.port = free_port()
+        self.token = TOKEN
         self.issues: list[dict[str, Any]] = []
         self.comments: list[dict[str, Any]] = []
         self.labels = {"bug": 7, "feature": 8}
@@ -96,7 +97,8 @@ class TrackerServer:
         if self.failing and self.fails > 0:
             self.fails -= 1
             return web.json_response({"message": "no"}, status=self.failing, headers=self.headers)
-        if request.path != "/hook" and request.headers.get("Authorization") != f"Bearer {TOKEN}":
+        known = request.headers.get("Authorization") == f"Bearer {self.token}"
+        if request.path != "/hook" and not known:
             return web.json_response({"message": "Bad credentials"}, status=401)
         found: web.StreamResponse = await handler(request)
         if request.method == "POST":

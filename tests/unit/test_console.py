@@ -7,12 +7,15 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from chatbot.listeners.bridge import Delivery
 from chatbot.listeners.console import LONGEST, ConsoleListener, ConsoleSettings
 from chatbot.listeners.stdin import AT_ONCE
-from chatbot.messages import ChatMessage, Outcome, Reply
+from chatbot.messages import Action, ChatMessage, Elsewhere, Outcome, Reply
+
+TOLD = Elsewhere("#mods", (Reply("warned\nben"),), (Action("unmute", to="ben"),))
 
 
 class Desk:
@@ -62,6 +65,23 @@ def stdin() -> Iterator[int]:
     finally:
         os.dup2(saved, 0)
         os.close(saved)
+
+
+async def test_what_is_part_of_another_outcome_is_done_and_not_shown_twice(
+    stdin: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = Desk()
+    running = asyncio.ensure_future(listener().run(desk))
+    os.write(stdin, b"hi\n")
+    os.close(stdin)
+    await desk.has(1)
+    part = msgspec.structs.replace(desk.heard[0], id="elsewhere/1", room="#mods")
+    desk.answer(part, "warned ben")
+    desk.answer(desk.heard[0], "a")
+    async with asyncio.timeout(10.0):
+        await running
+    assert capsys.readouterr().out.rstrip() == "bot: a"
+    assert desk.done == ["elsewhere/1", desk.heard[0].id]
 
 
 def _write(pipe: int, data: bytes) -> None:
@@ -125,6 +145,7 @@ async def test_it_says_who_spoke_and_that_the_bot_was_meant(stdin: int) -> None:
         ([], {"error": "x raised KeyError"}, "could not be answered: x raised KeyError"),
         (["[red]no markup[/] \x1b[31mno\rcolour"], {}, "bot: [red]no markup[/]  [31mno colour"),
         (["long " * 60], {}, "bot: " + ("long " * 60).rstrip()),
+        (["a"], {"elsewhere": (TOLD,)}, "bot: a\n  in #mods: warned ben / (unmute ben)"),
     ],
 )
 async def test_what_is_shown_of_an_answer(

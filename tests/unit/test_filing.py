@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,10 @@ from chatbot.listeners.filing.http import address_problems, waiting
 from chatbot.listeners.filing.orders import rate_problems
 from chatbot.listeners.filing.settings import GithubSettings, WebhookSettings, key_of
 from chatbot.listeners.filing.webhook import headers_of
-from chatbot.messages import Outcome, answer_id, origin
+from chatbot.messages import Action, ChatMessage, Outcome, answer_id, origin
+from chatbot.orchestrator.decision import outcome_of
 from operations.filing import defused
+from tests.servers.processes import ROOT
 from tests.unit.flowfiles import problems_of, write
 
 HEAD = """\
@@ -34,6 +39,20 @@ ISSUE = """\
       labels: [bug, "{{ message.network }}", "{{ message.thread }}"]
       reply: "{{ message.name }}: {link}"
 """
+
+
+PAGE = (ROOT / "docs" / "triage.md").read_text()
+BLOCKS = re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize(("name", "text"), BLOCKS, ids=[name for name, _ in BLOCKS])
+def test_the_flows_on_the_page_are_right(tmp_path: Path, name: str, text: str) -> None:
+    for path in (ROOT / "flows").glob("triage*.yaml"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / name).write_text(text)
+    told = {"GITHUB_TOKEN": "t0ken", "WEBHOOK_URL": "https://example.org/hook"}
+    flow = load(tmp_path / name, environment=told.get)
+    assert all(each.on for each in flow.listeners.values() if each.kind not in ("irc", "matrix"))
 
 
 async def decided(path: Path, **message: Any) -> dict[str, Any]:
@@ -88,6 +107,12 @@ def test_a_listener_that_is_not_there_is_told_with_the_one_that_was_meant(tmp_pa
     assert problem.line == 13
     assert problem.message == "`open` wants something of `traker`, which is no listener"
     assert problem.hint == "did you mean tracker?"
+
+
+def test_who_is_answered_means_nothing_to_what_nobody_talks_to(tmp_path: Path) -> None:
+    path = write(tmp_path, flow=HEAD.replace("project}", "project, only: addressed}") + ISSUE)
+    [problem] = problems_of(path)
+    assert problem.message == "`only` means nothing to `tracker`: nobody talks to it"
 
 
 def test_what_is_only_known_afterwards_is_checked_too(tmp_path: Path) -> None:
@@ -188,3 +213,25 @@ def test_the_message_of_an_answer_is_known() -> None:
 
 def test_an_outcome_without_a_source_is_as_it_was() -> None:
     assert b"source" not in Outcome("1", "irc", "#r", "anna").encode()
+
+
+OWN = """\
+from chatbot import Action, operation
+
+
+@operation
+def tell(text: str) -> Action:
+    \"\"\"Have it posted.\"\"\"
+    return Action("post", on=text, details={"body": {"n": [1]}})
+"""
+
+
+async def test_an_operation_of_ones_own_may_want_it_too(tmp_path: Path) -> None:
+    (tmp_path / "tell.py").write_text(OWN)
+    tell = "  tell: {run: tell.py:tell, inputs: {text: message.text}}\n"
+    [given] = (await decided(write(tmp_path, flow=HEAD + tell), text="webhook"))["actions"]
+    message = ChatMessage("1", "irc", "#r", "anna", "", datetime.now(UTC))
+    [action] = outcome_of(message, {"actions": [given]}).actions
+    assert action == Action("post", on="webhook", details={"body": {"n": [1]}})
+    with pytest.raises(ValueError, match="`post` does not say `on` which listener"):
+        outcome_of(message, {"actions": [{**given, "on": ""}]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,16 @@ IRC = "version: 1\nlisteners:\n  irc:\n    server: irc.example.org\n"
 HELLO = "operations: {hi: {reply: hello}}\n"
 
 
+def test_a_room_that_became_a_comment_is_explained(tmp_path: Path) -> None:
+    rooms = "    rooms:\n      #dev:\n        only: addressed\n        operations: {hi: {}}\n"
+    (tmp_path / "irc.yaml").write_text(IRC + rooms + HELLO)
+    done = run(tmp_path, "flow", "check", "irc.yaml")
+    assert done.returncode == 2
+    assert ":7:9: `only` stands where a room's name does" in done.stderr
+    assert ":8:9: `operations` stands where a room's name does" in done.stderr
+    assert done.stderr.endswith("2 problems in the flow\n")
+
+
 @pytest.mark.parametrize(
     ("listener", "told"),
     [
@@ -127,3 +138,38 @@ def test_files_below_this_folder_are_called_as_seen_from_here(tmp_path: Path) ->
     assert right.startswith("rooms.yaml: right (3 operations,"), right
     (tmp_path / "part.yaml").write_text(PART.replace("say.value", "say.valeu"))
     assert run(tmp_path, "flow", "check", "rooms.yaml").stderr.startswith("part.yaml:5:")
+
+
+def test_the_same_may_be_said_in_two_tests(tmp_path: Path) -> None:
+    (tmp_path / "echo.yaml").write_text(
+        "version: 1\noperations: {e: {reply: '{{ message.room }}'}}\n"
+    )
+    (tmp_path / "echo.test.yaml").write_text(
+        "tests:\n  - {said: hi, room: a, reply: a}\n  - {said: hi, room: b, reply: c}\n"
+    )
+    done = run(tmp_path, "flow", "test")
+    assert (done.returncode, "echo.test.yaml:3:5: hi (line 3)" in done.stdout) == (1, True), done
+
+
+def test_what_lies_beside_a_flow_is_checked_with_it(tmp_path: Path) -> None:
+    (tmp_path / "rooms.yaml").write_text(BY_ROOM)
+    (tmp_path / "part.yaml").write_text(PART)
+    (tmp_path / "rooms.test.yaml").write_text("tests:\n  - {said: hi, reply: hi!}\n")
+    (tmp_path / "labels.yaml").write_text("yes: [sure, of course]\nno: [never]\n")
+    done = run(tmp_path, "flow", "check", *sorted(each.name for each in tmp_path.iterdir()))
+    assert done.returncode == 0, done.stderr
+    assert "rooms.test.yaml: right (1 test)" in done.stderr
+    assert "labels.yaml: right (examples of 2 labels)" in done.stderr
+    (tmp_path / "rooms.test.yaml").write_text("tests:\n  - {sad: hi, reply: hi!}\n")
+    (tmp_path / "labels.yaml").write_text("yes: [sure, 42]\nno: [never]\n")
+    done = run(tmp_path, "flow", "check", "rooms.test.yaml", "labels.yaml", "--json")
+    assert done.returncode == 2
+    places = [(each["file"], each["line"]) for each in json.loads(done.stdout)["problems"]]
+    assert ("labels.yaml", 1) in places
+    assert ("rooms.test.yaml", 2) in places
+
+
+def test_a_flow_whose_keys_are_all_wrong_is_not_taken_for_examples(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("version: 1\noperation: [clean_text]\n")
+    done = run(tmp_path, "flow", "check", "wrong.yaml")
+    assert "did you mean operations?" in done.stderr

@@ -78,6 +78,19 @@ def test_a_flow_is_shown_on_the_terminal_and_in_a_file(folder: Path) -> None:
     assert (refused.returncode, "cannot be written" in refused.stderr) == (2, True)
 
 
+def test_a_flow_that_runs_a_file_is_not_exported(folder: Path) -> None:
+    (folder / "shout.py").write_text(
+        "from chatbot import operation\n\n\n"
+        "@operation\ndef shout(text: str) -> str:\n    return text.upper()\n"
+    )
+    entry = "{run: ./shout.py:shout, inputs: {text: message.text}}"
+    local = f"version: 1\noperations: {{clean: {entry}}}\n"
+    write(folder, local=local)
+    done = run(folder, "flow", "export", "local.yaml", "--dffml")
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "`clean` runs ./shout.py:shout: DFFML loads no operation from a file" in done.stderr
+
+
 def test_tests_of_a_flow_are_run_and_counted(folder: Path) -> None:
     (folder / "right.test.yaml").write_text(
         "tests:\n  - {said: hi, reply: hello}\n  - {said: 'otto: hi', silence: true}\n"
@@ -113,9 +126,8 @@ def test_the_hook_names_a_command_that_there_is(folder: Path) -> None:
     program, *arguments = hook["entry"].split()
     assert program == "chatbot"
     assert run(folder, *arguments, "right.yaml", "part.yaml").returncode == 0
-    taken, left = re.compile(hook["files"]), re.compile(hook["exclude"])
-    for name in ("flows/support.yaml", "my/flows/understand.yaml"):
-        assert taken.search(name)
-        assert not left.search(name)
-    assert left.search("flows/support.test.yaml")
-    assert left.search("flows/support-labels.yaml")
+    taken = re.compile(hook["files"])
+    for name in ("support.yaml", "support.test.yaml", "support-labels.yaml"):
+        assert taken.search(f"flows/{name}")
+        assert taken.search(f"my/flow/{name}")
+    assert not taken.search("deploy/compose.yaml")

@@ -229,7 +229,10 @@ WRONG = [
     ("tests:\n  - {said: hi, action: ‸kik}", "an action is one of", "did you mean kick?"),
     ("tests:\n  - {said: hi, reply: x, xfail: ‸true}", "`xfail` must say why"),
     ("tests:\n  - {name: a, conversation: ‸hi}", "`conversation` must be a list"),
-    ("tests:\n  - {said: hi, reply: x}\n  - ‸{said: hi, reply: y}", "two tests have one name"),
+    (
+        "tests:\n  - {name: a, said: hi, reply: x}\n  - ‸{name: a, said: ho, reply: y}",
+        "two tests have one name",
+    ),
     ("flow: ‸smal.yaml\ntests: [{said: hi, reply: x}]", "there is no flow", "did you mean small"),
     ("defaults: {‸form: a}\ntests: [{said: hi, reply: x}]", "no key `form`"),
     ("tests:\n  - {said: ‸\"hi, reply: x}\n", "is not YAML", "never closed"),

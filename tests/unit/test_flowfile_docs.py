@@ -17,7 +17,7 @@ MORE = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("moderati
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE + MORE, re.DOTALL)
 FLOWS = [text for text in BLOCKS if "version: 1" in text]
 NETWORKS = "version: 1\nlisteners: {console: {}}\n"
-TRIAGE = """\
+SORTING = """\
 version: 1
 parameters: {threshold: 0.5}
 operations:
@@ -32,7 +32,7 @@ def test_a_flow_in_the_docs_is_right(tmp_path: Path, text: str) -> None:
     for path in (ROOT / "flows").glob("*.yaml"):
         shutil.copy(path, tmp_path)
     (tmp_path / "networks.yaml").write_text(NETWORKS)
-    (tmp_path / "triage.yaml").write_text(TRIAGE)
+    (tmp_path / "sorting.yaml").write_text(SORTING)
     (tmp_path / "page.yaml").write_text(text)
     path = tmp_path / "page.yaml"
     if "\ninputs:" in text:

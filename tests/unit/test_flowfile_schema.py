@@ -99,7 +99,7 @@ def test_a_broken_flow_is_not_valid(
 def test_it_offers_what_is_installed(validator: Draft202012Validator) -> None:
     defs = validator.schema["$defs"]
     assert {"classify_text", "clean_text", "answer"} <= set(
-        defs["operation"]["properties"]["run"]["enum"]
+        defs["operation"]["properties"]["run"]["anyOf"][0]["enum"]
     )
     config = defs["operation classify_text"]["properties"]["config"]
     assert config["required"] == ["examples"]
@@ -107,3 +107,46 @@ def test_it_offers_what_is_installed(validator: Draft202012Validator) -> None:
     irc = defs["listener irc"]
     assert irc["properties"]["port"]["default"] == 6697
     assert "TLS" in irc["properties"]["port"]["description"]
+
+
+ODD = [
+    "  say: {reply: hi, when: }\n",
+    "  say: {reply: hi, when: []}\n",
+    "  on: {reply: yes}\n",
+    "  say: {run: ./shout.py:shout, inputs: {text: message.text}}\n",
+    "  sum: {run: expression, inputs: {x: message.text}, config: {text: '{{ x }}'}}\n",
+    "  say: {reply: '{{ x }}', inputs: {x: {value: 5}}}\n",
+    "  say: {reply: hi}\nstorage: {keep: 1w, size: 1GiB, replicas: 3}\n",
+    "  say: {reply: hi}\nseeds: {a: 1, b: {value: x, type: string}, c: [1], d: {k: v}, e: null}\n",
+    "  say: {reply: hi}\nbacklog: ask nothing, only record\n",
+    "  say: {reply: hi}\nlisteners:\ncommands: off\n",
+]
+
+
+@pytest.mark.parametrize("operations", ODD)
+def test_what_is_odd_and_right_is_valid(
+    tmp_path: Path, validator: Draft202012Validator, operations: str
+) -> None:
+    path, *_ = broken.written(tmp_path, f"version: 1\noperations:\n{operations}‸")
+    (tmp_path / "shout.py").write_text(
+        "from chatbot import operation\n\n\n"
+        "@operation\ndef shout(text: str) -> str:\n    return text\n"
+    )
+    assert broken.problems_of(path) == []
+    assert [e.message for e in validator.iter_errors(tree_of(path))] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "backlog: 10m\n",
+        "storage: {size: 1 gig}\n",
+        "storage: {keep: 1 week}\n",
+        "schedules: {d: {cron: 0 18 * *, in: irc/#a}}\n",
+    ],
+)
+def test_figures_that_are_none_are_not_valid(
+    tmp_path: Path, validator: Draft202012Validator, wrong: str
+) -> None:
+    path, *_ = broken.written(tmp_path, f"version: 1\n{wrong}operations: {{say: {{reply: hi}}}}\n‸")
+    assert not validator.is_valid(tree_of(path))

@@ -178,6 +178,7 @@ async def test_half_a_tls_handshake_is_given_up(caplog: pytest.LogCaptureFixture
     async with RudeServer() as server, listening(settings(server, tls=True), hasty):
         await server.accept()  # and not a byte
         await logged(caplog, "no TLS connection within")
+        assert f"has port {server.port} TLS? if it has none, set `tls: false`" in caplog.text
         bot = await server.accept()
         caplog.clear()
         await bot.close()  # in the middle

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatbot.learning import (
+    MOST_VOTES,
     Example,
     Lesson,
     Vote,
@@ -44,6 +45,15 @@ def test_who_corrects_again_has_changed_their_mind() -> None:
     assert (first.labels, second.labels) == (("bug",), ("feature",))
     assert second.with_vote(vote("feature", number=3)) is second, "said twice is said once"
     assert [v.until for v in second.votes] == [2, 0]
+
+
+def test_who_changes_their_mind_all_day_fills_nothing() -> None:
+    example = Example("x").with_vote(vote("bug", "carl"))
+    for number in range(2, 2000):
+        example = example.with_vote(vote(LABELS[number % 2], number=number))
+    assert len(example.votes) == MOST_VOTES
+    assert {(v.by, v.number) for v in example.live} == {("carl", 1), ("ben", 1999)}
+    assert min(v.number for v in example.votes if v.by == "ben") > 1700, "the oldest are gone"
 
 
 def test_a_command_that_is_run_again_is_heard_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -18,10 +19,12 @@ import torch
 from transformers import BertForSequenceClassification, BertModel
 
 from chatbot.errors import OperationError
+from chatbot.inference.encoder import Encoder
 from chatbot.inference.registry import from_mlflow, local
 from chatbot.inference.sequences import SequenceModel
 from chatbot.inference.threads import own
-from chatbot.urgency import bulk
+from chatbot.urgency import bulk, is_bulk
+from operations.model_thread import ModelThread
 from operations.pretrained import ClassifyWithModel, PretrainedConfig
 from operations.pretrained import check_config as check_pretrained
 from operations.zero_shot import ClassifyZeroShot, ZeroShotConfig
@@ -201,14 +204,34 @@ def test_what_threads_ask_for_at_once_shares_batches_and_people_go_first(moods: 
     assert ran[:2] == [1, len(TEXTS)], "all that people asked for, before what was bulk"
 
 
-def test_it_runs_on_its_share_of_the_cores(moods: Path) -> None:
+async def test_a_job_knows_whether_anybody_waits_for_it() -> None:
+    thread = ModelThread("test", 2)
+    try:
+        with bulk():
+            nobody = asyncio.ensure_future(thread.run(is_bulk))
+        assert (await nobody, await thread.run(is_bulk)) == (True, False)
+    finally:
+        thread.close()
+
+
+def test_each_thread_runs_on_the_share_of_the_cores(moods: Path, tiny_encoder: str) -> None:
     model = SequenceModel.load(str(moods))
+    encoder = Encoder.load(tiny_encoder, backend="torch", shared=False)
+
+    def counts(text: str) -> list[int]:
+        model.logits([text])
+        found = torch.get_num_threads()
+        torch.set_num_threads(7)
+        encoder.encode([text])
+        return [found, torch.get_num_threads()]
+
     before = torch.get_num_threads()
     try:
-        for count in (1, 2):
-            own.tell(count)
-            model.logits(["good movie"])
-            assert torch.get_num_threads() == count
+        with ThreadPoolExecutor(1) as other:
+            for count in (1, 2):
+                own.tell(count)
+                assert counts(f"here {count}") == [count] * 2
+                assert other.submit(counts, f"there {count}").result() == [count] * 2
     finally:
         own.tell(0)
         torch.set_num_threads(before)

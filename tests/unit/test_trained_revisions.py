@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from chatbot.errors import UsageError
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe
+from chatbot.inference.head import Head
 from chatbot.inference.loading import fingerprint, understanding
 from chatbot.inference.revisions import About, Kept, Revisions, key, now
 from chatbot.inference.thorough import silent, thorough
@@ -82,6 +85,24 @@ def test_a_revision_can_be_left_and_taken_up_again(tiny: Path, tmp_path: Path) -
     assert store.current() == kept
     with pytest.raises(UsageError, match="there is no revision 'zz'"):
         store.use("zz")
+
+
+def test_a_training_that_was_killed_leaves_nothing_that_counts(tiny: Path, tmp_path: Path) -> None:
+    kept = _kept(tiny, tmp_path, MORE)
+    store = Revisions(tmp_path / "models", key(str(tiny), MORE))
+    old, new = (kept.folder.with_name(f".making-{name}") for name in ("old", "new"))
+    for folder in (old, new):
+        shutil.copytree(kept.folder, folder)
+    os.utime(old, (0, 0))
+    assert store.all() == [kept]
+    store.keep(kept.about, Head.loads(kept.head.read_bytes()), _empty)
+    assert [each.about for each in store.all()] == [kept.about]
+    assert not old.exists()
+    assert new.exists(), "somebody may be working on it"
+
+
+def _empty(folder: Path) -> None:
+    folder.mkdir()
 
 
 def test_a_training_that_fails_leaves_nothing(tiny: Path, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ _importing = threading.Lock()  # `transformers` breaks when two threads are the 
 class TorchBackend:
     """A model of `transformers` in PyTorch. Made by `load`."""
 
-    def __init__(self, name: str, model: Any, pooling: str) -> None:
+    def __init__(self, name: str, model: Any, pooling: str, threads: int) -> None:
+        self._threads = threads
         self.name = name
         self._model = model
         self._pooling = pooling
@@ -52,24 +53,32 @@ class TorchBackend:
         if why := missing(name):
             raise OperationError(f"the back end {name!r} cannot be used: {why}")
         model = load_model(files.folder, _precision(name))
-        backend = cls(name, model.to("cuda") if name.startswith("cuda") else model, files.pooling)
-        backend.use_threads(threads)
-        return backend
+        use_threads(threads)
+        return cls(
+            name, model.to("cuda") if name.startswith("cuda") else model, files.pooling, threads
+        )
 
     def use_threads(self, count: int) -> None:
-        import torch
-
-        torch.set_num_threads(count)
+        self._threads = count
 
     def run(self, ids: Any, mask: Any) -> Vectors:
         import torch
 
+        use_threads(self._threads)
         with torch.inference_mode():
             known = torch.from_numpy(mask).to(self._device)
             tokens = torch.from_numpy(ids).to(self._device)
             hidden = self._model(input_ids=tokens, attention_mask=known).last_hidden_state
             vectors: Vectors = pooled(hidden, known, self._pooling).cpu().numpy()
             return vectors
+
+
+def use_threads(count: int) -> None:
+    """Have what this thread runs use so many cores: torch knows the number for each thread."""
+    import torch
+
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
 
 
 def pooled(hidden: Any, mask: Any, pooling: str) -> Any:

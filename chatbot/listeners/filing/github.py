@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from chatbot.errors import ListenerError
 from chatbot.listeners.bridge import Bridge
-from chatbot.listeners.filing.http import Answer, Http
+from chatbot.listeners.filing.http import LIMITED, Answer, Http
 from chatbot.listeners.filing.orders import (
     Done,
     Order,
@@ -53,7 +53,7 @@ class GithubListener:
     async def run(self, bridge: Bridge) -> None:
         own = self._own
         async with Http.open(own.ca_file) as http:
-            tracker = Tracker(http, own, "" if own.dry_run else own.secret())
+            tracker = Tracker(http, own)
             receiver = Receiver(
                 self.network,
                 ("issue", "comment"),
@@ -72,17 +72,18 @@ class GithubListener:
 class Tracker:
     """The entries of one repository. All methods may raise the errors of `orders`.
 
-    Where the token is not known, or the repository not there, they raise `ListenerError`.
+    A token that is not known from the start is a `ListenerError`; one that is not known any more
+    is waited for: a file that holds it may have been renewed, and the rest of the bot goes on.
     """
 
-    def __init__(self, http: Http, own: GithubSettings, token: str) -> None:
+    def __init__(self, http: Http, own: GithubSettings) -> None:
         self._http = http
         self._own = own
-        self._token = token
+        self._was_known = False
         self._base = f"{own.api.rstrip('/')}/repos/{own.repository}"
 
     async def check(self) -> None:
-        """Find out whether the token and the repository are right."""
+        """Find out whether the token and the repository are right; raises `ListenerError`."""
         answer = await self._ask("GET", self._base)
         if answer.status in (301, 302, 307, 308):
             raise ListenerError(
@@ -93,6 +94,7 @@ class Tracker:
                 f"{self._own.repository} cannot be used: status {answer.status}",
                 hint="see that `repository` is OWNER/NAME and that the token may read it",
             )
+        self._was_known = True
 
     async def carry(self, order: Order) -> Done:
         """Open an entry, or comment on one."""
@@ -162,7 +164,7 @@ class Tracker:
     async def _ask(self, method: str, url: str, body: dict[str, Any] | None = None) -> Answer:
         headers = {
             "Accept": "application/vnd.github+json",
-            "Authorization": f"Bearer {self._token}",
+            "Authorization": f"Bearer {self._own.secret()}",
             "X-GitHub-Api-Version": "2022-11-28",
         }
         data = None
@@ -170,12 +172,12 @@ class Tracker:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         answer = await self._http.ask(method, url, headers, data)
-        if answer.status == 401:
-            raise ListenerError(
-                f"{self._own.api} does not know the token",
-                hint="make a new one that may write issues, and give it as `token`",
-            )
-        return answer
+        if answer.status != 401:
+            return answer
+        what, remedy = f"{self._own.api} does not know the token", "make one that may write issues"
+        if self._was_known:
+            raise UnavailableError(f"{what} any more: {remedy}", LIMITED, undone=True)
+        raise ListenerError(what, hint=f"{remedy}, and give it as `token`")
 
     def _taken(self, answer: Answer) -> dict[str, Any]:
         """Return what was made; raises `RefusedError` with what can be done."""

@@ -146,9 +146,10 @@ class Session:
 
         Returns without a welcome if the connection was lost; `serve` then returns at once.
         """
-        async with _within(
-            self._timing.connect, "no TLS connection" if context else "no connection"
-        ):
+        port = self._address[1]
+        hint = f" (has port {port} TLS? if it has none, set `tls: false`)" if context else ""
+        what = "no TLS connection" if context else "no connection"
+        async with _within(self._timing.connect, what, hint):
             await self._connect(context)
         # Of NICK, USER and CAP, so that the burst can't follow at the server's limit.
         self._bucket.spend(2)
@@ -295,12 +296,12 @@ def _merged(*all_of: Handlers) -> dict[str, list[Callable[[Event], None]]]:
 
 
 @asynccontextmanager
-async def _within(seconds: float, otherwise: str) -> AsyncIterator[None]:
+async def _within(seconds: float, otherwise: str, hint: str = "") -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise TimeoutError(f"{otherwise} within {seconds:g} s") from error
+        raise TimeoutError(f"{otherwise} within {seconds:g} s{hint}") from error
 
 
 def _command(notice: bool) -> str:

@@ -11,7 +11,7 @@ from chatbot.listeners.irc.outbox import Outbox, Pending
 from chatbot.listeners.irc.session import Session
 from chatbot.listeners.irc.settings import IrcSettings
 from chatbot.listeners.irc.text import lines
-from chatbot.messages import Reply
+from chatbot.messages import Reply, origin
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,8 @@ class Speaker:
         return not session.lost and session.standing(pending.room) == Standing.OPEN
 
     def _say(self, session: Session, pending: Pending, line: Reply) -> None:
-        session.say(pending.room, line, "" if pending.begun else pending.delivery.outcome.id)
+        about = "" if pending.begun else origin(pending.delivery.outcome.id)
+        session.say(pending.room, line, about)
         pending.begun = True
         log.debug("said a line in %s on %s", pending.room, self._network)
 

@@ -94,8 +94,9 @@ async def _label(asked: Asked) -> Answer:
     if message.kind == "reaction":
         return Answer()
     where = " in this room" if scope else ""
+    beside = " (I try it beside what I know first)" if learning.shadow else ""
     return Answer(
-        f"noted{where}: what {_name(said.sender)} said is {_together(votes)}; "
+        f"noted{where}: what {_name(said.sender)} said is {_together(votes)}{beside}; "
         f"{asked.rules.prefix}{UNDO} takes it back"
     )
 
@@ -137,7 +138,7 @@ def _known_labels(word: str, learning: Learning) -> str:
     near = suggest(word, learning.labels, what="labels")
     if near.startswith("did you mean") or len(learning.labels) <= _MOST_NAMED:
         return near
-    return f"{found}, and {len(learning.labels) - _MOST_NAMED} others"
+    return f"{found}, and {len(learning.labels) - _MOST_NAMED} more"
 
 
 def _together(votes: Sequence[Vote]) -> str:

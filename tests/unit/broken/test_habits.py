@@ -57,6 +57,8 @@ TEMPLATES = [
 ]  # fmt: skip
 
 VALUES = [
+ (f"{TOP}listeners:\n  irc: {{server: a.example, channels: ['#a', ‸dev]}}\noperations:\n{SAY}", "'dev' is not a channel"),
+ (f"{NET}schedules: {{d: {{every: hour, ‸cron: 0 18 * * *, in: 'irc/#a'}}}}\noperations:\n{SAY}", "must have `every` or `cron`", "take one of them"),
  (f"{TOP}listeners:\n  irc: {{server: ‸a.example:6697, channels: ['#a']}}\noperations:\n{SAY}", "`server` has a port in it", "port: 6697"),
  (f"{TOP}listeners:\n  irc: {{server: a.example, channels: ['#a'], ‸ssl: true}}\noperations:\n{SAY}", "no setting `ssl`", "did you mean tls?"),
  (f"{TOP}listeners:\n  irc: ‸irc.libera.chat\noperations:\n{SAY}", "`irc` must be a map", "{server: irc.libera.chat}"),
@@ -74,6 +76,8 @@ VALUES = [
 ]  # fmt: skip
 
 FOREIGN = [
+ ('{"operations": {"x": {"name": ‸"clone_git_repo", "inputs": {}, "outputs": {}, "stage": "processing"}}, "flow": {}, "definitions": {}}', "no operation `clone_git_repo`", "pip install dffml-feature-git"),
+ ('{"operations": {"x": {"name": ‸"operations.api:query", "inputs": {}, "outputs": {}, "stage": "processing"}}, "flow": {}, "definitions": {}}', "no operation `operations.api:query`", "./operations/api.py:query"),
  ('{"operations": {"x": ‸5}, "flow": {}, "definitions": {}}', "the operation `x` must be a map"),
  ('{"operations": {}, "flow": {‸"y": {"inputs": {}}}, "definitions": {}}', "`flow` has `y`, and `operations` has not"),
  ('{"linked": true, "operations": {"x": {"name": "x", "inputs": {"a": ‸"t"}}}, "flow": {}, "definitions": {}}', "`a` of `x` has no definition"),
@@ -151,3 +155,8 @@ def test_what_a_schedule_and_a_message_may_share(tmp_path: Path, operations: str
     top = f"{NET}state: {{n: {{}}}}\nschedules: {{d: {{every: day at 18:00, in: 'irc/#a'}}}}\n"
     path, *_ = written(tmp_path, f"{top}operations:\n{operations}‸")
     assert problems_of(path) == []
+
+
+def test_a_table_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    text = 'version = 1\n[operations.say]\nreply = "hi"\n[operations.say‸]\nreply = "ho"\n'
+    check(tmp_path, (text, "Cannot declare `operations.say` twice"), suffix=".toml")

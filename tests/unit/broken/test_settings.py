@@ -77,7 +77,7 @@ LISTENERS = [
     (f"{IRC}    tls: ‸yes\n", "`tls` must be true or false, not a text", "true"),
     (f"{NET}  irc:\n    server: irc.example.org\n    channels: ‸\"#a\"\n", "`channels` must be a list, not a text", "[a, b]"),
     (f"{NET}  irc:\n    server: irc.example.org\n    channels:\n      -‸ #a\n", "item 1 must be a text, not nothing", "begins a comment"),
-    (f"{NET}  irc:\n    server: irc.example.org\n    channels: ‸[a b]\n", "channel"),
+    (f"{NET}  irc:\n    server: irc.example.org\n    channels: [‸a b]\n", "channel"),
     (f"{IRC}    nick: ‸5\n", "`nick` must be a text, not a whole number", "quotes"),
     (f"{IRC}    nick: ‸my bot\n", "`nick`"),
     (f"{IRC}    password: ‸${{IRC_PASSWORD}}\n", "the environment variable IRC_PASSWORD is not set", "give a default"),
