@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
@@ -117,7 +118,7 @@ class ConsoleListener:
     async def _speak(self, bridge: Bridge) -> None:
         async for delivery in bridge.outcomes():
             if FROM in delivery.outcome.id:  # what came of an action, later
-                self._show(delivery.outcome)
+                self._show(msgspec.structs.replace(delivery.outcome, understood={}))
                 await delivery.done()
                 self._owed.discard(delivery.outcome.id)
                 self._paid.set()
