@@ -3,20 +3,19 @@
 Importing this imports no model: that happens when it is entered.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from dffml import Definition, OperationImplementation, OperationImplementationContext, op
+from dffml import Definition, OperationImplementationContext, op
 
 from chatbot.broker.questions import KEPT, Question
 from chatbot.errors import UsageError
 from chatbot.messages import origin
 from chatbot.units import duration, shown_duration
 from operations.asking import quotable, when
-from operations.question_index import QuestionIndex
+from operations.question_index import QuestionIndex, entered
 
 REPLAY = "replay"
 """The network of what is replayed: nothing of that is noted."""
@@ -37,12 +36,6 @@ class DuplicatesConfig:
     keep: str = "90d"
 
 
-@asynccontextmanager
-async def _index(self: OperationImplementation) -> AsyncIterator[QuestionIndex]:
-    async with QuestionIndex.open(self.config.index, self.config.encoder) as index:
-        yield index
-
-
 def _own(name: str, primitive: str = "string", **more: Any) -> Definition:
     return Definition(name=f"find_duplicates.{name}", primitive=primitive, **more)
 
@@ -50,7 +43,7 @@ def _own(name: str, primitive: str = "string", **more: Any) -> Definition:
 @op(
     name="find_duplicates",
     config_cls=DuplicatesConfig,
-    imp_enter={"index": _index},
+    imp_enter={"index": entered},
     inputs={
         **{name: _own(name) for name in ("id", "network", "room", "sender", "text")},
         "time": _own("time", "datetime"),

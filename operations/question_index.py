@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from dffml import OperationImplementation
 
 from chatbot.broker.current import borrowed
 from chatbot.broker.questions import KEPT, Change, Question, Questions, key_of
@@ -200,3 +201,10 @@ class QuestionIndex:
         self._encoder = Encoder.load(self._encoder_name)
         self._encoder.encode(["hello"])  # the first run is slow
         self._nearest = Nearest(self._encoder.dim)
+
+
+@asynccontextmanager
+async def entered(self: OperationImplementation) -> AsyncIterator[QuestionIndex]:
+    """Open the index that an operation's configuration names, for as long as it is entered."""
+    async with QuestionIndex.open(self.config.index, self.config.encoder) as index:
+        yield index

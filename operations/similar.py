@@ -3,14 +3,13 @@
 Importing this imports no model: that happens when it is entered.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from dffml import Definition, OperationImplementation, OperationImplementationContext, op
+from dffml import Definition, OperationImplementationContext, op
 
 from chatbot.broker.questions import KEPT, Question
 from chatbot.errors import UsageError
@@ -18,7 +17,7 @@ from chatbot.messages import origin
 from chatbot.units import duration, shown_duration
 from operations.answer import fill, unknown_fields
 from operations.asking import is_answer, is_question, quotable, spoken_to, when
-from operations.question_index import QuestionIndex
+from operations.question_index import QuestionIndex, entered
 from operations.text import clean
 
 EVERYBODY = "everybody"
@@ -85,12 +84,6 @@ def _said(inputs: dict[str, Any]) -> _Said:
     return _Said(**values)
 
 
-@asynccontextmanager
-async def _index(self: OperationImplementation) -> AsyncIterator[QuestionIndex]:
-    async with QuestionIndex.open(self.config.index, self.config.encoder) as index:
-        yield index
-
-
 def _input(name: str, primitive: str = "string", **more: Any) -> Definition:
     return Definition(name=f"similar_questions.{name}", primitive=primitive, **more)
 
@@ -98,7 +91,7 @@ def _input(name: str, primitive: str = "string", **more: Any) -> Definition:
 @op(
     name="similar_questions",
     config_cls=SimilarConfig,
-    imp_enter={"index": _index},
+    imp_enter={"index": entered},
     inputs={
         **{name: _input(name) for name in ("id", "network", "room", "sender", "text")},
         "time": _input("time", "datetime"),
