@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from chatbot.errors import OperationError
 from chatbot.inference.calibration import sigmoid, softmax
 from chatbot.inference.lexicon import Lexicon
-from chatbot.inference.ridge import gaussian
+from chatbot.inference.ridge import gaussian_of
 
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Vectors
@@ -98,14 +98,17 @@ class Head:
         """
         centroids = self.centroids() if centroids is None else centroids
         similarities = vectors @ self.examples.T
-        scores = self.scores(vectors, texts)
+        scores = self._scores(similarities, texts)
         likelihood = sigmoid if self.several else softmax
         familiar = familiarity(similarities, vectors @ centroids.T, scores)
         return Judgement(likelihood(scores, self.temperature), similarities, familiar)
 
     def scores(self, vectors: Vectors, texts: Sequence[str]) -> Any:
         """Return how well each label fits each text (texts x labels), about -1 to 1."""
-        scores = gaussian(vectors, self.examples, self.settings.gamma) @ self.alphas + self.bias
+        return self._scores(vectors @ self.examples.T, texts)
+
+    def _scores(self, similarities: Any, texts: Sequence[str]) -> Any:
+        scores = gaussian_of(similarities, self.settings.gamma) @ self.alphas + self.bias
         if self.lexicon is not None:
             scores += self.lexicon.weigh(texts, self.lexical)
         scores[:, -1] += self.shift
