@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.errors import OperationError
+from chatbot.inference import hugepages
 from chatbot.inference.backends.export import exported
 from chatbot.inference.models import ModelFiles, broken
 
@@ -63,12 +64,14 @@ class OnnxBackend:
         int8 = name.endswith("int8")
         path = exported(files, int8=int8)
         try:
-            return cls(name, path, session(path), threads)
+            loaded = session(path)
         except OperationError:
             log.warning("export %s anew: %s cannot be loaded", files.folder, path)
             path.unlink(missing_ok=True)
-        path = exported(files, int8=int8)
-        return cls(name, path, session(path), threads)
+            path = exported(files, int8=int8)
+            loaded = session(path)
+        hugepages.collapse()
+        return cls(name, path, loaded, threads)
 
     def use_threads(self, count: int) -> None:
         self._threads = count
