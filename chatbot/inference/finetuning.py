@@ -66,7 +66,10 @@ class Recipe:
 
 
 class Tunable:
-    """A model of `transformers` that can be trained, from the folder or name of an encoder."""
+    """A model of `transformers` that can be trained, from the folder or name of an encoder.
+
+    `share` is how many of the steps that were planned it had time for; the least of its trainings.
+    """
 
     def __init__(self, name_or_path: str) -> None:
         transformers = _transformers()
@@ -84,6 +87,7 @@ class Tunable:
         self._files = described(folder)
         self._start = {name: each.clone() for name, each in self._model.state_dict().items()}
         self._tuned = self._start
+        self.share = 1.0
 
     def tune(
         self,
@@ -123,6 +127,7 @@ class Tunable:
                 optimizer.step()
                 progress(min(1.0, done))
                 if done >= 1.0:
+                    self.share = min(self.share, (step + 1) / steps)
                     break
         self._model.eval()
         self._tuned = copy.deepcopy(self._model.state_dict())

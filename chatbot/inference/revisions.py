@@ -38,7 +38,8 @@ class About:
 
     `estimate` is the accuracy on `held` examples that were held back (`low` to `high`: 95 %),
     `estimate_before` that of the quick training on the same ones. `seconds` are of processor
-    time. `blend` is how far the encoder went from where it began (0: not at all).
+    time. `blend` is how far the encoder went from where it began (0: not at all). `share` is how
+    many of the planned steps there was time for.
     """
 
     revision: str
@@ -60,6 +61,7 @@ class About:
     """How many of the examples people gave by correcting the bot."""
 
     choices: dict[str, float] = field(default_factory=dict)
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
