@@ -47,7 +47,7 @@ class Recipe:
     The rate is the highest of those that Devlin and others, "BERT" (2019), give for fine-tuning,
     the temperature that of sentence-transformers (its scale of 20), the smoothing that of Szegedy
     and others (2016). Length and size are what there is time for; they, and a few other rates,
-    were tried on the dev rows of banking77, whose figures are therefore not quite clean.
+    were tried on the dev rows of banking77, whose figures are therefore not untouched.
     """
 
     epochs: float = 18.0
