@@ -96,7 +96,7 @@ class ClassifierThread:
     def trained(self) -> str:
         """The revision of thorough training that is learned on top of, empty for none."""
         encoder = self._newest.encoder.encoder
-        return encoder.folder.parent.name if _is_tuned(encoder) else ""
+        return encoder.folder.parent.name if _is_revision(encoder) else ""
 
     async def predict(self, texts: list[str], rooms: list[str] | None = None) -> "list[Prediction]":
         """Return a prediction for each text, from one model batch; `rooms`: where it was said."""
@@ -170,10 +170,11 @@ class ClassifierThread:
 
     def _learned(self, given: "Classifiers", lessons: Sequence[Lesson]) -> tuple[str, bytes]:
         from chatbot.inference.learned import Remembering, study
+        from chatbot.inference.loading import limits_of
 
         config = self._config
-        like = given.everywhere.head if _is_tuned(given.encoder.encoder) else None
-        examples, train = _examples(config), functools.partial(_trained, config, like=like)
+        limits = limits_of(given.encoder.encoder, given.everywhere.head)
+        examples, train = _examples(config), functools.partial(_trained, config, like=limits)
         if self._studying is None:
             self._studying = Remembering(given.encoder.encoder)
             self._studying.know(examples, given.everywhere.head)
@@ -234,8 +235,8 @@ def _trained(
     return trained(encoder, examples, folder, several=config.several, like=like)
 
 
-def _is_tuned(encoder: "Encoder") -> bool:
-    """Whether thorough training made it: what it has seen says nothing of what it has not."""
+def _is_revision(encoder: "Encoder") -> bool:
+    """Whether thorough training left it, tuned or as it was."""
     from chatbot import settings
 
     return encoder.folder.is_relative_to(settings.models_path())

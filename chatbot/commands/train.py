@@ -47,6 +47,8 @@ def train(
             _stages(screen),
             several=what.several,
         )
+        if made.share < 1.0:
+            screen.say(_cut_short(made.share))
 
         def save(place: Path) -> None:
             shutil.copytree(Path(folder) / "encoder", place)
@@ -118,6 +120,14 @@ def show(kept: Sequence[Kept], current: Kept | None, screen: Screen) -> None:
     screen.out.print(table)
 
 
+def _cut_short(share: float) -> str:
+    """Return what is said of a training that had time for that share of its steps."""
+    return (
+        f"training was cut short: its processor time was up after {int(share * 100)} % of the steps"
+        "; where less runs beside it, it gets further"
+    )
+
+
 def _is(each: Kept, current: Kept | None) -> bool:
     return current is not None and each.about.revision == current.about.revision
 
@@ -160,6 +170,7 @@ def _about(what: Subject, made: Outcome, corrections: int) -> About:
         seconds=round(made.seconds, 1),
         corrections=corrections,
         choices={name: float(value) for name, value in asdict(made.head.settings).items()},
+        share=made.share,
     )
 
 

@@ -47,7 +47,7 @@ class Recipe:
     The rate is the highest of those that Devlin and others, "BERT" (2019), give for fine-tuning,
     the temperature that of sentence-transformers (its scale of 20), the smoothing that of Szegedy
     and others (2016). Length and size are what there is time for; they, and a few other rates,
-    were tried on the dev rows of banking77, whose figures are therefore not quite clean.
+    were tried on the dev rows of banking77, whose figures are therefore not untouched.
     """
 
     epochs: float = 18.0
@@ -66,7 +66,10 @@ class Recipe:
 
 
 class Tunable:
-    """A model of `transformers` that can be trained, from the folder or name of an encoder."""
+    """A model of `transformers` that can be trained, from the folder or name of an encoder.
+
+    `share` is how many of the steps that were planned it had time for; the least of its trainings.
+    """
 
     def __init__(self, name_or_path: str) -> None:
         transformers = _transformers()
@@ -84,6 +87,7 @@ class Tunable:
         self._files = described(folder)
         self._start = {name: each.clone() for name, each in self._model.state_dict().items()}
         self._tuned = self._start
+        self.share = 1.0
 
     def tune(
         self,
@@ -123,6 +127,7 @@ class Tunable:
                 optimizer.step()
                 progress(min(1.0, done))
                 if done >= 1.0:
+                    self.share = min(self.share, (step + 1) / steps)
                     break
         self._model.eval()
         self._tuned = copy.deepcopy(self._model.state_dict())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chatbot.inference.backends import AUTO
 from chatbot.inference.head import load_head
-from chatbot.inference.revisions import Kept, Revisions, key
+from chatbot.inference.revisions import Kept, Revisions, is_tuned, key
 from chatbot.inference.training import Examples, trained
 from chatbot.messages import digest
 
@@ -52,7 +52,16 @@ def understanding(
     tuned = Encoder.load(str(kept.encoder), backend=backend)
     if kept.about.of == fingerprint(examples):
         return tuned, head
-    return tuned, trained(tuned, examples, heads, several=several, like=head)
+    return tuned, trained(tuned, examples, heads, several=several, like=limits_of(tuned, head))
+
+
+def limits_of(encoder: Encoder, head: Head) -> Head | None:
+    """Return whose settings and limits a head for more examples has on this encoder.
+
+    They are those of `head` where the encoder itself learned: what it has seen says nothing of
+    what it has not. Else `None`: they are chosen anew, as with quick training.
+    """
+    return head if is_tuned(encoder.folder) else None
 
 
 def kept_for(examples: Examples, encoder: str, *, several: bool, models: Path) -> Kept | None:

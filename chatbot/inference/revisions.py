@@ -38,7 +38,8 @@ class About:
 
     `estimate` is the accuracy on `held` examples that were held back (`low` to `high`: 95 %),
     `estimate_before` that of the quick training on the same ones. `seconds` are of processor
-    time. `blend` is how far the encoder went from where it began (0: not at all).
+    time. `blend` is how far the encoder went from where it began (0: not at all). `share` is how
+    many of the planned steps there was time for.
     """
 
     revision: str
@@ -60,6 +61,7 @@ class About:
     """How many of the examples people gave by correcting the bot."""
 
     choices: dict[str, float] = field(default_factory=dict)
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,15 @@ def key(encoder: str, labels: Iterable[str], *, several: bool = False) -> str:
     return digest(registry.identity(encoder), f"{several}", *sorted(labels), length=32)
 
 
+def is_tuned(encoder: Path) -> bool:
+    """Whether the encoder in that folder is a revision's, and went anywhere in its training.
+
+    To one that stayed where it began (blend 0), examples are no more familiar than to the plain.
+    """
+    kept = _kept(encoder.parent)
+    return kept is not None and kept.encoder == encoder and kept.about.blend > 0
+
+
 class Revisions:
     """The revisions of one key below `folder`. Reading makes nothing."""
 
@@ -97,7 +108,7 @@ class Revisions:
     def all(self) -> list[Kept]:
         """Return what is kept, the newest first; what cannot be read is left out."""
         names = [path.parent.name for path in self._folder.glob("*/about.json")]
-        found = [self._kept(name) for name in names if not name.startswith(".")]
+        found = [_kept(self._folder / name) for name in names if not name.startswith(".")]
         kept = [each for each in found if each is not None]
         return sorted(kept, key=lambda each: each.about.at, reverse=True)
 
@@ -107,7 +118,7 @@ class Revisions:
             name = (self._folder / CURRENT).read_text("utf-8").strip()
         except OSError:
             return None
-        return self._kept(name) if name else None
+        return _kept(self._folder / name) if name else None
 
     def keep(self, about: About, head: Head, save_encoder: Callable[[Path], None]) -> Kept:
         """Keep a new revision, and use it from now on."""
@@ -176,13 +187,13 @@ class Revisions:
             file.write(name)
         os.replace(file.name, self._folder / CURRENT)
 
-    def _kept(self, name: str) -> Kept | None:
-        folder = self._folder / name
-        try:
-            about = msgspec.json.decode((folder / "about.json").read_bytes(), type=About)
-        except (OSError, msgspec.MsgspecError):
-            return None
-        return Kept(about, folder)
+
+def _kept(folder: Path) -> Kept | None:
+    try:
+        about = msgspec.json.decode((folder / "about.json").read_bytes(), type=About)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return Kept(about, folder)
 
 
 CURRENT = "current"

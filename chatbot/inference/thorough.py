@@ -63,7 +63,8 @@ class Outcome:
     """What thorough training made, and how many of `held` examples held back were `right`.
 
     `before` is how many quick training gets right of the same ones; `blend` how far the
-    encoder went (0: it is as it was); `seconds` are of processor time.
+    encoder went (0: it is as it was); `seconds` are of processor time. `share` is how many of
+    the steps that were planned there was time for, in the training that had the least.
     """
 
     encoder: Encoder
@@ -73,6 +74,7 @@ class Outcome:
     before: int
     blend: float
     seconds: float
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,11 @@ def thorough(
             plain, _ = machine(tuned, best.settings)
             head = judged[best].calibrated(plain, familiarities)
         head = replace(head, revision=revision(encoder, examples, several=several))
-    seconds = process_time() - started
+    spent = process_time() - started, tunable.share
     if not judged:
-        return Outcome(encoder, head, 0, 0, 0, 0.0, seconds)
+        return Outcome(encoder, head, 0, 0, 0, 0.0, *spent)
     right, before = judged[best].right(), judged[_PLAIN].right()
-    return Outcome(encoder, head, len(judged[best].scores), right, before, best.blend, seconds)
+    return Outcome(encoder, head, len(judged[best].scores), right, before, best.blend, *spent)
 
 
 def _parts(table: Table, recipe: Recipe) -> list[Any]:

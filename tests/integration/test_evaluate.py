@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from chatbot.cli import cli
 from chatbot.errors import ChatbotError, OperationError, UsageError
+from chatbot.inference.finetuning import Recipe
 from tests.unit.test_classifier import EXAMPLES, tiny
 
 __all__ = ["tiny"]
@@ -128,13 +130,27 @@ def test_a_flow_that_classifies_nothing_or_in_two_places_is_refused(
     assert "again" in caught.value.hint
 
 
+def test_a_training_that_had_too_little_time_says_so(
+    flow: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hurried = functools.partial(Recipe, epochs=1e6, most=80_000, size=8, seconds=0.5)
+    monkeypatch.setattr("chatbot.inference.thorough.Recipe", hurried)
+    assert _run("train", flow, "--json") == 0
+    said = capsys.readouterr()
+    [kept] = json.loads(said.out)
+    assert 0.0 < kept["share"] < 1.0
+    assert f"cut short: its processor time was up after {int(kept['share'] * 100)} %" in said.err
+
+
 def test_training_is_kept_listed_used_and_rolled_back(
     flow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _run("train", flow, "--list", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []
     assert _run("train", flow, "--json") == 0
-    [kept] = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert "cut short" not in said.err
+    [kept] = json.loads(said.out)
     assert kept["current"]
     assert kept["held"] > 0
     assert (Path(kept["folder"]) / "encoder" / "config.json").exists()

@@ -37,6 +37,7 @@ def test_training_brings_texts_of_one_label_together(tiny: Path, tmp_path: Path)
     seconds = tunable.tune(TEXTS, OWNERS, Recipe(epochs=40, size=8, rate=1e-3), seen.append)
     assert seconds > 0
     assert seen == sorted(seen)
+    assert tunable.share == 1.0
     assert seen[-1] == 1.0
     before = Encoder.load(str(tiny)).encode(TEXTS)
     after = _encoded(tunable, tmp_path / "after")
@@ -56,6 +57,7 @@ def test_training_ends_in_time_and_is_the_same_each_time(tiny: Path, tmp_path: P
     tunable.tune(TEXTS, OWNERS, Recipe(epochs=1e6, most=80_000, size=8, seconds=0.5), seen.append)
     assert len(seen) < 10_000
     assert seen[-1] == 1.0
+    assert tunable.share == pytest.approx(len(seen) / 10_000)
     recipe = Recipe(epochs=3, size=8)
     tunable.tune(TEXTS, OWNERS, recipe)
     first = _encoded(tunable, tmp_path / "first")

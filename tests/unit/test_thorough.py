@@ -60,6 +60,14 @@ def test_of_two_examples_a_label_nothing_is_found(tiny: Path, tmp_path: Path) ->
     assert made.head.accepted == pytest.approx(quick.accepted, abs=1e-4)
 
 
+def test_it_is_known_when_there_was_no_time_for_all_steps(tiny: Path, tmp_path: Path) -> None:
+    long = Recipe(epochs=1e6, most=80_000, size=8, seconds=0.5)
+    made = thorough(str(tiny), MORE, tmp_path / "long", silent, recipe=long)
+    assert 0.0 < made.share < 0.5
+    made = thorough(str(tiny), MORE, tmp_path / "short", silent, recipe=Recipe(epochs=1, size=8))
+    assert made.share == 1.0
+
+
 def test_only_a_clear_gain_is_taken(tiny: Path) -> None:
     table = _table(tiny)
     head, scores = machine(table, Settings())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chatbot import settings
 from chatbot.errors import UsageError
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe
@@ -15,6 +16,9 @@ from chatbot.inference.head import Head
 from chatbot.inference.loading import fingerprint, understanding
 from chatbot.inference.revisions import About, Kept, Revisions, key, now
 from chatbot.inference.thorough import silent, thorough
+from chatbot.inference.training import train
+from chatbot.learning import Lesson, corpus
+from operations.classify import ClassifierThread, ClassifyConfig
 from tests.unit.test_classifier import EXAMPLES, tiny
 
 __all__ = ["tiny"]
@@ -22,7 +26,10 @@ __all__ = ["tiny"]
 MORE = {label: [*texts, *(f"{text} it" for text in texts)] for label, texts in EXAMPLES.items()}
 
 
-def _kept(tiny: Path, tmp_path: Path, examples: dict[str, list[str]]) -> Kept:
+def _kept(
+    tiny: Path, tmp_path: Path, examples: dict[str, list[str]], blend: float | None = None
+) -> Kept:
+    """Train and keep; with a `blend`, as if the encoder had gone so far."""
     made = thorough(str(tiny), examples, tmp_path / "work", silent, recipe=Recipe(epochs=3, size=8))
     about = About(
         revision=made.head.revision,
@@ -36,7 +43,7 @@ def _kept(tiny: Path, tmp_path: Path, examples: dict[str, list[str]]) -> Kept:
         low=0.0,
         high=1.0,
         estimate_before=made.before / made.held,
-        blend=made.blend,
+        blend=made.blend if blend is None else blend,
         seconds=made.seconds,
     )
     store = Revisions(tmp_path / "models", key(str(tiny), examples))
@@ -61,7 +68,7 @@ def test_what_is_kept_is_found_and_answers_as_it_did(tiny: Path, tmp_path: Path)
 def test_more_examples_are_learned_on_the_tuned_encoder_with_its_limits(
     tiny: Path, tmp_path: Path
 ) -> None:
-    kept = _kept(tiny, tmp_path, MORE)
+    kept = _kept(tiny, tmp_path, MORE, blend=1.0)
     more = {label: [*texts, f"a {label}"] for label, texts in MORE.items()}
     where = {"several": False, "models": tmp_path / "models", "heads": tmp_path / "heads"}
     encoder, head = understanding(more, str(tiny), **where)
@@ -72,6 +79,51 @@ def test_more_examples_are_learned_on_the_tuned_encoder_with_its_limits(
     other = {**more, "other": ["cat"]}
     encoder, _ = understanding(other, str(tiny), **where)
     assert encoder.identity == Encoder.load(str(tiny)).identity
+
+
+def test_where_the_encoder_stayed_as_it_was_more_examples_have_limits_of_their_own(
+    tiny: Path, tmp_path: Path
+) -> None:
+    _kept(tiny, tmp_path, MORE, blend=0.0)
+    more = {label: [*texts, f"a {label}"] for label, texts in MORE.items()}
+    where = {"several": False, "models": tmp_path / "models", "heads": tmp_path / "heads"}
+    _, before = understanding(MORE, str(tiny), **where)
+    encoder, head = understanding(more, str(tiny), **where)
+    anew = train(encoder, more)
+    assert (head.accepted, head.temperature) == (anew.accepted, anew.temperature)
+    assert head.accepted != before.accepted
+
+
+@pytest.mark.parametrize("blend", [0.0, 1.0])
+async def test_corrections_have_limits_of_their_own_unless_the_encoder_learned(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blend: float
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    kept = _kept(tiny, tmp_path, MORE, blend=blend)
+    settings.models_path().parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "models").rename(settings.models_path())
+    place = settings.models_path() / kept.head.relative_to(tmp_path / "models")
+    before = Head.loads(place.read_bytes())
+    examples = tmp_path / "labels.yaml"
+    examples.write_text("".join(f"{label}: {texts!r}\n" for label, texts in MORE.items()))
+    lessons = [Lesson("the cat sat", "greeting")]
+    thread = ClassifierThread(ClassifyConfig(examples=examples, encoder=str(tiny)))
+    try:
+        await thread.load()
+        assert thread.trained == kept.about.revision
+        _, learned = await thread.study(lessons)
+        await thread.take(learned)
+        runs = thread._loaded.everywhere
+    finally:
+        thread.close()
+    anew = train(runs.encoder, corpus(MORE, lessons))
+    before = Head.loads(
+        (settings.models_path() / kept.head.relative_to(tmp_path / "models")).read_bytes()
+    )
+    expected = before if blend else anew
+    assert before.accepted != anew.accepted
+    assert (runs.head.accepted, runs.head.temperature) == (expected.accepted, expected.temperature)
 
 
 def test_a_revision_can_be_left_and_taken_up_again(tiny: Path, tmp_path: Path) -> None:
