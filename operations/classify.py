@@ -37,7 +37,8 @@ class ClassifyConfig:
     `likeness` replaces what was found: the cosine that the text must have to an example of the
     label. With `several` a text may have several labels, which are given as `labels`; with
     `scores` the probability of every label is given, too. `backend` is what the model is run
-    with, one of `chatbot.inference.backends`.
+    with: `auto`, `torch`, `onnx` or `cuda`, or, faster and not as exact, `torch-bf16`, `onnx-int8`,
+    `cuda-bf16` or `cuda-fp16`.
     """
 
     examples: pathlib.Path

@@ -26,7 +26,7 @@ _STYLES = {"passed": "green", "failed": "red", "xfailed": "yellow", "xpassed": "
     is_flag=False,
     flag_value="",
     metavar="[URL]",
-    help="Run through NATS and nodes, at this server or one of its own; put it last.",
+    help="Run through NATS and nodes, at this server or one of its own.",
 )
 @click.option(
     "--data",
@@ -65,8 +65,8 @@ def flow_test(
     from chatbot.commands import trials, verdicts
     from chatbot.commands.playing import Place
 
-    if nats and "://" not in nats:
-        raise click.UsageError(f"{nats} is no address of a server: put --nats last")
+    if nats and trials.is_flow(nats):  # as in `--nats support`
+        nats, paths = "", (nats, *paths)
     place = None if nats is None else Place(nats=nats or None, data=data)
     options = trials.Selection(paths=paths, overrides=overrides, match=match, place=place)
     try:

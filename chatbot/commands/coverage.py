@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chatbot.flowfile.flow import Flow, dataflows
+from chatbot.flowfile.naming import in_any_room
 
 
 @dataclass(slots=True)
@@ -13,7 +14,7 @@ class Coverage:
     """Which instances ran, by their paths, and which conditions held and did not.
 
     An instance with a condition that did not run for a message counts as one whose condition
-    did not hold then.
+    did not hold then. What is configured otherwise in some rooms is one, whichever of it ran.
     """
 
     instances: tuple[str, ...]
@@ -24,8 +25,9 @@ class Coverage:
 
     def count(self, ran: set[str]) -> None:
         """Count what ran for one message."""
-        self.ran |= ran
-        self.passed |= {path for path in self.conditional if path not in ran}
+        told = {in_any_room(path) for path in ran}
+        self.ran |= told
+        self.passed |= {path for path in self.conditional if path not in told}
 
     @property
     def missing(self) -> list[str]:

@@ -20,6 +20,7 @@ from chatbot.commands.nodes import LocalNodes, names_of, say_what_is_missing
 from chatbot.commands.revisions import Revisions, Together
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import serving
+from chatbot.commands.steps import nick_of
 from chatbot.commands.watching import watch
 from chatbot.errors import UsageError
 from chatbot.flowfile.flow import Flow, ListenerSection
@@ -139,7 +140,8 @@ def _load(options: RunOptions, name: str) -> Flow:
     if not options.only_console:
         return flow
     listeners = {k: each for k, each in flow.listeners.items() if each.kind == CONSOLE}
-    return replace(flow, listeners=listeners)
+    called = {CONSOLE: ListenerSection(CONSOLE, CONSOLE, {"nick": nick_of(flow)})}
+    return replace(flow, listeners=listeners or called)
 
 
 def _bots(options: RunOptions) -> list[_Bot]:

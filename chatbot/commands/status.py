@@ -30,7 +30,7 @@ from chatbot.messages import (
     announced,
 )
 from chatbot.nodes.roster import announcements
-from chatbot.nodes.shortage import start_commands
+from chatbot.nodes.shortage import may_run, start_commands
 from chatbot.nodes.strangers import remedy
 
 REVISION = 12
@@ -151,17 +151,28 @@ def _flows_table(seen: Status, screen: Screen) -> None:
             flow.revision[:REVISION],
             each.instance if each.instance == each.name else f"{each.instance} ({each.name})",
             *([shown(each.labels)] if labelled else []),
-            str(offered[each.key]) if offered[each.key] else "none: its work waits",
+            str(offered[each.key]) if offered[each.key] else _waits_for(each, seen),
         ]
         for flow, each in operations
     ]
     columns = ["flow", "revision", "operation", *(["on"] if labelled else []), "nodes"]
     _table(screen, "Flows", columns, rows, figures=1)
     lacking: list[OperationRecord] = [
-        each for _, each in operations if not offered[each.key] and not each.private
+        each
+        for _, each in operations
+        if not offered[each.key] and not each.private and not _is_coming(each, seen)
     ]
     for command in start_commands(lacking):
         screen.out.print(f"start a node with: {command}", markup=False, style="yellow")
+
+
+def _waits_for(record: OperationRecord, seen: Status) -> str:
+    return "none yet: a node starts it" if _is_coming(record, seen) else "none: its work waits"
+
+
+def _is_coming(record: OperationRecord, seen: Status) -> bool:
+    """Whether a node that is there will run it, once it has loaded what it needs."""
+    return any(may_run(node, record) for node in seen.nodes)
 
 
 def _primaries_table(seen: Status, screen: Screen) -> None:

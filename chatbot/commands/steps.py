@@ -27,6 +27,12 @@ def time_of(step: Step, before: datetime, flow: Flow) -> datetime:
     return due.following(now) or now
 
 
+def nick_of(flow: Flow) -> str:
+    """Return what the bot is called by the first of the flow's listeners that says so."""
+    nicks = (str(s.settings["nick"]) for s in flow.listeners.values() if s.settings.get("nick"))
+    return next(nicks, NICK)
+
+
 def message_of(step: Step, id_: str, time: datetime, flow: Flow) -> ChatMessage:
     """Return the message of a step: what is not given is as in an ordinary room.
 
@@ -35,8 +41,7 @@ def message_of(step: Step, id_: str, time: datetime, flow: Flow) -> ChatMessage:
     given = dict(step.message)
     if step.due is not None:
         return _due(step, id_, time, flow)
-    nicks = (str(s.settings["nick"]) for s in flow.listeners.values() if s.settings.get("nick"))
-    nick = given.setdefault("nick", next(nicks, NICK))
+    nick = given.setdefault("nick", nick_of(flow))
     sender = given.setdefault("sender", SENDER)
     private = given.get("private", False)
     given.setdefault("addressed", private or is_addressed(step.said, nick, "ascii"))

@@ -23,6 +23,9 @@ LATE = 2.0
 LONGEST = 72
 """Characters of a value that are shown."""
 
+_REVISION = re.compile(r"[0-9a-f]{16,}")
+"""What a trained model's revision looks like, which says nothing to who writes the flow."""
+
 _RAISED = re.compile(r'File "([^"\n]+)", line (\d+)')
 
 
@@ -101,7 +104,12 @@ def _given(leg: Leg) -> str:
     outputs = leg.outputs or {}
     if told(leg.path).endswith(EXPRESSION):
         return ", ".join(_brief(value) for value in outputs.values())
-    return _values(outputs)
+    return _values({name: value for name, value in outputs.items() if not _is_noise(name, value)})
+
+
+def _is_noise(name: str, value: Any) -> bool:
+    """Whether it is the revision of a model, which programs compare and nobody reads."""
+    return name == "revision" and isinstance(value, str) and bool(_REVISION.match(value))
 
 
 def _values(values: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.learning import refuse_lessons
 from chatbot.flowfile.load import load
 from chatbot.flowfile.problems import Report
-from chatbot.flowfile.shipped import find
+from chatbot.flowfile.shipped import find, names
 from chatbot.flowfile.trial import (
     Trial,
     TrialFile,
@@ -44,6 +45,8 @@ from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.journey import Journeys, Leg
 
 Decide = Callable[[ChatMessage], Awaitable[Outcome]]
+
+_ADDRESS = re.compile(r"://|:\d+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,21 @@ def collect(options: Selection) -> list[tuple[Flow, TrialFile]]:
     if not any(file.trials for _, file in chosen):
         raise UsageError(f"no test has {options.match!r} in its name", hint="leave out -k")
     return chosen
+
+
+def is_flow(nats: str) -> bool:
+    """Whether what follows `--nats` is a flow, or tests, and not the address of a server.
+
+    Raises `UsageError` where it is neither.
+    """
+    if _ADDRESS.search(nats):
+        return False
+    if nats in names() or Path(nats).exists():
+        return True
+    raise UsageError(
+        "what follows --nats is neither a server nor a flow",
+        hint="write --nats nats://HOST:PORT FLOW, or FLOW --nats for a server of its own",
+    )
 
 
 def with_its_flow(path: Path, overrides: Sequence[str]) -> tuple[Flow, TrialFile]:

@@ -27,7 +27,7 @@ from chatbot.flowfile.sections import (
 )
 
 ROUTE = "route"
-_VALUE, _GATE = "value", "_room"
+VALUE, _GATE = "value", "_room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ def _route(section: Section, variants: list[_Variant]) -> tuple[Section, str]:
     mark = section.mark
     gate = next(iter(section.inputs), _GATE)
     plain = section.run in (REPLY, SET, EXPRESSION)
+    when = section.when if gate == _GATE and not plain else ()
     if plain or gate == _GATE:
         gate, wire = _GATE, Wire(mark, (Literal(True, mark),))
     else:
@@ -133,8 +134,9 @@ def _route(section: Section, variants: list[_Variant]) -> tuple[Section, str]:
     given = {name: Wire(mark, (Source(MESSAGE, name, mark),)) for name in fields}
     rooms = [_texts(mark, variant.network, variant.room) for variant in variants]
     config = Node(mark, {"rooms": Node(mark, rooms, mark)}, mark)
-    name = f"{section.name}~room"
-    return Section(name, mark, ROUTE, mark, inputs={_VALUE: wire, **given}, config=config), gate
+    name = route_of(section.name)
+    inputs = {VALUE: wire, **given}
+    return Section(name, mark, ROUTE, mark, inputs=inputs, when=when, config=config), gate
 
 
 def _texts(mark: Mark, *texts: str) -> Node:
@@ -145,7 +147,7 @@ def _texts(mark: Mark, *texts: str) -> Node:
 def _gated(section: Section, gate: str, route: str, output: str) -> Section:
     source = Source(route, output, section.mark)
     if gate == _GATE and section.run not in (REPLY, SET, EXPRESSION):
-        return replace(section, when=(source,))
+        return replace(section, when=(source,))  # the route has its conditions
     wire = section.inputs.get(gate)
     default = wire.default if wire else None
     return replace(section, inputs={**section.inputs, gate: Wire(section.mark, (source,), default)})
@@ -165,10 +167,15 @@ def _with_merged_conditions(
         text = Node(source.mark, "{{ value }}", source.mark)
         config = Node(source.mark, {"text": text}, source.mark)
         operations[name] = Section(
-            name, source.mark, EXPRESSION, source.mark, inputs={_VALUE: wire}, config=config
+            name, source.mark, EXPRESSION, source.mark, inputs={VALUE: wire}, config=config
         )
         when.append(Source(name, "value", source.mark))
     return replace(section, when=tuple(when))
+
+
+def route_of(name: str) -> str:
+    """Return what the instance is called that leads messages to `name` or one of its variants."""
+    return f"{name}~room"
 
 
 def _overrides(node: Node, path: tuple[str, ...]) -> Iterator[Override]:

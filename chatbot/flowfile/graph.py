@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from chatbot.flowfile.entries import EXPRESSION
+from chatbot.flowfile.byroom import ROUTE, VALUE, route_of
 from chatbot.flowfile.review import Whole, frames
 from chatbot.flowfile.sections import MESSAGE, Literal, Source
 from chatbot.flowfile.tracing import Frame, Origin, origins
@@ -20,7 +20,8 @@ class Node:
     """An instance, by its path (`understand/classify`); or what comes in, or what goes out.
 
     `kind` is `operation`, `subflow`, `message`, `inputs`, `outputs` or `says`; `runs` what an
-    instance runs and `where`; `inside` the path of the subflow around it.
+    instance runs and `where`; `inside` the path of the subflow around it; `rooms` are those in
+    which it is configured otherwise.
     """
 
     path: str
@@ -28,11 +29,17 @@ class Node:
     runs: str = ""
     where: str = ""
     inside: str = ""
+    rooms: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Return its own name, without the subflows around it."""
         return self.path.rpartition("/")[2]
+
+    @property
+    def remark(self) -> str:
+        """Return where it is configured otherwise, in words; "" where nowhere."""
+        return f"configured otherwise in {', '.join(self.rooms)}" if self.rooms else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +105,23 @@ class _Builder:
 
     def add(self, frame: Frame, inside: str) -> None:
         for name, part in frame.parts.items():
-            if part.section.run == EXPRESSION and "~" in name:
-                continue  # what it takes goes to whom it is for
+            if "~" in name:  # made for one in the file: what it takes goes to that
+                continue
             path = f"{inside}/{name}" if inside else name
             inner = frame.inner.get(name)
-            self._graph.nodes[path] = self._node(path, part, inner, inside)
+            self._graph.nodes[path] = self._node(frame, path, part, inside)
             if inner is None or self._folded or not inner.parts:
                 self._wires(frame, path, part)
             else:
                 self._conditions(frame, path, part)
                 self.add(inner, path)
 
-    def _node(self, path: str, part: Part, inner: Frame | None, inside: str) -> Node:
+    def _node(self, frame: Frame, path: str, part: Part, inside: str) -> Node:
+        name = part.section.name
+        inner, rooms = frame.inner.get(name), _rooms(frame, name)
         if inner is not None:
-            return Node(path, "subflow", inner.file.path.name, "", inside)
-        return Node(path, "operation", part.section.run, self._where(part), inside)
+            return Node(path, "subflow", inner.file.path.name, "", inside, rooms)
+        return Node(path, "operation", part.section.run, self._where(part), inside, rooms)
 
     def _wires(self, frame: Frame, path: str, part: Part) -> None:
         for key, wire in part.section.inputs.items():
@@ -143,9 +152,8 @@ def ends(frame: Frame, source: Source | Literal, *, folded: bool) -> Iterator[tu
         return
     part = frame.parts.get(source.origin)
     if part is not None and "~" in source.origin:
-        for wire in part.section.inputs.values():
-            for each in wire.sources:
-                yield from ends(frame, each, folded=folded)
+        for each in _stands_for(part):
+            yield from ends(frame, each, folded=folded)
         return
     if folded and source.origin in frame.parts:
         yield _path(frame, source.origin), source.key
@@ -158,6 +166,24 @@ def ends(frame: Frame, source: Source | Literal, *, folded: bool) -> Iterator[tu
                 continue
             outside = origin.part is None
             yield at if outside else _path(origin.frame, at), origin.source.key
+
+
+def _stands_for(part: Part) -> Iterator[Source | Literal]:
+    """Yield what an instance that was made takes for the one of the file."""
+    wires = part.section.inputs
+    for wire in [wires[VALUE]] if part.section.run == ROUTE else wires.values():
+        yield from wire.sources
+    yield from part.section.when
+
+
+def _rooms(frame: Frame, name: str) -> tuple[str, ...]:
+    """Return the rooms in which an instance is configured otherwise: with networks, of several."""
+    route = frame.parts.get(route_of(name))
+    if route is None or route.section.config is None:
+        return ()
+    several = len(frame.file.listeners) > 1
+    listed = route.section.config.plain()["rooms"]
+    return tuple(f"{room} on {network}" if several else room for network, room in listed)
 
 
 def _path(frame: Frame, name: str) -> str:
@@ -180,7 +206,7 @@ def _add_ends(graph: Graph, edges: dict[Edge, None], frame: Frame) -> None:
             edges[Edge(start, OUTPUTS, output, name)] = None
     if frame.outer is None and frame.file.inputs == {}:
         for name, part in frame.parts.items():
-            for key in part.decisions:
+            for key in () if "~" in name else part.decisions:
                 says = ends(frame, Source(name, key, part.section.mark), folded=_is_folded(graph))
                 edges |= {Edge(start, REPLIES, output): None for start, output in says}
     starts = dict.fromkeys(edge.source for edge in edges if edge.source not in graph.nodes)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from chatbot.flowfile.graph import Graph
-from chatbot.flowfile.notation import lines_of, pairs
+from chatbot.flowfile.notation import lines_of, pairs, title_of
 from chatbot.flowfile.outline import ordered
 
 LETTER, LINE = 7.3, 17.0
@@ -144,7 +144,7 @@ def _box(path: str, kind: str, lines: Sequence[str]) -> Box:
 
 def _around(graph: Graph, path: str, inner: Layout) -> Box:
     node = graph.nodes[path]
-    title = f"{node.name} ({node.runs})"
+    title = title_of(node)
     width = max(inner.width, len(title) * LETTER) + 2 * PAD
     height = inner.height + 2 * PAD + LINE
     return Box(path, node.kind, (title,), width, height, holds=True)

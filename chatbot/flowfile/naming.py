@@ -18,15 +18,20 @@ def told(path: str) -> str:
     """Return what an instance is called in the file: `a/help {{ … }}` for `a/help~1`."""
     if "~" not in path:
         return path
-    within, slash, own = _VARIANT.sub("", path).rpartition("/")
+    within, slash, own = in_any_room(path).rpartition("/")
     name, _, made = own.partition("~")
     expression = f" {EXPRESSION}" if made.isdigit() else ""
     return f"{within}{slash}{name}{expression}"
 
 
+def in_any_room(path: str) -> str:
+    """Return the path of the instance that `path` is a variant of, in some room; else `path`."""
+    return _VARIANT.sub("", path)
+
+
 def is_ours(path: str) -> bool:
     """Whether an instance stands for nothing in the file: it leads messages to others."""
-    own = _VARIANT.sub("", path).rpartition("/")[2]
+    own = in_any_room(path).rpartition("/")[2]
     return "~" in own and not own.rpartition("~")[2].isdigit()
 
 

@@ -49,7 +49,7 @@ def mermaid(graph: Graph) -> str:
 def _mermaid_nodes(graph: Graph, ids: dict[str, str], inside: str, indent: str) -> Iterator[str]:
     for node in graph.children(inside):
         if graph.holds(node.path):
-            yield f'{indent}subgraph {ids[node.path]}["{node.name} ({node.runs})"]'
+            yield f'{indent}subgraph {ids[node.path]}["{title_of(node)}"]'
             yield from _mermaid_nodes(graph, ids, node.path, indent + "  ")
             yield f"{indent}end"
         else:
@@ -62,7 +62,14 @@ def lines_of(node: Node) -> list[str]:
     if node.kind in ("message", "inputs", "outputs", "says"):
         return [node.name]
     runs = f"{node.runs} · {node.where}" if node.where else node.runs
-    return [node.name, runs] if runs != node.name else [node.name]
+    lines = [node.name, runs] if runs != node.name else [node.name]
+    return [*lines, node.remark] if node.remark else lines
+
+
+def title_of(node: Node) -> str:
+    """Return what stands above an unfolded subflow."""
+    title = f"{node.name} ({node.runs})"
+    return f"{title}, {node.remark}" if node.remark else title
 
 
 def dot(graph: Graph) -> str:
@@ -96,7 +103,7 @@ def _dot_nodes(graph: Graph, inside: str, indent: str) -> Iterator[str]:
     for node in graph.children(inside):
         if graph.holds(node.path):
             yield f"{indent}subgraph {_quoted(f'cluster {node.path}')} {{"
-            yield f"{indent}  label={_quoted(f'{node.name} ({node.runs})')};"
+            yield f"{indent}  label={_quoted(title_of(node))};"
             yield f'{indent}  style="rounded,filled"; fillcolor="{FILLS["subflow"]}";'
             yield from _dot_nodes(graph, node.path, indent + "  ")
             yield f"{indent}}}"

@@ -22,7 +22,8 @@ def _lines(graph: Graph, inside: str, indent: str, width: int) -> Iterator[str]:
             used = dict.fromkeys(e.output for e in graph.edges if e.source == node.path)
             yield f"{start.ljust(width)}{', '.join(used)}"
             continue
-        yield f"{start.ljust(width)}{_wires(incoming)}".rstrip()
+        remark = f"  [{node.remark}]" if node.remark else ""
+        yield f"{start.ljust(width)}{_wires(incoming)}{remark}".rstrip()
         if graph.holds(node.path):
             yield from _lines(graph, node.path, f"{indent}│ ", width)
 

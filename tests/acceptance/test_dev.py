@@ -90,6 +90,41 @@ async def test_what_is_saved_is_taken_up_and_what_takes_long_is_shown(
         await bot.wait_for("bot: Hello")
 
 
+async def test_the_bot_has_its_nick_and_a_models_revision_is_left_out(
+    program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "called.py").write_text(CALLED)
+    (tmp_path / "called.yaml").write_text(
+        "version: 1\n"
+        "listeners: {irc: {server: irc.example.org, nick: helper}}\n"
+        "operations:\n"
+        "  look: {run: called.py:look, inputs: {text: message.text}}\n"
+        '  say: {reply: "I am {{ message.nick }}"}\n'
+    )
+    path = str(tmp_path / "called.yaml")
+    code, out, err = await program.run("flow", "dev", path, stdin="hi\n")
+    assert code == 0, err
+    assert "helper: I am helper" in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    [look] = [line for line in lines if line.startswith("#1 ✓ look")]
+    assert "→ label='hi' " in look
+    assert "revision" not in look
+
+
+CALLED = """
+from typing import NamedTuple
+from chatbot import operation
+
+class Look(NamedTuple):
+    label: str
+    revision: str
+
+@operation(cheap=True)
+def look(text: str) -> Look:
+    return Look(text, "0123456789abcdef" * 2)
+"""
+
+
 async def test_what_is_no_flow_is_refused(program: Program) -> None:
     code, _, err = await program.run("flow", "dev", "nowhere")
     assert (code, "no flow of that name comes with the program" in err) == (2, True)

@@ -18,7 +18,7 @@ async def test_a_flow_is_tested_through_nats(program: Program) -> None:
     (program.data / "right.yaml").write_text(RIGHT)
     tests = "tests:\n  - {said: hi, reply: hello}\n  - {said: bye, reply: true}\n"
     (program.data / "right.test.yaml").write_text(tests)
-    code, out, err = await program.run("flow", "test", "right.yaml", "--json", "--nats")
+    code, out, err = await program.run("flow", "test", "--json", "--nats", "right.yaml")
     assert code == 1, err
     found = json.loads(out)
     assert [each["status"] for each in found["tests"]] == ["passed", "failed"]

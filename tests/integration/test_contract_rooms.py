@@ -109,3 +109,35 @@ def test_what_is_wrong_is_told_at_its_place(tmp_path: Path, text: str, message: 
     place = before.count("\n") + 1, len(before) - before.rfind("\n")
     found = problems_of(path)
     assert [p for p in found if message in p.message and (p.line, p.column) == place], found
+
+
+ALONE = """\
+version: 1
+listeners:
+  venue:
+    kind: sample_chat
+    server: example.org
+    rooms: {"#dev": {operations: {now: {config: {}}}}}
+operations:
+  now: {run: now.py:now, when: message.addressed}
+"""
+NOW = """\
+from chatbot import Reply, operation
+
+@operation(cheap=True)
+def now(text: str = "noon") -> Reply:
+    return Reply(text)
+"""
+
+
+@over(MEMORY, PRIMARY)
+@pytest.mark.parametrize("room", ["#dev", "#x"])
+@pytest.mark.parametrize(("addressed", "said"), [(True, ["noon"]), (False, [])])
+async def test_a_condition_holds_in_each_room_for_what_takes_nothing(
+    kind: Kind, tmp_path: Path, room: str, addressed: bool, said: list[str]
+) -> None:
+    (tmp_path / "now.py").write_text(NOW)
+    fields = {"room": room, "addressed": addressed, "network": "venue", "private": False}
+    given = {f"message__{name}": value for name, value in fields.items()}
+    found = await outcome(kind, write(tmp_path, flow=ALONE), **given)
+    assert [each["text"] for each in found["replies"]] == said

@@ -117,7 +117,7 @@ def test_a_test_that_fails_and_one_that_is_wrong_have_their_exit_codes(folder: P
     assert wrong.returncode == 2
     assert "right.test.yaml:2:6: a test has no key `sad` (did you mean said?)" in wrong.stderr
     assert run(folder, "flow", "test", "part.yaml").returncode == 2
-    assert run(folder, "flow", "test", "--nats", "right.yaml").returncode == 2
+    assert run(folder, "flow", "test", "--nats", "wrong").returncode == 2
 
 
 def test_the_hook_names_a_command_that_there_is(folder: Path) -> None:

@@ -262,3 +262,71 @@ def test_labels_of_lines_that_cross_stand_apart() -> None:
     (_, _, _, bottom), (_, top, _, _) = sorted((first.corners, second.corners), key=lambda c: c[1])
     beside = abs(first.x - second.x) >= first.corners[2] - first.corners[0]
     assert beside or top >= bottom
+
+
+ROOMS = """\
+version: 1
+name: rooms
+listeners:
+  irc:
+    server: irc.example.org
+    channels: ["#a", "#dev"]
+    rooms:
+      "#dev":
+        operations:
+          hello: {config: {text: "Hello {{ message.name }}, mind the topic"}}
+          look: {operations: {label: {config: {words: {hi: greeting}}}}}
+          plain: {config: {}}
+operations:
+  look: {flow: look.yaml, inputs: {text: message.text}}
+  plain: {run: sample_plain, when: look.sure, inputs: {text: look.label}}
+  hello: {reply: "Hello {{ message.name }}", when: plain.result}
+  after: {reply: "{{ plain.result }}"}
+outputs: {label: look.label, plain: plain.result}
+"""
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_what_differs_by_room_is_one_node_with_a_mark(tmp_path: Path, folded: bool) -> None:
+    found = graph(write(tmp_path, rooms=ROOMS, look=LOOK), folded=folded)
+    label = "look" if folded else "look/label"
+    assert ends(found) == {
+        ("message", label, "text"),
+        (label, "plain", "label → text, if sure"),
+        ("plain", "hello", "if result"),
+        ("message", "hello", "name → message.name"),
+        ("plain", "after", "result → plain.result"),
+        ("hello", "says", "reply"),
+        ("after", "says", "reply"),
+        (label, "outputs", "label"),
+        ("plain", "outputs", "result → plain"),
+    }
+    assert {name for name, node in found.nodes.items() if node.rooms == ("#dev",)} == {
+        "look",
+        "plain",
+        "hello",
+    }
+    for told in (outline(found), mermaid(found), dot(found), drawn(found)):
+        assert "~" not in told
+        assert told.count("configured otherwise in #dev") == 3
+
+
+def test_a_condition_of_what_differs_by_room_and_takes_nothing_is_drawn(tmp_path: Path) -> None:
+    flow = """\
+version: 1
+name: alone
+listeners: {irc: {server: a.example.org, rooms: {"#dev": {operations: {now: {config: {}}}}}}}
+operations: {now: {run: now.py:now, when: message.addressed}}
+"""
+    code = "from chatbot import Reply, operation\n\n@operation\ndef now() -> Reply: ...\n"
+    (tmp_path / "now.py").write_text(code)
+    assert ends(graph(write(tmp_path, alone=flow))) == {
+        ("message", "now", "if addressed"),
+        ("now", "says", "reply"),
+    }
+
+
+def test_of_several_networks_a_room_that_differs_has_its_own(tmp_path: Path) -> None:
+    two = ROOMS.replace("operations:\n  look", "  other: {kind: console}\noperations:\n  look", 1)
+    found = graph(write(tmp_path, rooms=two, look=LOOK))
+    assert found.nodes["hello"].remark == "configured otherwise in #dev on irc"

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from chatbot.commands.screen import Screen
-from chatbot.commands.trials import Selection, collect, run
+from chatbot.commands.trials import Selection, collect, is_flow, run
 from chatbot.commands.verdicts import (
     FAILED,
     PASSED,
@@ -272,3 +272,40 @@ def test_patterns_and_bounds() -> None:
     assert fits(">= 1", 1)
     assert not fits("> 1", 1)
     assert not fits(True, 0)
+
+
+ROOMS = """\
+version: 1
+listeners:
+  venue:
+    kind: sample_chat
+    server: example.org
+    rooms: {"#dev": {operations: {loud: {config: {}}}}}
+operations:
+  loud: {run: sample_plain, when: message.addressed, inputs: {text: message.text}}
+outputs: {loud: loud.result}
+"""
+
+
+async def test_what_ran_in_a_room_where_it_differs_has_run(tmp_path: Path) -> None:
+    path = write(tmp_path, rooms=ROOMS)
+    tests = 'tests: [{said: "bot: hi", network: venue, room: "#dev", loud: "*"}]'
+    (tmp_path / "rooms.test.yaml").write_text(tests)
+    chosen = Selection(paths=[str(path)])
+    found = await run(chosen, collect(chosen), Screen(quiet=True), lambda verdict: None)
+    [coverage] = found.coverage.values()
+    assert [each.status for each in found.verdicts] == [PASSED]
+    assert (coverage.missing, coverage.half) == ([], ["loud"])
+
+
+def test_what_follows_nats_is_an_address_or_a_flow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, small=FLOW)
+    for flow in ("small.yaml", ".", "support"):
+        assert is_flow(flow)
+    for address in ("nats://a", "tls://t@a:4222", "ws://a", "127.0.0.1:4222", "a:1,b:2"):
+        assert not is_flow(address)
+    with pytest.raises(UsageError, match="neither a server nor a flow"):
+        is_flow("smal.yaml")

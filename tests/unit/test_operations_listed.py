@@ -11,6 +11,7 @@ import pytest
 from chatbot.commands import operations
 from chatbot.errors import OperationError
 from chatbot.flowfile.description import type_words
+from chatbot.inference.backends import NAMES
 from tests.unit.flowfiles import installed
 from tests.unit.test_cli import run
 
@@ -70,6 +71,11 @@ def test_the_commands_print_for_people_and_for_programs(tmp_path: Path) -> None:
     shown = run(tmp_path, "flow", "explain", "answer").stdout
     assert "addressed_only  list of text   default: []" in shown
     assert run(tmp_path, "flow", "explain", "nothing").returncode == 2
+
+
+def test_what_may_be_chosen_for_a_model_is_named(tmp_path: Path) -> None:
+    shown = run(tmp_path, "flow", "explain", "classify_text").stdout
+    assert [name for name in NAMES if f"`{name}`" not in shown] == []
 
 
 def test_documentation_is_filled_to_the_terminal_and_lists_are_kept() -> None:
