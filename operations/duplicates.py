@@ -99,6 +99,8 @@ class FindDuplicates(OperationImplementationContext):
         if found is None:
             return {"found": False, "score": 0.0, "report": "", "when": "", "by": "", "link": ""}
         known, score = found
+        if not known.answer:  # the entry may have been opened just now
+            known = await index.current(known)
         return {
             "found": True,
             "score": round(score, 4),

@@ -99,6 +99,11 @@ class QuestionIndex:
             return self._known.get(key)
         return await self._shared.get(key)
 
+    async def current(self, known: Question) -> Question:
+        """Return what is stored of a question now; the copy here may be a moment behind."""
+        found = await self._shared.get(known.key) if self._shared is not None else None
+        return known if found is None else found
+
     async def answered_by(self, network: str, message_id: str) -> Question | None:
         """Return the question that a message answered."""
 

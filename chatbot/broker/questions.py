@@ -105,11 +105,12 @@ class Questions:
 
         In the order of the stream, in portions; an empty one says that there is no more now.
         """
-        seen = 0
+        seen, pause = 0, LOOK
         changed = asyncio.Event()
         async with self._told(changed):
             while True:
-                told, before = changed.is_set(), seen
+                # Who is told before the server has stored it does not find it yet.
+                pause = SOON if changed.is_set() else min(pause * 2, LOOK)
                 changed.clear()
                 try:
                     async for portion in self._since(seen):
@@ -118,8 +119,7 @@ class Questions:
                     await change([])
                 except self._broker.errors:
                     pass  # the next look makes up for it
-                # Who is told before the server has stored it finds nothing yet.
-                await _either(changed, SOON if told and seen == before else LOOK)
+                await _either(changed, pause)
 
     async def _since(self, seen: int) -> AsyncIterator[list[Change]]:
         last = await _last(self._broker)

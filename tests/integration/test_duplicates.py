@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from chatbot.broker import Broker, questions
+from chatbot.broker.current import lent
 from operations.duplicates import DuplicatesConfig, FindDuplicates, check_config
 from operations.question_index import QuestionIndex
 
@@ -55,6 +57,18 @@ async def test_a_report_is_found_by_the_next_that_is_like_it() -> None:
         assert (await Finder(index, across_rooms=True).find(CRASH, id="x", room="#new"))["found"]
         late = NOW + timedelta(days=100)
         assert not (await finder.find(CRASH, time=late))["found"], "kept for 90 days"
+
+
+async def test_a_link_that_was_just_noted_is_there(broker: Broker) -> None:
+    link = "https://tracker.example.org/1"
+    with lent(broker):
+        async with QuestionIndex.open("reports", "all-MiniLM-L6-v2") as index:
+            finder = Finder(index)
+            for number in range(10):
+                room = f"#r{number}"
+                await finder.find(CRASH, id=f"a{number}", room=room)
+                await questions.answer(broker, "reports", "irc", f"a{number}", link, NOW)
+                assert (await finder.find(CRASH, room=room))["link"] == link
 
 
 async def test_what_is_run_again_is_not_its_own_duplicate_and_private_is_not_noted() -> None:
