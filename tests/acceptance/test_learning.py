@@ -38,6 +38,10 @@ pytestmark = pytest.mark.crash
 
 SAID, TAUGHT = "flux warp flux", "install"
 SWAPPED = 5.0
+TAKEN_OVER = 25.0
+"""Seconds until a trained encoder is used where who exported it is killed: another one imports
+PyTorch for that, which takes 3 to 6 seconds of processor time on machines of today."""
+
 AT_ONCE = 24
 SLOWEST = 2.5
 """Seconds that a message may take on a busy machine, while nothing is killed."""
@@ -245,7 +249,7 @@ async def test_a_node_killed_while_nodes_take_over_what_was_trained_loses_nothin
         async with asyncio.timeout(30):
             revision = await made.load.learned(instant)
         swapped = made.load.swapped(revision) - instant
-        assert swapped < SWAPPED, swapped
+        assert swapped < TAKEN_OVER, swapped
         assert revision != before
         assert labels(made.load.since(instant)) == {TAUGHT}, "nothing that was taught is missing"
         await all_answered(made)
