@@ -1,4 +1,4 @@
-"""Batches, encoder, head and operation, with a tiny transformer and with the real one."""
+"""Head, classifier and operation, with a tiny transformer."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chatbot.errors import ChatbotError, FlowError, OperationError
 from chatbot.inference import head as heads
-from chatbot.inference.batching import batches
 from chatbot.inference.classifier import NOTHING, Classifier
 from chatbot.inference.encoder import Encoder
-from chatbot.inference.examples import read_examples
 from chatbot.inference.head import Head, Settings, load_head
 from chatbot.inference.learned import Remembering
 from chatbot.inference.training import chosen, machine, spoken, tabled, train, trained
@@ -65,111 +61,6 @@ def config(
     lines = [f"{label}: {texts!r}\n" for label, texts in EXAMPLES.items()]
     path.write_text("".join(lines))
     return lambda **more: ClassifyConfig(examples=path, encoder=str(tiny), **more)
-
-
-@given(st.lists(st.integers(1, 300), max_size=80), st.integers(1, 2000))
-def test_batches_hold_every_text_once_within_the_limit(lengths: list[int], limit: int) -> None:
-    found = list(batches(lengths, limit))
-    assert sorted(index for batch in found for index in batch) == list(range(len(lengths)))
-    for batch in found:
-        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= limit
-
-
-def test_texts_of_one_length_share_a_batch() -> None:
-    assert [len(batch) for batch in batches([3, 90, 3, 90, 3], 180)] == [2, 3]
-
-
-@given(st.lists(st.integers(1, 20), max_size=7), st.integers(1, 60), st.integers(0, 30))
-def test_no_other_way_to_part_sorted_texts_costs_less(
-    lengths: list[int], limit: int, overhead: int
-) -> None:
-    def cost(parts: list[list[int]]) -> int:
-        return sum(overhead + len(part) * max(part) for part in parts)
-
-    def ways(left: list[int]) -> Iterator[list[list[int]]]:
-        if not left:
-            yield []
-        for end in range(1, len(left) + 1):
-            if end == 1 or end * max(left[:end]) <= limit:
-                yield from ([left[:end], *rest] for rest in ways(left[end:]))
-
-    found = [[lengths[index] for index in batch] for batch in batches(lengths, limit, overhead)]
-    assert cost(found) == min(map(cost, ways(sorted(lengths))))
-
-
-def test_a_vector_does_not_depend_on_its_batch(encoder: Encoder) -> None:
-    import numpy as np
-
-    texts = ["hi", "how do i install this", "the cat sat on the mat " * 60, "", "zzz", "hi"]
-    together = encoder.encode(texts)
-    assert together.shape == (6, encoder.dim)
-    assert together.dtype == np.float32
-    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
-    for row, text in enumerate(texts):
-        assert np.allclose(together[row], encoder.encode([text])[0], atol=1e-5)
-    assert encoder.encode([]).shape == (0, encoder.dim)
-
-
-def test_identity_changes_with_the_weights(tiny: Path, tmp_path: Path) -> None:
-    import shutil
-
-    copy = tmp_path / "copy"
-    shutil.copytree(tiny, copy)
-    before = Encoder.load(str(copy)).identity
-    assert before == Encoder.load(str(copy)).identity
-    os.utime(copy / "model.safetensors", (1, 1))
-    assert before == Encoder.load(str(copy)).identity
-    weights = bytearray((copy / "model.safetensors").read_bytes())
-    weights[-1] ^= 1
-    (copy / "model.safetensors").write_bytes(weights)
-    assert before != Encoder.load(str(copy)).identity
-
-
-def test_threads_that_start_at_once_share_a_model(tiny: Path) -> None:
-    code = (
-        "import sys; from concurrent.futures import ThreadPoolExecutor;"
-        "from chatbot.inference.encoder import Encoder;"
-        "pool = ThreadPoolExecutor(4);"
-        "found = list(pool.map(Encoder.load, sys.argv[1:] * 4));"
-        "list(pool.map(lambda n: found[0].encode(['hi'] * n), range(100)));"
-        "sys.exit(len(set(found)) != 1)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tiny)], check=True)
-
-
-@pytest.mark.parametrize(
-    ("name", "message", "hint"),
-    [
-        ("./no/such/folder", "no model folder", "config.json"),
-        ("nobody/no-such-model", "cannot be had from the hub", "HF_HUB_OFFLINE"),
-    ],
-)
-def test_a_model_that_is_not_there_is_an_error_that_says_what_to_do(
-    name: str, message: str, hint: str
-) -> None:
-    with pytest.raises(OperationError, match=message) as caught:
-        Encoder.load(name)
-    assert hint in caught.value.hint
-
-
-def test_a_folder_without_a_model_is_an_error(tiny: Path, tmp_path: Path) -> None:
-    with pytest.raises(OperationError, match="cannot be loaded"):
-        Encoder.load(str(tmp_path))
-    (tmp_path / "config.json").write_bytes((tiny / "config.json").read_bytes())
-    for path in tiny.glob("tokenizer*"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(OperationError, match="cannot be loaded"):
-        Encoder.load(str(tmp_path))
-
-
-def test_loading_prints_nothing(tiny: Path) -> None:
-    code = (
-        "import sys; from chatbot.inference.encoder import Encoder;"
-        "Encoder.load(sys.argv[1]).encode(['hi'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(tiny)], capture_output=True, check=True)
-    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 def test_the_operation_is_imported_without_a_model() -> None:
@@ -352,64 +243,6 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ChatbotError, match="extra 'nlp'") as caught:
         Encoder.load()
     assert "chatbot[nlp]" in caught.value.hint
-
-
-@pytest.fixture(scope="session")
-def support(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    """What the shipped flow understands with the shipped model."""
-    encoder = Encoder.load()
-    examples = read_examples(FLOWS / "support-labels.yaml")
-    head = trained(encoder, examples, tmp_path_factory.mktemp("heads"))
-    return Classifier(encoder, head, threshold=0.5, likeness=0.65)  # as in understand.yaml
-
-
-@pytest.mark.parametrize(
-    ("text", "label"),
-    [
-        ("how do I install this?", "install"),
-        ("How do I install this project on my Mac?", "install"),
-        ("thanks!", "thanks"),
-        ("thank you", "thanks"),
-        ("hello", "greeting"),
-        ("Good morning all", "greeting"),
-        ("where can I find the documentation for this project?", "docs"),
-        ("how can I report an issue", "bug"),
-        ("what's the newest release?", "release"),
-        ("what's the process for contributing to this project?", "contribute"),
-        ("Can anyone help me out?", "help"),
-        ("is this thing a bot?", "about"),
-        ("goodbye everyone", "bye"),
-    ],
-)
-def test_the_shipped_labels_understand_what_is_asked_often(
-    support: Classifier, text: str, label: str
-) -> None:
-    [found] = support.predict([text])
-    assert (found.label, found.sure) == (label, True)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "asdf qwer zxcv",
-        "colorless green ideas sleep furiously",
-        "i want to transfer money to my savings account",
-        "what is the weather like in paris",
-        "you do not need to install that, it comes with most distributions",
-        "how do i install the wireless driver for my laptop",
-        "no problem",
-        "you should report that as a bug",
-        "i read the docs already and they did not help",
-        "my printer stopped after the last release",
-        "12345",
-        "привет",
-    ],
-)
-def test_the_shipped_labels_leave_alone_what_is_not_for_them(
-    support: Classifier, text: str
-) -> None:
-    [found] = support.predict([text])
-    assert found.label == "chatter" or not found.sure
 
 
 def test_labels_names_are_examples_where_that_helps_what_is_held_back(encoder: Encoder) -> None:
