@@ -11,25 +11,11 @@ import pytest
 
 from chatbot.errors import OperationError
 from chatbot.inference.encoder import Encoder
-from tests.servers.tiny import tiny_model
+from tests.unit.test_classifier import encoder, tiny
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-WORDS = [
-    *("hi", "hello", "hey", "thanks", "thank", "you", "bye"),
-    *("how", "do", "i", "install", "this", "it", "cat", "sat", "mat", "on", "the", "a"),
-]
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a transformer of two layers that knows some words."""
-    return tiny_model(tmp_path_factory.mktemp("models") / "tiny", WORDS)
-
-
-@pytest.fixture
-def encoder(tiny: Path) -> Encoder:
-    return Encoder.load(str(tiny))
+__all__ = ["encoder", "tiny"]
 
 
 def test_a_vector_does_not_depend_on_its_batch(encoder: Encoder) -> None:
