@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import process_time
+from time import monotonic, process_time
 from typing import Any
 
+from chatbot.errors import OperationError
+from chatbot.inference.backends import AUTO, TORCH
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe, Tunable
 from chatbot.inference.head import Head, Settings, closeness, familiar
+from chatbot.inference.models import described
 from chatbot.inference.training import (
     Examples,
     Letters,
@@ -65,6 +68,8 @@ class Outcome:
     `before` is how many quick training gets right of the same ones; `blend` how far the
     encoder went (0: it is as it was); `seconds` are of processor time. `share` is how many of
     the steps that were planned there was time for, in the training that had the least.
+    `exporting` is how many seconds the export for ONNX Runtime took, which lies beside the
+    encoder; `unexported` says why there is none, "" if there is.
     """
 
     encoder: Encoder
@@ -75,6 +80,8 @@ class Outcome:
     blend: float
     seconds: float
     share: float = 1.0
+    exporting: float = 0.0
+    unexported: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +156,37 @@ def thorough(
     if best.blend:
         with stage("fine-tuning on all examples") as progress:
             tunable.tune(table.texts, table.owners.tolist(), recipe, progress)
+    tunable.blend(best.blend)
+    tunable.save(folder)
+    with stage("exporting the model for ONNX Runtime"):
+        exporting, unexported = _exported(folder)
     with stage("learning the labels"):
-        tunable.blend(best.blend)
-        tunable.save(folder)
-        encoder = Encoder.load(str(folder))
+        encoder = Encoder.load(str(folder), backend=TORCH if unexported else AUTO)
         if best.settings:
             tuned = replace(table, vectors=encoder.encode(table.texts))
             plain, _ = machine(tuned, best.settings)
             head = judged[best].calibrated(plain, familiarities)
         head = replace(head, revision=revision(encoder, examples, several=several))
-    spent = process_time() - started, tunable.share
+    spent = process_time() - started, tunable.share, exporting, unexported
     if not judged:
         return Outcome(encoder, head, 0, 0, 0, 0.0, *spent)
     right, before = judged[best].right(), judged[_PLAIN].right()
     return Outcome(encoder, head, len(judged[best].scores), right, before, best.blend, *spent)
+
+
+def _exported(folder: Path) -> tuple[float, str]:
+    """Make the export that travels with the encoder; return the seconds, or why there is none.
+
+    What was learned in minutes is kept all the same.
+    """
+    from chatbot.inference.backends.export import accompany
+
+    began = monotonic()
+    try:
+        accompany(described(folder))
+    except OperationError as error:
+        return 0.0, error.message
+    return monotonic() - began, ""
 
 
 def _parts(table: Table, recipe: Recipe) -> list[Any]:

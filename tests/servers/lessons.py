@@ -13,8 +13,10 @@ from chatbot.broker import Broker
 from chatbot.commands.understanding import subject
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.load import load
+from chatbot.inference.backends.export import accompany
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.loading import fingerprint
+from chatbot.inference.models import described
 from chatbot.inference.revisions import About, Kept, Revisions, key, now
 from chatbot.inference.training import train as learned
 from chatbot.nodes.node import Node
@@ -67,6 +69,7 @@ def revision_of(path: Path) -> tuple[str, Kept]:
     """Return the key, and what might have been trained, in a folder of its own; in a moment."""
     what = subject(str(path), (), None)
     work = tiny_model(path.parent / "work", WORDS[::-1])
+    accompany(described(work))
     head = replace(learned(Encoder.load(str(work)), what.examples), revision="ab" * 16)
     about = About(
         revision=head.revision,

@@ -13,6 +13,7 @@ import pytest
 
 from chatbot.errors import OperationError
 from chatbot.inference import backends, loss, models
+from chatbot.inference.backends import graph
 from chatbot.inference.backends.export import exported, path_of
 from chatbot.inference.backends.pytorch import missing
 from chatbot.inference.encoder import Encoder
@@ -120,9 +121,7 @@ def test_an_export_that_is_damaged_is_made_anew(
 def test_a_graph_that_gives_other_vectors_is_not_kept(
     tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chatbot.inference.backends import export
-
-    monkeypatch.setattr(export, "AGREEMENT", 1.01)
+    monkeypatch.setattr(graph, "AGREEMENT", 1.01)
     with pytest.raises(OperationError, match="gives other vectors"):
         load(tiny, "onnx")
     assert not path_of(models.described(tiny)).exists()

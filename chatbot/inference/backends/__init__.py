@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from chatbot.inference.encoder import Vectors
 
 AUTO = "auto"
-EXACT = ("torch", "onnx", "cuda")
+TORCH = "torch"
+EXACT = (TORCH, "onnx", "cuda")
 FAST = ("torch-bf16", "onnx-int8", "cuda-bf16", "cuda-fp16")
 NAMES = (AUTO, *EXACT, *FAST)
 
@@ -83,7 +84,7 @@ def chosen(name: str, files: ModelFiles) -> str:
         raise OperationError(message, hint=hint)
     if name != AUTO:
         return name
-    return "onnx" if _has("onnxruntime") and (_exported(files) or _has_models()) else "torch"
+    return "onnx" if _has("onnxruntime") and (_is_exported(files) or _has_models()) else TORCH
 
 
 def missing(name: str) -> str:
@@ -92,7 +93,7 @@ def missing(name: str) -> str:
         return "" if _has("onnxruntime") else "ONNX Runtime is not installed: chatbot[onnx]"
     if not _has_models():
         return "PyTorch is not installed: chatbot[nlp]"
-    if name == "torch":
+    if name == TORCH:
         return ""
     from chatbot.inference.backends import pytorch
 
@@ -111,10 +112,10 @@ def load(name: str, files: ModelFiles, threads: int) -> Backend:
     return TorchBackend.load(name, files, threads)
 
 
-def _exported(files: ModelFiles) -> bool:
-    from chatbot.inference.backends.export import path_of
+def _is_exported(files: ModelFiles) -> bool:
+    from chatbot.inference.backends.export import is_there
 
-    return path_of(files).exists()
+    return is_there(files)
 
 
 def _has_models() -> bool:

@@ -1,4 +1,9 @@
-"""A model as a file for ONNX Runtime: made once with PyTorch, kept in the cache folder by content.
+"""A model as a file for ONNX Runtime: made once with PyTorch, for it or for all who get the model.
+
+| file | made by | holds |
+|---|---|---|
+| `vectors.onnx`, beside the model | training; travels with the model | the graph |
+| in the cache folder, by content | a node that finds none there | graph and weights |
 
 The rule that it guards: a file is there whole and tried, or not at all. The model's graph was
 traced with one batch; before it is kept, it has to give what PyTorch gives for batches of other
@@ -17,14 +22,12 @@ from typing import Any
 
 from chatbot import settings
 from chatbot.errors import OperationError
+from chatbot.inference.backends import graph
 from chatbot.inference.models import ModelFiles, broken
 from chatbot.progress import tell
 
 FORMAT = "1"
 """Changes with what an export holds, so that files of an older program are not taken."""
-
-AGREEMENT = 0.9999
-"""The least cosine to PyTorch's vectors; single precision gives 0.999999."""
 
 _OPSET = 17
 
@@ -32,13 +35,56 @@ log = logging.getLogger(__name__)
 
 
 def path_of(files: ModelFiles, *, int8: bool = False) -> Path:
-    """Return where the model's export is, or would be made."""
+    """Return where the model's export is in the cache, or would be made."""
     kind = "int8" if int8 else "fp32"
     return settings.cache_folder() / "onnx" / f"{files.fingerprint}-{FORMAT}-{kind}.onnx"
 
 
+def is_there(files: ModelFiles) -> bool:
+    """Whether the model has an export here, beside it or in the cache."""
+    return graph.beside(files).is_file() or path_of(files).exists()
+
+
+def accompany(files: ModelFiles) -> Path:
+    """Make the export that travels with the model, beside it. Takes seconds.
+
+    Raises `OperationError` where it can not be made: it takes PyTorch, onnx and ONNX Runtime.
+    """
+    path = graph.beside(files)
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise OperationError(
+            f"an export is made with the packages onnx and onnxruntime ({error})",
+            hint="pip install 'chatbot[onnx]'",
+        ) from error
+    _write(path, lambda temporary: _slim(files, temporary))
+    return path
+
+
+def opened(files: ModelFiles, *, int8: bool = False) -> tuple[Path, Any]:
+    """Return an export of the model, and what runs it; make it, which takes seconds, if need be.
+
+    One that came with the model is taken if it fits. Raises `OperationError` where there is none
+    and it can not be made.
+    """
+    from chatbot.inference.backends.onnx_runtime import session
+
+    if not int8 and (came := _came(files)):
+        return came
+    path = exported(files, int8=int8)
+    try:
+        return path, session(path)
+    except OperationError:
+        log.warning("export %s anew: %s cannot be loaded", files.folder, path)
+        path.unlink(missing_ok=True)
+        path = exported(files, int8=int8)
+        return path, session(path)
+
+
 def exported(files: ModelFiles, *, int8: bool = False) -> Path:
-    """Return the file of the model's export; make it, which takes seconds, if it is not there.
+    """Return the export in the cache; make it, which takes seconds, if it is not there.
 
     Raises `OperationError` where it can not be made.
     """
@@ -55,6 +101,22 @@ def exported(files: ModelFiles, *, int8: bool = False) -> Path:
     return path
 
 
+def _came(files: ModelFiles) -> tuple[Path, Any] | None:
+    """Return the export that came with the model, and what runs it; `None` where none fits."""
+    from chatbot.inference.backends.onnx_runtime import session
+
+    path = graph.beside(files)
+    if not path.is_file():
+        return None
+    try:
+        found = session(path)
+        graph.check(found, files)
+    except OperationError as error:
+        log.warning("export %s anew: %s", files.folder, error.message)
+        return None
+    return path, found
+
+
 def _write(path: Path, make: Callable[[Path], None]) -> None:
     """Have `make` write a file, and put it in its place when it is whole."""
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
@@ -67,22 +129,44 @@ def _write(path: Path, make: Callable[[Path], None]) -> None:
 
 
 def _traced(files: ModelFiles, path: Path) -> None:
+    """Write an export that is whole."""
+    model = _loaded(files)
+    log.info("export %s for ONNX Runtime", files.folder)
+    tell("exporting the model for ONNX Runtime (once)")
+    _export(model, path)
+    _try(model, files, path)
+
+
+def _slim(files: ModelFiles, path: Path) -> None:
+    """Write an export that refers to the weights, into the folder where these are."""
+    model = _loaded(files)
+    with tempfile.TemporaryDirectory(prefix="chatbot-export-") as folder:
+        whole = Path(folder) / "whole.onnx"
+        _export(model, whole)
+        path.write_bytes(graph.slim(whole, files, _vectors(model, *graph.probe())))
+    _try(model, files, path)
+
+
+def _loaded(files: ModelFiles) -> Any:
+    """Return the model in PyTorch, with its pooling."""
     from chatbot.inference.backends import pytorch
 
     try:
         pytorch.import_models()
     except OperationError as error:
         raise OperationError(
-            f"the model in {files.folder} was not exported for ONNX Runtime on this machine, "
+            f"the model in {files.folder} {_lacks(files)}, "
             "and PyTorch, which makes the export, is not installed",
             hint=f"pip install 'chatbot[nlp]', or bring {path_of(files).name} from a machine "
             f"that has it to {path_of(files).parent}",
         ) from error
-    log.info("export %s for ONNX Runtime", files.folder)
-    tell("exporting the model for ONNX Runtime (once)")
-    model = _with_pooling(pytorch.load_model(files.folder, attn_implementation="eager"), files)
-    _export(model, path)
-    _try(model, files, path)
+    return _with_pooling(pytorch.load_model(files.folder, attn_implementation="eager"), files)
+
+
+def _lacks(files: ModelFiles) -> str:
+    if graph.beside(files).is_file():
+        return f"has an export, {graph.NAME}, which does not fit (the log says why)"
+    return "was not exported for ONNX Runtime on this machine"
 
 
 def _with_pooling(model: Any, files: ModelFiles) -> Any:
@@ -115,7 +199,7 @@ def _export(model: Any, path: Path) -> None:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
-            _batch(3, 7, unknown=1),
+            tuple(map(torch.from_numpy, graph.sample(3, 7, unknown=1))),
             str(path),
             input_names=["input_ids", "attention_mask"],
             output_names=["vectors"],
@@ -125,34 +209,24 @@ def _export(model: Any, path: Path) -> None:
         )
 
 
-def _batch(texts: int, tokens: int, *, unknown: int) -> tuple[Any, Any]:
-    """Return ids and mask; the last text lacks the last `unknown` tokens.
-
-    The ids are the first few, which each vocabulary has.
-    """
+def _vectors(model: Any, ids: Any, mask: Any) -> Any:
+    """Return PyTorch's vectors."""
     import torch
 
-    ids = torch.arange(texts * tokens).reshape(texts, tokens) % 16
-    mask = torch.ones(texts, tokens, dtype=torch.long)
-    if unknown:
-        mask[-1, -unknown:] = 0
-    return ids, mask
+    with torch.inference_mode():
+        return model(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
 
 
 def _try(model: Any, files: ModelFiles, path: Path) -> None:
     """Raise `OperationError` if the file does not give what `model` gives."""
-    import torch
-
     from chatbot.inference.backends.onnx_runtime import session
 
     run = session(path)
     for texts, tokens, unknown in ((1, 1, 0), (1, 3, 0), (5, files.max_tokens, 0), (4, 9, 5)):
-        ids, mask = _batch(texts, tokens, unknown=unknown)
-        with torch.inference_mode():
-            wanted = model(ids, mask).numpy()
-        [found] = run.run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
-        least = float((wanted * found).sum(axis=1).min())
-        if not least >= AGREEMENT:
+        ids, mask = graph.sample(texts, tokens, unknown=unknown)
+        [found] = run.run(None, {"input_ids": ids, "attention_mask": mask})
+        least = graph.cosine(_vectors(model, ids, mask), found)
+        if not least >= graph.AGREEMENT:
             raise OperationError(
                 f"the model in {files.folder} cannot be exported for ONNX Runtime: "
                 f"it gives other vectors there (cosine {least:.4f})",
@@ -161,7 +235,8 @@ def _try(model: Any, files: ModelFiles, path: Path) -> None:
 
 
 def _quantised(files: ModelFiles, path: Path) -> None:
-    source = exported(files)
+    came = _came(files)
+    source = graph.inlined(came[0]) if came else exported(files)
     try:
         from onnxruntime.quantization import QuantType, quantize_dynamic
     except ImportError as error:

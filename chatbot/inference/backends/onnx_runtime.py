@@ -1,17 +1,17 @@
 """ONNX Runtime on the processor, in single precision or with eight-bit weights.
 
-Neither torch nor `transformers` is imported where the export is in the cache.
+Neither torch nor `transformers` is imported where the model has an export, beside it or in the
+cache.
 """
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.errors import OperationError
 from chatbot.inference import hugepages
-from chatbot.inference.backends.export import exported
+from chatbot.inference.backends.export import opened
 from chatbot.inference.models import ModelFiles, broken
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ OVERHEAD = 16
 _SLOW = ["SkipLayerNormFusion"]
 """Fusions to leave out. A sum and a norm in one operator take four times as long as the two one
 after the other: a quarter of the time of eight-bit weights."""
-
-log = logging.getLogger(__name__)
 
 
 class OnnxBackend:
@@ -59,17 +57,9 @@ class OnnxBackend:
 
     @classmethod
     def load(cls, name: str, files: ModelFiles, threads: int) -> OnnxBackend:
-        """Load the model's export, which is made first if it has to be."""
+        """Load the model's export, which is made first if there is none."""
         _runtime()  # without it there is no need to export
-        int8 = name.endswith("int8")
-        path = exported(files, int8=int8)
-        try:
-            loaded = session(path)
-        except OperationError:
-            log.warning("export %s anew: %s cannot be loaded", files.folder, path)
-            path.unlink(missing_ok=True)
-            path = exported(files, int8=int8)
-            loaded = session(path)
+        path, loaded = opened(files, int8=name.endswith("int8"))
         hugepages.collapse()
         return cls(name, path, loaded, threads)
 
