@@ -21,16 +21,13 @@ from nats.js.errors import BucketNotFoundError, NotFoundError
 from nats.js.errors import NotFoundError as ObjectNotFoundError
 from nats.js.object_store import ObjectStore
 
-from chatbot.broker import migration
+from chatbot.broker import chunks, migration
 from chatbot.broker.connection import Broker
 from chatbot.broker.objects import object_stream
 from chatbot.errors import BrokerError, OperationError
 from chatbot.messages import Record, digest
 
 BUCKET = "chatbot-models"
-PATIENCE = 600.0
-"""Seconds that fetching a file may take."""
-
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SUFFIXES = frozenset({".json", ".txt", ".model", ".safetensors", ".onnx", ".md", ".tsv", ".yaml"})
 NAMES = frozenset({"MLmodel", "LICENSE", "merges", "vocab"})
@@ -138,9 +135,9 @@ async def fetch(broker: Broker, file: ModelFile, path: Path) -> None:
     if not is_allowed(file.path):
         raise BrokerError(f"the model has a file {file.path!r}, which none may have")
     try:
-        async with asyncio.timeout(PATIENCE):
-            with path.open("wb") as target:
-                await store.get(_blob(file.sha256), writeinto=target)
+        info = await store.get_info(_blob(file.sha256))
+        with path.open("wb") as target:
+            await chunks.read(broker, BUCKET, info, target.write)
     except ObjectNotFoundError as error:
         raise BrokerError(
             f"the file {file.path} of the model is not in the object store",

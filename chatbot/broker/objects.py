@@ -10,17 +10,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
-import json
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import nats.errors
-from nats.js.api import DiscardPolicy, ObjectInfo, StorageType, StreamConfig
-from nats.js.errors import APIError, ObjectNotFoundError, ServiceUnavailableError
+from nats.js.api import DiscardPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, ObjectNotFoundError
 
-from chatbot.broker import migration, subjects
+from chatbot.broker import chunks, migration, subjects
 from chatbot.broker.connection import Broker
 from chatbot.broker.streams import WORK_KEPT
 from chatbot.errors import BrokerError
@@ -33,9 +32,6 @@ log = logging.getLogger(__name__)
 
 KEPT = 2 * WORK_KEPT
 """Seconds after which what nobody freed is gone."""
-
-ANSWER = 5.0
-"""Seconds in which the next chunk must come, before they are all asked for again."""
 
 TRIES = 3
 """How often a content that is short or damaged is read: it may just be written anew."""
@@ -91,43 +87,9 @@ class LargeValues:
                 f"the large value {name} is no longer in the object store: its context has "
                 f"ended, or it was not read for {KEPT / 3600:.0f} hours"
             ) from None
-        return await self._chunks(info)
-
-    async def _chunks(self, info: ObjectInfo) -> bytes:
-        """Return the chunks together: one request for all (NATS ADR-31, batched direct get).
-
-        nats-py's own `get` makes a consumer for them and takes twenty times as long.
-        """
-        inbox = self._broker.nc.new_inbox()
-        sub = await self._broker.nc.subscribe(inbox)
-        chunks: list[bytes] = []
-        sequence = 0
-        try:
-            while len(chunks) < (info.chunks or 0):
-                before = len(chunks)
-                await self._ask_for_chunks(info, sequence + 1, inbox)
-                while (headers := (msg := await sub.next_msg(ANSWER)).headers or {}).get(
-                    "Status"
-                ) is None:
-                    chunks.append(msg.data)
-                    sequence = int(headers["Nats-Sequence"])
-                if headers["Status"] == "503":
-                    raise ServiceUnavailableError
-                if len(chunks) == before:
-                    break  # they were freed, or are written anew
-        finally:
-            await sub.unsubscribe()
-        return b"".join(chunks)
-
-    async def _ask_for_chunks(self, info: ObjectInfo, sequence: int, inbox: str) -> None:
-        request = {
-            "seq": sequence,
-            "batch": info.chunks,
-            "next_by_subj": f"$O.{subjects.VALUES}.C.{info.nuid}",
-        }
-        await self._broker.nc.publish(
-            f"$JS.API.DIRECT.GET.{STREAM}", json.dumps(request).encode(), reply=inbox
-        )
+        found: list[bytes] = []
+        await chunks.read(self._broker, subjects.VALUES, info, found.append)
+        return b"".join(found)
 
     async def _free(self, name: str) -> None:
         store = await self._open()
