@@ -43,15 +43,23 @@ existing_name = click.argument("name", shell_complete=_complete_name)
 @model.command("push")
 @click.argument("name")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--export/--no-export",
+    default=True,
+    help="Whether a sentence model is to have an export for ONNX Runtime with it.",
+)
 @nats_options
 @json_option
-def model_push(name: str, folder: Path, nats: str | None, data: Path | None, as_json: bool) -> int:
+def model_push(
+    name: str, folder: Path, export: bool, nats: str | None, data: Path | None, as_json: bool
+) -> int:
     """Store the model in FOLDER as NAME.
 
     It takes the place of what was called so.
 
     FOLDER is what `save_pretrained` of transformers wrote, or a model of MLflow's flavour
-    transformers. Files that hold code or pickles are left out.
+    transformers. Files that hold code or pickles are left out. A sentence model is exported for
+    ONNX Runtime, where PyTorch is installed here, so that nodes need none.
 
     \b
     Examples:
@@ -59,7 +67,9 @@ def model_push(name: str, folder: Path, nats: str | None, data: Path | None, as_
     """
     from chatbot.commands import model as commands
 
-    stored = asyncio.run(commands.push(nats, data, name, folder, screen(data=as_json)))
+    stored = asyncio.run(
+        commands.push(nats, data, name, folder, screen(data=as_json), export=export)
+    )
     if as_json:
         print_json(commands.summary(stored))
     else:

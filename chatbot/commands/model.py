@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from chatbot.broker import Broker, models
-from chatbot.broker.models import Model
+from chatbot.broker.models import Model, ModelFile
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import connected
 from chatbot.errors import BrokerError, UsageError
 from chatbot.inference import registry
+from chatbot.inference.backends import graph
 from chatbot.units import shown_size
 
 
 async def push(
-    nats: str | None, data: Path | None, name: str, folder: Path, screen: Screen
+    nats: str | None,
+    data: Path | None,
+    name: str,
+    folder: Path,
+    screen: Screen,
+    *,
+    export: bool = True,
 ) -> Model:
-    """Store the model in `folder` under a name; files that are there already are not sent."""
+    """Store the model in `folder` under a name; files that are there already are not sent.
+
+    With `export`, a sentence model gets one for ONNX Runtime, where that can be made here.
+    """
     if not re.fullmatch(models.NAME, name):
         raise UsageError(
             f"{name!r} cannot be a model's name",
@@ -30,8 +41,13 @@ async def push(
     with screen.busy(f"reading {folder}"):
         files = models.files_of(folder)
     async with _connected(nats, data) as broker:
-        with screen.counting("storing", len(files)) as done:
-            return await models.push(broker, name, folder, files, done=done)
+        former = await models.find(broker, name)
+        if export and former is not None and _without_export(former.files) == files:
+            return await models.push(broker, name, folder, list(former.files))
+        async with _ready(folder, screen, export=export) as whole:
+            files = models.files_of(whole)
+            with screen.counting("storing", len(files)) as done:
+                return await models.push(broker, name, whole, files, done=done)
 
 
 async def every(nats: str | None, data: Path | None) -> list[Model]:
@@ -87,6 +103,25 @@ def show(found: list[Model], screen: Screen) -> None:
         words = (each.name, each.digest[:10], pushed, size, str(len(each.files)))
         table.add_row(*(Text(word) for word in words))
     screen.out.print(table)
+
+
+def _without_export(files: Sequence[ModelFile]) -> list[ModelFile]:
+    return [each for each in files if each.path != graph.NAME]
+
+
+@asynccontextmanager
+async def _ready(folder: Path, screen: Screen, *, export: bool) -> AsyncIterator[Path]:
+    """Yield the folder whose files are to be stored."""
+    if not export:
+        yield folder
+        return
+    with ExitStack() as stack:
+        with screen.busy("exporting it for ONNX Runtime"):
+            made = registry.accompanied(folder)
+            whole, why = await asyncio.to_thread(stack.enter_context, made)
+        if why:
+            screen.say(f"stored without an export for ONNX Runtime: {why}")
+        yield whole
 
 
 def _must_be_new(folder: Path) -> None:

@@ -71,7 +71,7 @@ class Encoder:
         with _loading:
             files = models.described(folder)
             load = _load if shared else _load.__wrapped__
-            return load(files, backends.chosen(backend, files), models.seen(folder))
+            return load(files, backends.chosen(backend), models.seen(folder))
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return an array of shape (len(texts), dim), float32, each row of unit length.

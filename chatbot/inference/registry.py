@@ -13,10 +13,12 @@ guards: what comes from the object store is what was pushed, to the byte, and ho
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from chatbot import settings
 from chatbot.broker import models
 from chatbot.broker.current import borrowed
 from chatbot.errors import OperationError
+from chatbot.inference.models import described
 from chatbot.messages import digest
 
 NATS = "nats:"
@@ -71,6 +74,40 @@ async def _fetched(name: str) -> Path:
     if not folder.is_dir():
         await pull(broker, found, folder)
     return folder
+
+
+@contextmanager
+def accompanied(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield a folder with what of a model may be pushed, and why it has no export, "" if it may.
+
+    It is `folder`, unless that is a sentence model without an export for ONNX Runtime, and one
+    can be made: then it is a copy that has one, which takes seconds.
+    """
+    from chatbot.inference.backends import export, graph
+
+    if (folder / graph.NAME).exists() or not _is_encoder(folder):
+        yield folder, ""
+        return
+    with tempfile.TemporaryDirectory(prefix="chatbot-push-") as temporary:
+        copy = Path(temporary) / "model"
+        for file in models.listed(folder):
+            (copy / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / file.path, copy / file.path)
+        try:
+            export.accompany(described(copy))
+        except OperationError as error:
+            yield folder, error.message.replace(str(copy), str(folder))
+        else:
+            yield copy, ""
+
+
+def _is_encoder(folder: Path) -> bool:
+    """Whether it is a model without a head, as `save_pretrained` writes it."""
+    try:
+        told = json.loads((folder / "config.json").read_bytes())["architectures"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return not any("For" in str(each) for each in told or [""])
 
 
 async def pull(broker: Any, model: models.Model, folder: Path) -> None:

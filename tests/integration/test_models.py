@@ -14,6 +14,9 @@ from chatbot.broker import Broker, EmbeddedServer, models
 from chatbot.broker.current import lent
 from chatbot.broker.models import Model, ModelFile, files_of, is_allowed
 from chatbot.errors import BrokerError, OperationError
+from chatbot.inference.backends.graph import NAME, check
+from chatbot.inference.backends.onnx_runtime import session
+from chatbot.inference.models import described
 from chatbot.inference.registry import local
 from chatbot.inference.revisions import key
 from operations.pretrained import ClassifyWithModel, PretrainedConfig
@@ -151,6 +154,32 @@ async def test_a_node_classifies_with_an_encoder_that_was_pushed(
     async with bot(broker, path) as (room, _, _):
         assert await label(room, "how do i install it") == "install"
     assert [each.name for each in cache.iterdir()] == [model.digest]
+
+
+@pytest.mark.crash
+async def test_a_sentence_model_is_pushed_with_its_export_once(
+    broker: Broker, nats_server: EmbeddedServer, program: Program, tmp_path: Path, cache: Path
+) -> None:
+    tiny = tiny_model(tmp_path / "tiny", WORDS)
+    here = {"CHATBOT_NATS_URL": nats_server.url}
+    code, out, err = await program.run("model", "push", "tiny", str(tiny), **here)
+    assert (code, err) == (0, ""), err
+    first = await models.find(broker, "tiny")
+    assert first is not None
+    assert {file.path for file in first.files} == {*(each.name for each in tiny.iterdir()), NAME}
+    assert f"({len(first.files)} files)" in out
+    with lent(broker):
+        folder = Path(await local("nats:tiny"))
+    check(session(folder / NAME), described(folder))
+    assert (await program.run("model", "push", "tiny", str(tiny), **here))[0] == 0
+    again = await models.find(broker, "tiny")
+    assert again is not None
+    assert again.digest == first.digest, "what was trained of it stays"
+    told = ("model", "push", "tiny", str(tiny), "--no-export")
+    assert (await program.run(*told, **here))[0] == 0
+    plain = await models.find(broker, "tiny")
+    assert plain is not None
+    assert NAME not in {file.path for file in plain.files}
 
 
 async def test_what_was_trained_of_a_pushed_encoder_is_not_used_with_another(

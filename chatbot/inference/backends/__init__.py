@@ -78,13 +78,13 @@ def is_exact(name: str) -> bool:
     return name in EXACT
 
 
-def chosen(name: str, files: ModelFiles) -> str:
+def chosen(name: str) -> str:
     """Return the back end that `name` stands for here; raises `OperationError` for none."""
     for message, hint in check_name(name):
         raise OperationError(message, hint=hint)
     if name != AUTO:
         return name
-    return "onnx" if _has("onnxruntime") and (_is_exported(files) or _has_models()) else TORCH
+    return "onnx" if _has("onnxruntime") else TORCH
 
 
 def missing(name: str) -> str:
@@ -110,12 +110,6 @@ def load(name: str, files: ModelFiles, threads: int) -> Backend:
     from chatbot.inference.backends.pytorch import TorchBackend
 
     return TorchBackend.load(name, files, threads)
-
-
-def _is_exported(files: ModelFiles) -> bool:
-    from chatbot.inference.backends.export import is_there
-
-    return is_there(files)
 
 
 def _has_models() -> bool:

@@ -40,11 +40,6 @@ def path_of(files: ModelFiles, *, int8: bool = False) -> Path:
     return settings.cache_folder() / "onnx" / f"{files.fingerprint}-{FORMAT}-{kind}.onnx"
 
 
-def is_there(files: ModelFiles) -> bool:
-    """Whether the model has an export here, beside it or in the cache."""
-    return graph.beside(files).is_file() or path_of(files).exists()
-
-
 def accompany(files: ModelFiles) -> Path:
     """Make the export that travels with the model, beside it. Takes seconds.
 
@@ -157,8 +152,9 @@ def _loaded(files: ModelFiles) -> Any:
         raise OperationError(
             f"the model in {files.folder} {_lacks(files)}, "
             "and PyTorch, which makes the export, is not installed",
-            hint=f"pip install 'chatbot[nlp]', or bring {path_of(files).name} from a machine "
-            f"that has it to {path_of(files).parent}",
+            hint="pip install 'chatbot[nlp]'; or `chatbot model push NAME FOLDER` on a machine "
+            "that has it, and `encoder: nats:NAME` here; or bring "
+            f"{path_of(files).name} from its cache to {path_of(files).parent}",
         ) from error
     return _with_pooling(pytorch.load_model(files.folder, attn_implementation="eager"), files)
 
