@@ -207,7 +207,7 @@ def _load(config: ClassifyConfig) -> "Classifiers":
         heads=settings.cache_folder() / "heads",
     )
     if not backends.is_exact(encoder.backend):
-        loss.check(encoder, config.encoder, examples, settings.cache_folder() / "losses")
+        loss.check(encoder, str(encoder.folder), examples, settings.cache_folder() / "losses")
     once = Remembering(encoder)
     classifier = _made(config, once, head)
     classifier.predict(["hello"])  # the first run is slow

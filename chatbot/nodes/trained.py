@@ -43,6 +43,7 @@ class Follower:
         self._learner = learner
         self._tell = tell
         self._refused: Chosen | None = None
+        self._failed = ""
         self._chosen = asyncio.Event()
 
     @classmethod
@@ -57,8 +58,11 @@ class Follower:
         """Run with what was chosen; where it cannot be had, with what there is."""
         try:
             await self._follow()
+            self._failed = ""
         except ChatbotError as error:
-            log.error("cannot run with what was trained: %s", error)
+            level = logging.DEBUG if self._failed == str(error) else logging.ERROR
+            log.log(level, "cannot run with what was trained: %s", error)  # it is tried again
+            self._failed = str(error)
         except self._broker.errors as error:
             log.warning("cannot see what was trained: %r", error)
 

@@ -21,6 +21,7 @@ from chatbot.commands import rollout
 from chatbot.commands.screen import Screen
 from chatbot.errors import ConnectError
 from chatbot.inference.revisions import key
+from chatbot.nodes import trained
 from tests.servers.lessons import BEN, becomes, bot, flow_file, label, revision_of
 from tests.servers.processes import until
 from tests.servers.rooms import Room
@@ -131,15 +132,23 @@ async def test_a_revision_is_fetched_by_nodes_that_run_and_by_those_that_come(
 
 
 async def test_what_cannot_be_had_changes_nothing(
-    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    broker: Broker,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(trained, "LOOK", 0.05)
+    caplog.set_level("DEBUG", trained.__name__)
     path = write_flow(tmp_path)
     place = key(str(tmp_path / "tiny"), ["greeting", "thanks", "bug", "install"])
     training = await Training.open(broker, place)
     async with bot(broker, path) as (room, _, _):
         before = await revision(room)
         await training.choose(Chosen("0" * 32, datetime.now(UTC)), None)
-        await until(lambda: "cannot run with what was trained" in caplog.text)
+        await until(lambda: caplog.text.count("cannot run with what was trained") > 2)
+        assert [each.levelname for each in caplog.records if each.name == trained.__name__][:3] == [
+            *("ERROR", "DEBUG", "DEBUG")
+        ], "it is said once"
         assert "is not in the object store" in caplog.text
         assert await revision(room) == before
 

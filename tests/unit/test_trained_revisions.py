@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from chatbot import settings
-from chatbot.errors import UsageError
+from chatbot.errors import OperationError, UsageError
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe
 from chatbot.inference.head import Head
@@ -124,6 +126,39 @@ async def test_corrections_have_limits_of_their_own_unless_the_encoder_learned(
     expected = before if blend else anew
     assert before.accepted != anew.accepted
     assert (runs.head.accepted, runs.head.temperature) == (expected.accepted, expected.temperature)
+
+
+async def test_what_eight_bit_weights_lose_is_measured_against_the_tuned_encoder(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    kept = _kept(tiny, tmp_path, MORE, blend=1.0)
+    _turn(kept.encoder)
+    settings.models_path().parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "models").rename(settings.models_path())
+    examples = tmp_path / "labels.yaml"
+    examples.write_text("".join(f"{label}: {texts!r}\n" for label, texts in MORE.items()))
+    config = ClassifyConfig(examples=examples, encoder=str(tiny), backend="onnx-int8")
+    thread = ClassifierThread(config)
+    try:
+        with suppress(OperationError):  # whether it is too much is not the question
+            await thread.load()
+    finally:
+        thread.close()
+    [found] = (settings.cache_folder() / "losses").iterdir()
+    assert json.loads(found.read_text())["cosine"] > 0.9
+
+
+def _turn(encoder: Path) -> None:
+    """Have an encoder give vectors far from those that it gave."""
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(encoder)
+    last = model.encoder.layer[-1].output.LayerNorm
+    last.weight.data[::2] *= -1
+    last.bias.data[::2] *= -1
+    model.save_pretrained(encoder)
 
 
 def test_a_revision_can_be_left_and_taken_up_again(tiny: Path, tmp_path: Path) -> None:
