@@ -43,7 +43,7 @@ JSONL = (
     """printf '{"text": "how do I install this?"}\\n{"text": "thanks!"}\\n' """
     "| chatbot run support --jsonl"
 )
-NODE = "chatbot node run classify_text"
+NODE = "chatbot node run"
 LABELLED = "chatbot node run classify_text --label gpu --label size=large"
 THREADS = "chatbot node run classify_text --threads 4"
 LISTEN = "chatbot run support --listen 192.0.2.7"
