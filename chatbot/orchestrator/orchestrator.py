@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from dffml.base import config, field
 from dffml.df.base import (
     BaseOrchestrator,
@@ -133,7 +134,6 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             int, tuple[Plan, NatsPrimaryOperationImplementationNetworkContext]
         ] = {}
         self._records: dict[str, OperationRecord] = {}
-        self._needed: set[str] = set()
         self._bucket: Bucket
         self._told: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -250,7 +250,7 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
     @property
     def needed(self) -> list[OperationRecord]:
         """Those of them without which no message can be answered: that are not optional."""
-        return [record for key, record in self._records.items() if key in self._needed]
+        return [record for record in self.records if not record.optional]
 
     @property
     def _connected(self) -> Broker:
@@ -316,9 +316,10 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             contents=contents,
             learning=told.learning if told else None,
         )
+        known = self._records.get(record.key)
+        if told and told.optional and (known is None or known.optional):
+            record = msgspec.structs.replace(record, optional=True)
         nctx.remote[name] = self._records[record.key] = record
-        if not (told and told.optional):
-            self._needed.add(record.key)
         if private:
             self._offer(record.key, Given(implementation, given))
 

@@ -76,6 +76,7 @@ async def test_what_is_late_is_done_without_and_dropped_when_it_comes(
 async def test_where_no_node_runs_it_messages_wait_once(broker: Broker, tmp_path: Path) -> None:
     async with taking(broker, written(tmp_path, "1s")) as intake:
         assert intake.missing == [], "nothing that a message needs"
+        assert [each.optional for each in intake.records] == [True]
         await hear(broker, message("a"))
         assert (await said(broker, 1))["id of a"] == without("a")
         began = asyncio.get_running_loop().time()
