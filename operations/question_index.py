@@ -92,6 +92,11 @@ class QuestionIndex:
             await self._shared.put(question)
         await self._apply([Change(0, question.key, question)])
 
+    async def catch_up(self) -> None:
+        """Know what other nodes have noted until now."""
+        if self._shared is not None:
+            await self._shared.catch_up()
+
     async def get(self, network: str, message_id: str) -> Question | None:
         """Return the question that a message asked, or answered; `None` where it is none."""
         key = key_of(network, message_id)

@@ -136,6 +136,8 @@ class SimilarQuestions(OperationImplementationContext):
             except (TypeError, KeyError) as error:
                 said.append(error)
         questions = {number: text for number, text in enumerate(map(_question_in, said)) if text}
+        if questions or any(_is_trusted(self.parent.config, each) for each in said):
+            await self.parent.index.catch_up()  # they may have been noted on other nodes
         vectors = await self.parent.index.encode(list(questions.values()))
         of = dict(zip(questions, vectors, strict=True))
         return [
@@ -191,7 +193,7 @@ async def _note(index: QuestionIndex, config: SimilarConfig, said: _Said) -> str
     """Note an answer, or remove what is wrong; return which, "" for neither."""
     if not said.may_be_noted:
         return ""
-    trusted = EVERYBODY in config.trusted or not set(config.trusted).isdisjoint(said.roles)
+    trusted = _is_trusted(config, said)
     if config.remove and said.reply_to and said.text.strip() == config.remove:
         return await _remove(index, said, trusted)
     if not trusted:
@@ -204,6 +206,12 @@ async def _note(index: QuestionIndex, config: SimilarConfig, said: _Said) -> str
     )
     await index.put(answer)
     return "answer"
+
+
+def _is_trusted(config: SimilarConfig, said: _Said | Exception) -> bool:
+    if isinstance(said, Exception):
+        return False
+    return EVERYBODY in config.trusted or not set(config.trusted).isdisjoint(said.roles)
 
 
 async def _answers(

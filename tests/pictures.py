@@ -34,7 +34,7 @@ FOLDER = ROOT / "docs" / "pictures"
 LOG = ROOT / "flows" / "logs" / "ubuntu-2012-02-03.txt"
 COLUMNS, LINES = 80, 24
 COMMAND = ("run", "support")
-SAID = ("how do I install this?", "where can I report a bug?", "my cat is ill", "thanks!")
+SAID = ("how do I install this?", "does it work offline?", "my cat is ill", "thanks!")
 """What is typed in the picture of the terminal."""
 
 _COLOURS = {"brown": "yellow", "brightbrown": "bright_yellow"}

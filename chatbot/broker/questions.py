@@ -36,6 +36,9 @@ KEPT = 365 * DAY
 LOOK = 3.0
 """Seconds between looks at the stream, beside being told of changes."""
 
+CATCH_UP = 1.0
+"""Seconds, at most, for which a reader waits for what others have stored."""
+
 SOON = 0.1
 """Seconds until the next look, where there was nothing though a change was told."""
 
@@ -84,6 +87,9 @@ class Questions:
     def __init__(self, broker: Broker, index: str) -> None:
         self._broker = broker
         self._index = index
+        self._changed = asyncio.Event()
+        self._looked = asyncio.Event()
+        self._reached = 0
 
     @classmethod
     async def open(cls, broker: Broker, index: str) -> Questions:
@@ -105,24 +111,37 @@ class Questions:
 
         In the order of the stream, in portions; an empty one says that there is no more now.
         """
-        seen, pause = 0, LOOK
-        changed = asyncio.Event()
+        seen, pause, changed = 0, LOOK, self._changed
         async with self._told(changed):
             while True:
                 # Who is told before the server has stored it does not find it yet.
                 pause = SOON if changed.is_set() else min(pause * 2, LOOK)
                 changed.clear()
                 try:
-                    async for portion in self._since(seen):
+                    last = await _last(self._broker)
+                    async for portion in self._since(seen, last):
                         await change(portion)
                         seen = portion[-1].sequence
                     await change([])
+                    self._reached = last
+                    self._looked.set()
                 except self._broker.errors:
                     pass  # the next look makes up for it
                 await _either(changed, pause)
 
-    async def _since(self, seen: int) -> AsyncIterator[list[Change]]:
-        last = await _last(self._broker)
+    async def catch_up(self) -> None:
+        """Return when who follows was told all that is stored now; without an answer, soon."""
+        try:
+            async with asyncio.timeout(CATCH_UP):
+                last = await _last(self._broker)
+                while self._reached < last:
+                    self._changed.set()
+                    self._looked.clear()
+                    await self._looked.wait()
+        except (TimeoutError, *self._broker.errors):
+            pass  # what is here will do
+
+    async def _since(self, seen: int, last: int) -> AsyncIterator[list[Change]]:
         if last == seen:
             return
         seen = 0 if last < seen else seen  # somebody has made the stream anew

@@ -40,7 +40,7 @@ Examples:
   chatbot run support                     talk to the bot in this terminal
   chatbot run support --set listeners.irc.server=irc.libera.chat \\
       --set 'listeners.irc.channels=["#example"]'
-  chatbot node run classify_text          give it another node (same machine)
+  chatbot node run                        give it another node (same machine)
   chatbot status                          see what runs
   chatbot doctor                          what is wrong?
   chatbot replay support LOG              what would it have said?

@@ -16,6 +16,7 @@ def node() -> None:
 
     \b
     Examples:
+      chatbot node run
       chatbot node run classify_text
       chatbot node run --help
     """
@@ -78,12 +79,14 @@ def node_run(
     threads: int | None,
     quiet: bool,
 ) -> int:
-    """Run OPERATIONs until stopped.
+    """Run OPERATIONs, or all of the program's, until stopped.
 
-    It runs them for every flow that needs them, and gets their configuration over NATS. The
-    node runs nothing but what is named here and installed on this machine, or in a FILE here:
-    operations that lie beside a flow as a Python file are never sent. A FILE must be the same
-    as the flow's; one that was changed is loaded anew when the flow wants it.
+    It runs them for every flow that needs them, also for one that comes later: it loads what a
+    flow wants and no more, and gets its configuration over NATS. Without a name it may run all
+    operations that come with the program; other packages' have to be named. The node runs nothing
+    else, nor what is not installed on this machine, or in a FILE here: operations that lie beside
+    a flow as a Python file are never sent. A FILE must be the same as the flow's; one that was
+    changed is loaded anew when the flow wants it.
 
     The node may be started before the bot and stopped at any time: what it has not done, another
     does. What a flow places on nodes with labels (`on: gpu`) it takes only if it has them all;
@@ -91,7 +94,7 @@ def node_run(
 
     \b
     Examples:
-      chatbot node run classify_text
+      chatbot node run
       chatbot node run classify_text clean_text
       chatbot node run --operations shout.py
       chatbot node run classify_text --label gpu --label size=large
@@ -100,8 +103,6 @@ def node_run(
     """
     from chatbot.commands.node import run as run_node
 
-    if not operations and not files:
-        raise click.UsageError("name an OPERATION, or a FILE of them with --operations")
     return run_service(
         lambda: run_node(operations, nats, data, screen(quiet), labels, files, threads),
         quiet=quiet,

@@ -218,8 +218,10 @@ def _nodes(roster: Sequence[Announced], flows: Sequence[FlowRecord | Stranger]) 
             continue
         for each in flow.operations:
             if each.key not in offered and not each.private:
-                what = f"no node runs {named(each)} of the flow {flow.flow}: its work waits"
-                findings.append(Finding(ERROR, what, "; ".join(start_commands([each]))))
+                level = WARNING if each.optional else ERROR
+                then = "messages go on without it" if each.optional else "its work waits"
+                what = f"no node runs {named(each)} of the flow {flow.flow}: {then}"
+                findings.append(Finding(level, what, "; ".join(start_commands([each]))))
     count = len(nodes)
     return Check("nodes", f"{count} node{'s' if count != 1 else ''}; no work lacks one", findings)
 

@@ -37,9 +37,7 @@ class Template:
 
 
 TEMPLATES = (
-    Template(
-        "support", "answers common questions, and asks for what a bug report needs", "support"
-    ),
+    Template("support", "answers from a FAQ, from earlier answers, and what is common", "support"),
     Template("faq", "answers the questions of a page, however they are put", "faq"),
     Template(
         "duplicates", "answers the questions of a page, links those answered before", "duplicates"

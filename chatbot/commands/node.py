@@ -13,6 +13,7 @@ from chatbot.commands.server import existing
 from chatbot.errors import ConnectError
 from chatbot.inference import threads
 from chatbot.labels import of_this_machine
+from chatbot.nodes.implementations import shipped
 from chatbot.nodes.local import LocalOperations
 from chatbot.nodes.node import Node, check_names
 from chatbot.nodes.watchdog import watchdog
@@ -32,9 +33,11 @@ async def run(
 ) -> int:
     """Run operations for the flows that need them, until a signal drains it.
 
-    They are those called `names`, and those in the Python `files`. Models use so many `cores`;
-    without, those that other nodes of this machine leave.
+    They are those called `names`, and those in the Python `files`; where nothing is named, those
+    that come with the program. Models use so many `cores`; without, those that other nodes of this
+    machine leave.
     """
+    names = names or ([] if files else shipped())
     if cores:
         threads.own.tell(cores)
     check_names(frozenset(names))

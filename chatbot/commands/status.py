@@ -167,7 +167,9 @@ def _flows_table(seen: Status, screen: Screen) -> None:
 
 
 def _waits_for(record: OperationRecord, seen: Status) -> str:
-    return "none yet: a node starts it" if _is_coming(record, seen) else "none: its work waits"
+    if _is_coming(record, seen):
+        return "none yet: a node starts it"
+    return "none: it is done without" if record.optional else "none: its work waits"
 
 
 def _is_coming(record: OperationRecord, seen: Status) -> bool:

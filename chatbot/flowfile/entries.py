@@ -93,6 +93,7 @@ class Entries:
             batch=self._whole(entries.get("batch"), "`batch`", range(1, 100_001), 32),
             concurrency=self._whole(entries.get("concurrency"), "`concurrency`", range(1, 1025), 1),
             timeout=self._seconds(entries.get("timeout"), "`timeout`", TIMEOUT),
+            optional=self._seconds(entries.get("optional"), "`optional`", 0.0),
             given=entries.get("with"),
             forward=self._forward(entries.get("forward")),
             expand=self._names(entries.get("expand"), "`expand`"),

@@ -58,6 +58,9 @@ class Instance:
     timeout: float = 0.0
     """Seconds that a call may take; 0 for as long as it likes."""
 
+    optional: float = 0.0
+    """Seconds that a message waits for it before it goes on without; 0 where it needs it."""
+
     learning: LearnerRecord | None = None
     """Under which name it learns from corrections, where it does."""
 

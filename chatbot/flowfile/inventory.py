@@ -51,4 +51,5 @@ def _instance(part: Part) -> Instance:
         batch=section.batch,
         concurrency=section.concurrency,
         timeout=section.timeout if section.run else 0.0,
+        optional=section.optional,
     )

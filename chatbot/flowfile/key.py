@@ -66,6 +66,6 @@ PRIMITIVES = {
 """The types that a subflow's inputs may have, and DFFML's words for them."""
 
 
-def a_time(doc: str, default: str) -> Key:
+def a_time(doc: str, default: str | None = None) -> Key:
     """Return a key whose value is a time such as `30s`."""
     return Key(doc, (TEXT, NUMBER), default=default, pattern=DURATION)

@@ -300,6 +300,9 @@ SECTIONS: dict[str, Described] = {
                 most=1024,
             ),
             "timeout": a_time("What a call may take.", "60s"),
+            "optional": a_time(
+                "For how long a message waits for it, to go on without; so, too, where it fails."
+            ),
             "expand": Key(
                 "Outputs that are lists, each item of which is a value of its own.",
                 (LIST,),

@@ -129,6 +129,8 @@ class Collector:
             name = item.definition.name
             if name in wanted:
                 last[name] = item.value
+                if item.value is None:  # of an operation that the message went on without
+                    continue
                 if name in self._replies:
                     replies.append(item)
                 elif name in self._actions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from chatbot.flowfile.graph import Edge, Graph, Node
 
@@ -40,10 +41,25 @@ def _width(node: Node) -> int:
     return 2 + 2 * depth + len(_title(node))
 
 
+MANY = 4
+"""Outputs of one node that are told together, where they keep their names."""
+
+
 def _wires(edges: list[Edge]) -> str:
-    given = [f"{e.input or e.output} ← {e.source}.{e.output}" for e in edges if not e.condition]
+    given: list[str] = []
+    for source, same in groupby((e for e in edges if not e.condition), key=_kept_from):
+        each = list(same)
+        if source and len(each) >= MANY:
+            given.append(f"{', '.join(e.output for e in each)} ← {source}")
+        else:
+            given += [f"{e.input or e.output} ← {e.source}.{e.output}" for e in each]
     asked = [f"if {e.source}.{e.output}" for e in edges if e.condition]
     return ", ".join([*given, *asked])
+
+
+def _kept_from(edge: Edge) -> str:
+    """Return where an input is from that has its name there, too; "" for another."""
+    return edge.source if edge.input == edge.output else ""
 
 
 def ordered(graph: Graph, inside: str) -> list[Node]:

@@ -59,6 +59,7 @@ def _operation(section: Section, configuration: Configuration | None) -> list[An
         section.timeout,
         [[each.text for each in names] for names in (section.expand, section.lock)],
         [section.cleanup, section.given and section.given.plain()],
+        *([section.optional] if section.optional else []),
     ]
 
 

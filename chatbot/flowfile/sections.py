@@ -102,6 +102,8 @@ class Section:
     batch: int = 32
     concurrency: int = 1
     timeout: float = TIMEOUT
+    optional: float = 0.0
+    """Seconds that a message waits for it, to go on without; 0 where it needs it."""
     given: Node | None = None
     """The parameters of a subflow."""
 

@@ -20,5 +20,8 @@ def report(section: Section, loaded: Loaded, problems: Report) -> None:
         elif key in {each.name for each in settings}:
             hint = f"it is configuration: config: {{{key}: ...}}"
         else:
-            hint = "keys: run, flow, inputs, when, config, on, retry, batch, concurrency, timeout"
+            hint = (
+                "keys: run, flow, inputs, when, config, on, retry, batch, concurrency, timeout, "
+                "optional"
+            )
         problems.add(node.key, f"`{section.name}` has no key `{key}`", hint)

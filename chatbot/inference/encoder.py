@@ -16,7 +16,7 @@ from chatbot.inference import backends, models, threads
 from chatbot.inference.backends import AUTO, Backend
 from chatbot.inference.merging import Merging
 from chatbot.inference.models import DEFAULT, ModelFiles
-from chatbot.inference.recent import Recent
+from chatbot.inference.sharing import Sharing
 from chatbot.inference.tokens import Tokens
 from chatbot.messages import digest
 from chatbot.progress import tell
@@ -48,7 +48,7 @@ class Encoder:
         self._merging = Merging(
             self._run, backend.batch_tokens, backend.width, overhead=backend.overhead
         )
-        self._recent: Recent[Any] = Recent()
+        self._sharing: Sharing[Any] = Sharing()
         self.backend = backend.name
         self.folder = files.folder
         self.dim = files.dim
@@ -76,18 +76,17 @@ class Encoder:
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return an array of shape (len(texts), dim), float32, each row of unit length.
 
-        Texts are cut at 256 tokens. One that was encoded within the last minute is not run
-        again. Blocks while the model runs.
+        Texts are cut at 256 tokens. One that was encoded within the last minute, or is being
+        encoded for another thread, is not run again. Blocks while the model runs.
         """
         import numpy as np
 
-        known = dict(zip(texts, self._recent.get(texts), strict=True))
-        missing = [text for text, vector in known.items() if vector is None]
-        if missing:
-            rows = self._tokens.rows(missing)
-            found = list(zip(missing, self._merging.run(rows, bulk=is_bulk()), strict=True))
-            self._recent.put(found)
-            known.update(found)
+        bulk = is_bulk()
+
+        def made(missing: list[str]) -> list[Any]:
+            return self._merging.run(self._tokens.rows(missing), bulk=bulk)
+
+        known = self._sharing.find(texts, made, bulk=bulk)
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for row, text in enumerate(texts):
             vectors[row] = known[text]

@@ -48,6 +48,9 @@ class OperationRecord(Record, frozen=True):
     timeout: float = 0.0
     """Seconds that a call may take, or a batch that runs in one go; 0 for as long as it likes."""
 
+    optional: bool = False
+    """Messages are answered without it, where no node runs it."""
+
     learning: LearnerRecord | None = None
 
 

@@ -12,7 +12,7 @@ import inspect
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distribution, entry_points
 from typing import Any, cast
 
 from dffml.base import BaseConfig
@@ -44,6 +44,11 @@ GROUP = "dffml.operation"
 def installed() -> dict[str, EntryPoint]:
     """Return the operations that are installed, by name, without importing them."""
     return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def shipped() -> list[str]:
+    """Return the names of the operations that come with the program: no other package's."""
+    return sorted(point.name for point in distribution("chatbot").entry_points.select(group=GROUP))
 
 
 def find(name: str) -> Implementation:

@@ -29,7 +29,7 @@ from chatbot.inference import threads
 from chatbot.labels import fits, of_this_machine, shown
 from chatbot.messages import FlowRecord, NodeRecord, OperationRecord, Stranger, announced
 from chatbot.nodes.attempts import Attempts
-from chatbot.nodes.implementations import Implementation, find, installed
+from chatbot.nodes.implementations import Implementation, find, installed, shipped
 from chatbot.nodes.learning import Learner
 from chatbot.nodes.limits import Limits
 from chatbot.nodes.local import LocalOperations
@@ -118,9 +118,7 @@ class Node:
             bucket.watch(lambda *_: self._look.set()),
             Attempts.open(self._broker, self.id) as self._attempts,
         ):
-            names = [*sorted(self._names), *map(plain_name, self._local.names)]
-            about = f"ready to run {', '.join(names)}"
-            self._progress(f"{about} ({shown(self.labels)})")
+            self._progress(f"ready to run {self._offered()} ({shown(self.labels)})")
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self.limits.run())
@@ -147,6 +145,13 @@ class Node:
             time=datetime.now(UTC),
             doing=self._doing,
         )
+
+    def _offered(self) -> str:
+        """Return what it may run, for people."""
+        named, local = sorted(self._names), map(plain_name, self._local.names)
+        if len(named) > 1 and named == shipped():
+            named = ["all operations that come with the program"]
+        return ", ".join([*named, *local])
 
     @asynccontextmanager
     async def _networks(self) -> AsyncIterator[tuple[Any, Any]]:

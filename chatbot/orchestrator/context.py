@@ -223,7 +223,13 @@ class Context:
 
     def fail(self, number: int, error: BaseException) -> None:
         """Take a call's exception: the end of a strict context, a log line in another."""
-        call = self.calls.pop(number, None)
+        call = self.calls.get(number)
+        if call is not None and call.step.name in self.plan.optional:
+            log.warning("go on without %s: %s", call.step.name, type(error).__name__)
+            log.debug("%s failed", call.step.name, exc_info=error)
+            self.go_on_without(number)
+            return
+        self.calls.pop(number, None)
         if call is None or self._over:
             return
         self._tell_completion(number)
@@ -236,6 +242,15 @@ class Context:
         log.debug("%s failed", call.step.name, exc_info=error)
         if not self.calls:
             self._end(None)
+
+    def go_on_without(self, number: int) -> None:
+        """End a call that gives nothing: what others ask of it is null."""
+        call = self.calls.get(number)
+        if call is None or self._over:
+            return
+        outputs = call.step.outputs.items()
+        asked = {k: each for k, each in outputs if each.targets is not NOWHERE and each.plain}
+        self.complete(number, ({k: () if v.expand else None for k, v in asked.items()},))
 
     def completion(self, number: int) -> asyncio.Future[None]:
         """Return a future that is done when the call is: taken, failed or given up."""

@@ -189,10 +189,10 @@ class Intake:
 
     @property
     def missing(self) -> list[str]:
-        """The operations of the flow that no node offers now, by their instances' names."""
+        """The operations that the flow needs and no node offers now, by their instances' names."""
         return [
             record.instance
-            for record in self._orchestrator.records
+            for record in self._orchestrator.needed
             if not self._roster.offers(record.key)
         ]
 

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from dffml.base import config
@@ -23,6 +24,7 @@ from chatbot.orchestrator import locked
 from chatbot.orchestrator.context import Call
 from chatbot.orchestrator.dispatch import Dispatcher, Route
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
+from chatbot.orchestrator.optional import Optional
 from chatbot.orchestrator.plan import Step
 from chatbot.orchestrator.trials import Trials
 
@@ -44,6 +46,10 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
         self.remote: dict[str, OperationRecord] = {}
         self.limits: dict[str, float] = {}
         """Seconds that a call of an instance that runs here may take; those that have a limit."""
+        self.optional: dict[str, float] = {}
+        """Seconds that a message waits for an instance; those that it goes on without."""
+        self.offers: Callable[[str], bool] = lambda _: True
+        """Whether a node offers the operation with this key."""
 
     async def contains(self, operation: Any) -> bool:
         return operation.instance_name in self.remote or await super().contains(operation)
@@ -80,7 +86,21 @@ class NatsPrimaryOperationImplementationNetworkContext(ImplementationNetworkCont
                 dispatcher.turn.limits[step] = self.limits[step.name]
         if locks and step.parameters:
             send = functools.partial(self._lock_first, dispatcher, lctx, send)
-        return trials.route(send) if trials and record is None else send
+        if trials and record is None:
+            send = trials.route(send)
+        seconds = self.optional.get(step.name)
+        if not seconds:
+            return send
+
+        def offered() -> bool:
+            return record is None or self.offers(record.key)
+
+        def gone_on() -> None:
+            dispatcher.turn.run()
+            dispatcher.flush()
+
+        forget, patient = dispatcher.forget, lane is Lane.BULK
+        return Optional(step.name, send, seconds, offered, gone_on, forget, patient=patient)
 
     def _lock_first(
         self,

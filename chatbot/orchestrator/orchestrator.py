@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from dffml.base import config, field
 from dffml.df.base import (
     BaseOrchestrator,
@@ -69,6 +70,8 @@ class InstanceSettings(Protocol):
     def concurrency(self) -> int: ...
     @property
     def timeout(self) -> float: ...
+    @property
+    def optional(self) -> float: ...
     @property
     def learning(self) -> LearnerRecord | None: ...
 
@@ -217,13 +220,14 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         if known is not None:
             return known
         nctx = await self._stack.enter_async_context(self.config.opimp_network())
+        nctx.offers = self._offers
         for name, operation in dataflow.operations.items():
             await self._prepare_operation(dataflow, nctx, name, operation, path)
             self._paths.append(path + name)
         if not path:
             placement.warn_of_unknown(self._placed, self._paths)
         await self._tell_nodes()
-        plan = compile_flow(dataflow)
+        plan = compile_flow(dataflow, nctx.optional)
         reachability.warn(plan)
         prepared = self._prepared[id(dataflow)] = (plan, nctx)
         return prepared
@@ -242,6 +246,11 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
     def records(self) -> list[OperationRecord]:
         """What nodes are told: the operations that they are to run."""
         return list(self._records.values())
+
+    @property
+    def needed(self) -> list[OperationRecord]:
+        """Those of them without which no message can be answered: that are not optional."""
+        return [record for record in self.records if not record.optional]
 
     @property
     def _connected(self) -> Broker:
@@ -281,6 +290,8 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
         implementation = own or _load(operation.name)
         told = self._settings.get(path + name)
         placed = self._placed.get(path + name) or (told.on if told else None)
+        if told and told.optional:
+            nctx.optional[name] = told.optional
         if placement.runs_on_primary(operation, implementation, placed):
             await nctx.instantiate(operation, given, opimp=implementation)
             if told and told.timeout:
@@ -305,6 +316,9 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             contents=contents,
             learning=told.learning if told else None,
         )
+        known = self._records.get(record.key)
+        if told and told.optional and (known is None or known.optional):
+            record = msgspec.structs.replace(record, optional=True)
         nctx.remote[name] = self._records[record.key] = record
         if private:
             self._offer(record.key, Given(implementation, given))
@@ -353,8 +367,14 @@ class NatsOrchestrator(BaseOrchestrator, ContextMaker):
             shortage = Shortage(self._roster)
             while True:
                 await asyncio.sleep(1.0)
-                public = [record for record in self.records if not record.private]
+                public = [record for record in self.needed if not record.private]
                 shortage.look(public, waits=self.dispatcher.waits)
+
+    def _offers(self, key: str) -> bool:
+        """Whether a node offers an operation; while nobody knows, it is taken for granted."""
+        if self._roster is None or self._records[key].private:
+            return True
+        return self._roster.offers(key)
 
     async def _renew(self) -> None:
         while True:

@@ -10,7 +10,7 @@ redundancy hash. What matches what is as in DFFML's `gather_inputs` (`dffml/df/m
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,13 +147,15 @@ class Plan:
     """Whether any definition is locked: if none is, no call looks for locks."""
     forwards: bool
     """Whether any definition is forwarded to a subflow."""
+    optional: frozenset[str] = frozenset()
+    """The steps that a context goes on without where they fail."""
 
     def targets(self, origin: Origin, name: str) -> Targets:
         """Return where a value of this origin and of the definition `name` goes."""
         return _lookup(self.feeds, origin, name)
 
 
-def compile_flow(dataflow: DataFlow) -> Plan:
+def compile_flow(dataflow: DataFlow, optional: Iterable[str] = ()) -> Plan:
     """Compile `dataflow`; call again when it has changed."""
     steps: list[Step] = []
     slots = conditions = 0
@@ -182,6 +184,7 @@ def compile_flow(dataflow: DataFlow) -> Plan:
         validators={step.name: step for step in steps if step.operation.validator},
         locks=any(definition.lock for definition in definitions),
         forwards=bool(dataflow.forward.book),
+        optional=frozenset(optional),
     )
 
 

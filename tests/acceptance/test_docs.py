@@ -43,7 +43,7 @@ JSONL = (
     """printf '{"text": "how do I install this?"}\\n{"text": "thanks!"}\\n' """
     "| chatbot run support --jsonl"
 )
-NODE = "chatbot node run classify_text"
+NODE = "chatbot node run"
 LABELLED = "chatbot node run classify_text --label gpu --label size=large"
 THREADS = "chatbot node run classify_text --threads 4"
 LISTEN = "chatbot run support --listen 192.0.2.7"
@@ -189,7 +189,7 @@ async def test_a_node_is_told_how_many_cores_to_use(program: Program, nats_serve
 async def test_a_bot_opens_its_server_to_other_machines(program: Program) -> None:
     given = arguments(LISTEN.replace("192.0.2.7", f"127.0.0.1:{free_port()}"))
     async with program.start(*given, "--no-node") as bot:
-        await bot.wait_for("chatbot node run classify_text")
+        await bot.wait_for("chatbot node run answer_from_faq classify_text similar_questions")
 
 
 async def test_a_bot_uses_a_server_of_its_own_operator(

@@ -96,10 +96,8 @@ async def test_a_node_that_runs_takes_a_changed_file_up(
         await bot.wait_for(f"THREE? ({node.pid})")
 
 
-async def test_a_node_is_given_a_file_or_a_name(program: Program, tmp_path: Path) -> None:
+async def test_a_file_that_is_wrong_is_told_at_once(program: Program, tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(SHOUT.replace("Batch[str]", "int", 1))
-    code, _, err = await program.run("node", "run")
-    assert (code, "name an OPERATION, or a FILE" in err) == (2, True)
     code, _, err = await program.run("node", "run", "--operations", str(tmp_path / "no.py"))
     assert (code, "does not exist" in err) == (2, True)
     (tmp_path / "wrong.py").write_text("x: 1 = ")

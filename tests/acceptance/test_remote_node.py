@@ -29,6 +29,9 @@ def elsewhere(tmp_path: Path) -> Program:
     return Program(folder)
 
 
+OPERATIONS = ["answer_from_faq", "classify_text", "similar_questions"]
+
+
 def printed(bot: Process) -> tuple[str, list[str]]:
     """Return the address and the command of the line that the bot printed."""
     lines = bot.err.splitlines()
@@ -49,7 +52,7 @@ async def test_a_node_elsewhere_joins_with_the_printed_command_and_does_the_work
         url, command = printed(bot)
         assert url.startswith("tls://")
         assert f"@127.0.0.1:{port}?pin=" in url
-        assert command == ["node", "run", "classify_text"]
+        assert command == ["node", "run", *OPERATIONS]
         async with elsewhere.start(*command, CHATBOT_NATS_URL=url) as node:
             await node.wait_for("running classify_text")
             assert bot.process.stdin is not None

@@ -221,7 +221,7 @@ async def test_what_is_logged_stands_above_the_line_being_typed(program: Program
 
 async def test_while_it_loads_something_moves(program: Program) -> None:
     async with terminal(program, "run", "support") as desk:
-        await desk.wait_for("starting classify_text on a node")
+        await desk.wait_for("starting answer_from_faq, classify_text")
         await desk.wait_for("you:", timeout=60.0)
         desk.type("thanks!\r")
         await desk.wait_for("bot: You're welcome", "you:")

@@ -159,9 +159,12 @@ async def test_the_embedded_servers_disk_is_looked_at(program: Program) -> None:
         assert (code, err) == (1, "")
         seen = {check["name"]: check for check in json.loads(out)["checks"]}
         assert str(program.data / "nats") in seen["disk"]["seen"]
-        ((told,),) = [each["findings"] for each in seen.values() if each["findings"]]
-        assert "no node runs classify of the flow support" in told["what"]
+        (found,) = [each["findings"] for each in seen.values() if each["findings"]]
+        (told,) = [each for each in found if each["severity"] == "error"]
+        assert "no node runs classify of the flow support: its work waits" in told["what"]
         assert told["remedy"] == "chatbot node run classify_text"
+        others = [each["what"].partition(" of ")[0] for each in found if each != told]
+        assert sorted(others) == ["no node runs earlier", "no node runs faq"]
 
 
 def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from chatbot.broker.current import borrowed, lent
 from chatbot.broker.forgetting import Said, forget
 from chatbot.broker.questions import Question, Questions
 from operations.question_index import QuestionIndex
+from operations.similar import SimilarConfig, SimilarQuestions
 from tests.models import WORDS, save
 from tests.servers.processes import Program
 
@@ -81,6 +82,36 @@ async def test_what_one_node_notes_the_others_know(
             assert len(other) == 0
         await two.remove(asked)
         await until(lambda: _gone(one, asked.text))
+
+
+async def test_nodes_take_turns_in_one_conversation(
+    nats_server: EmbeddedServer, tiny_encoder: str
+) -> None:
+    """Nobody waits between the messages: what one node has noted the other has to know at once."""
+    config = SimilarConfig(index="faq", encoder=tiny_encoder, likeness=0.99)
+    async with (
+        node(nats_server.url, tiny_encoder) as one,
+        node(nats_server.url, tiny_encoder) as two,
+    ):
+        nodes = [
+            SimilarQuestions(type("P", (), {"config": config, "index": each})(), None, None)
+            for each in (one, two)
+        ]
+        for number in range(10):
+            asker, other = f"anna{number}", nodes[number % 2 - 1]
+            about = f"how do i install {WORDS[-1 - number]} {WORDS[-2 - number]} with a password"
+            asked = await nodes[number % 2].run(said(f"q{number}", asker, about))
+            told = f"{asker}: like this {number}"
+            noted = await other.run(said(f"a{number}", "otto", told, roles=["moderator"]))
+            again = await nodes[number % 2].run(said(f"e{number}", "eve", about))
+            assert (asked["noted"], noted["noted"]) == ("question", "answer")
+            assert again["answer"] == f"like this {number}"
+
+
+def said(key: str, sender: str, text: str, **more: object) -> dict[str, object]:
+    own = {"id": key, "network": "irc", "room": "#r", "sender": sender, "text": text, "time": NOW}
+    rest = {"nick": "bot", "name": sender, "reply_to": "", "roles": [], "private": False}
+    return {**own, **rest, "kind": "message", **more}
 
 
 async def _answer(index: QuestionIndex, text: str) -> str:

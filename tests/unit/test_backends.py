@@ -257,7 +257,7 @@ def test_a_model_goes_on_with_other_threads(tiny: Path, cache: Path, backend: st
     try:
         own.tell(own.threads + 1)
         assert np.allclose(encoder.encode(["hi you", "hi"])[1], before, atol=1e-5)
-        encoder._recent = type(encoder._recent)()
+        encoder._sharing = type(encoder._sharing)()
         assert np.allclose(encoder.encode(["hi"]), before, atol=1e-5)
         assert encoder._threads == own.threads
     finally:

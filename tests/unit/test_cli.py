@@ -79,7 +79,6 @@ def test_every_command_says_what_it_does_with_examples(path: tuple[str, ...]) ->
         (["flow", "chek"], "'check'"),
         (["run", "support", "--no-nod"], "--no-node"),
         (["run"], "Missing argument 'FLOW...'"),
-        (["node", "run"], "name an OPERATION, or a FILE"),
         (["replay", "support", "nosuch.txt"], "'nosuch.txt' does not exist"),
         (["replay", "support", ".", "--limit", "0"], "0"),
         (["run", "support", "--nats", "nats://a", "--listen", "::1"], "--listen"),

@@ -29,7 +29,7 @@ operations:
 
 @pytest.mark.parametrize("text", FLOWS, ids=lambda text: text.splitlines()[1])
 def test_a_flow_in_the_docs_is_right(tmp_path: Path, text: str) -> None:
-    for path in (ROOT / "flows").glob("*.yaml"):
+    for path in [*(ROOT / "flows").glob("*.yaml"), *(ROOT / "flows").glob("*.md")]:
         shutil.copy(path, tmp_path)
     (tmp_path / "networks.yaml").write_text(NETWORKS)
     (tmp_path / "sorting.yaml").write_text(SORTING)
