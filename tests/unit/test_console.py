@@ -118,6 +118,7 @@ async def test_it_says_who_spoke_and_that_the_bot_was_meant(stdin: int) -> None:
     await asyncio.to_thread(_write, stdin, lines)
     await desk.has(3)
     first, second, third = desk.heard
+    assert first.roles == (), "a pipe may bring anybody's lines"
     assert (first.network, first.nick, first.addressed, first.private) == (
         *("console-1", "bot"),
         *(True, True),
@@ -142,6 +143,7 @@ async def test_it_says_who_spoke_and_that_the_bot_was_meant(stdin: int) -> None:
         (["a"], {"understood": {"label": "x", "sure": True}}, "[x] bot: a"),
         ([], {"understood": {"rude": True, "loud": False}}, "[rude not loud] silent"),
         ([], {}, "silent"),
+        ([], {"skipped": "muted"}, "silent, muted"),
         ([], {"error": "x raised KeyError"}, "could not be answered: x raised KeyError"),
         (["[red]no markup[/] \x1b[31mno\rcolour"], {}, "bot: [red]no markup[/]  [31mno colour"),
         (["long " * 60], {}, "bot: " + ("long " * 60).rstrip()),
