@@ -76,7 +76,7 @@ class Rehearsal:
 class Desk(ConsoleListener):
     """The console of who writes a flow. `flow` returns what runs now."""
 
-    hint = "Type a line; the bot shows what it understood, and answers. /help, or Ctrl-D to end."
+    hint = f"{ConsoleListener.hint} /help: who speaks and where, and what is due."
     one_by_one = True
 
     def __init__(self, network: str, own: ConsoleSettings, flow: Callable[[], Flow]) -> None:

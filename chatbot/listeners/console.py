@@ -189,6 +189,7 @@ class ConsoleListener:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.history import FileHistory
         from prompt_toolkit.patch_stdout import patch_stdout
+        from prompt_toolkit.shortcuts import CompleteStyle
 
         history = settings.cache_folder() / "console-history"
         history.touch(mode=0o600)
@@ -200,6 +201,7 @@ class ConsoleListener:
                     line = await session.prompt_async(
                         [("bold ansigreen", _printable(self.prompt())), ("", " ")],
                         completer=self.completer(),
+                        complete_style=CompleteStyle.READLINE_LIKE,  # leaves no room for a menu
                         handle_sigint=False,  # it would take the program's own handler away
                     )
             except EOFError:

@@ -187,6 +187,10 @@ async def test_a_person_types_edits_and_types_again(program: Program) -> None:
         await desk.wait_for("from now on")
         desk.type("hello\r")
         await desk.wait_for("#2 ✓ shout", "bot: Hello\n", "you:")
+        desk.type("/du\t\r")
+        await desk.wait_for("the flow has no schedules", "you:")
+        desk.type("/room #dev\r")
+        await desk.wait_for("you, in #dev", "you in #dev:")
         desk.type("\x04")
         assert await desk.ended() == 0
 
