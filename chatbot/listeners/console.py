@@ -147,7 +147,7 @@ class ConsoleListener:
     async def _speak(self, bridge: Bridge) -> None:
         async for delivery in bridge.outcomes():
             if FROM in delivery.outcome.id:  # what came of an action, later
-                self._show(msgspec.structs.replace(delivery.outcome, understood={}))
+                self._show_later(delivery.outcome)
                 await delivery.done()
                 self._owed.discard(delivery.outcome.id)
                 self._paid.set()
@@ -164,6 +164,14 @@ class ConsoleListener:
                 self._room.release()
             if not self._waiting:
                 self._answered.set()
+
+    def _show_later(self, outcome: Outcome) -> None:
+        """Show what came of an action, here or in the room in which it is told."""
+        if outcome.replies or not outcome.elsewhere:
+            self._show(msgspec.structs.replace(outcome, understood={}))
+            return
+        for each in outcome.elsewhere:
+            self._console.print(_told(each))
 
     def _show(self, outcome: Outcome) -> None:
         """Show what was understood, and what the bot says; on a pipe, as one line."""

@@ -107,7 +107,8 @@ empty: this one's | why |
     | `post` | JSON is posted to an address | – | – |
 
     The last three are done by the listener `on` (see docs/triage.md), whatever network the message
-    came from; `details` are theirs. Any other is done where the message came from.
+    came from; `details` are theirs, and what came of it is told in `room` of the network that the
+    message came from, where one is named. Any other is done where the message came from.
     """
 
     kind: str
@@ -116,6 +117,7 @@ empty: this one's | why |
     seconds: Annotated[float, Meta(ge=0)] = 0.0
     on: str = ""
     details: dict[str, Any] = {}
+    room: str = ""
 
 
 ORDERS = ("issue", "comment", "post")
