@@ -108,7 +108,8 @@ empty: this one's | why |
 
     The last three are done by the listener `on` (see docs/triage.md), whatever network the message
     came from; `details` are theirs, and what came of it is told in `room` of the network that the
-    message came from, where one is named. Any other is done where the message came from.
+    message came from, where one is named. Any other is done where the message came from; if the
+    network does not let the bot do it, why not is said in the room `tell`, where one is named.
     """
 
     kind: str
@@ -118,6 +119,7 @@ empty: this one's | why |
     on: str = ""
     details: dict[str, Any] = {}
     room: str = ""
+    tell: str = ""
 
 
 ORDERS = ("issue", "comment", "post")

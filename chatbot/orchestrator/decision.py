@@ -149,6 +149,7 @@ def _action(given: dict[str, Any]) -> Action:
         on=str(given.get("on") or ""),
         details=dict(given.get("details") or {}),
         room=_room(given) if given.get("on") else "",
+        tell=str(given.get("tell") or ""),
     )
 
 
