@@ -25,6 +25,11 @@ ADDRESSED = "addressed"
 EVERYBODY = "everybody"
 OFF = "off"
 PREFIX = "!"
+MODERATOR = "moderator"
+"""The role that the bot's own commands know."""
+
+OPERATOR = ("*",)
+"""The roles of who sits at the terminal: every one, for what they command."""
 
 MOST_IN = 100_000
 _RATE = re.compile(r"(\d{1,6}) in (\S.*)")
@@ -173,6 +178,12 @@ class Rules:
             return ()
         known = f"{network}/{account}"
         return tuple(role for role, accounts in self.roles if known in accounts)
+
+    @property
+    def every_role(self) -> tuple[str, ...]:
+        """The roles that there are in this flow, whoever has them."""
+        taught = () if self.learning is None else (self.learning.role,)
+        return tuple(dict.fromkeys((MODERATOR, *(role for role, _ in self.roles), *taught)))
 
 
 def room_of(message: ChatMessage) -> str:

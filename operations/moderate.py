@@ -33,13 +33,15 @@ class ModerateConfig:
     """What is done at a person's first strike, the second, and so on; the last is repeated.
 
     With `dry_run` nothing is: the outputs say what would be. A mute lasts for `mute`. A case
-    counts for `memory`; those of dry runs count in dry runs alone.
+    counts for `memory`; those of dry runs count in dry runs alone. What the network does not let
+    the bot do is told in the room `tell`, if one is named.
     """
 
     dry_run: bool = True
     steps: list[str] = field(default_factory=lambda: ["warn", "redact", "mute"])
     mute: str = "30m"
     memory: str = "30d"
+    tell: str = ""
 
 
 @cheap
@@ -95,6 +97,8 @@ class Moderate(OperationImplementationContext):
             case["dry"] = True
         elif step == "mute":
             case["until"] = at + units.duration(config.mute)
+        if config.tell:
+            case["tell"] = config.tell
         return {
             "step": step,
             "strike": strike,
@@ -164,8 +168,9 @@ def _counted(cases: Any, person: Any) -> list[dict[str, Any]]:
 
 def _actions(step: str, found: str, config: ModerateConfig) -> list[dict[str, Any]]:
     seconds = units.duration(config.mute) if step == "mute" else 0.0
+    tell = {"tell": config.tell} if config.tell else {}
     return [
-        {"kind": kind, "text": found, "seconds": seconds if kind == "mute" else 0.0}
+        {"kind": kind, "text": found, "seconds": seconds if kind == "mute" else 0.0, **tell}
         for kind in STEPS[step]
     ]
 
@@ -175,7 +180,8 @@ def _undone(case: dict[str, Any], at: float) -> dict[str, Any] | None:
     kind = UNDOES.get(str(case.get("step")))
     if kind is None or (kind == "unmute" and float(case.get("until") or 0.0) <= at):
         return None
-    return {"kind": kind, "to": case.get("sender"), "room": case.get("room")}
+    tell = {"tell": case["tell"]} if case.get("tell") else {}
+    return {"kind": kind, "to": case.get("sender"), "room": case.get("room"), **tell}
 
 
 def _is_called(case: dict[str, Any], who: str) -> bool:

@@ -40,15 +40,13 @@ def save(model: Any, folder: Path, words: Sequence[str] = WORDS, **settings: Any
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    usual: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = BertConfig(
         vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=64,
         initializer_range=0.5,
-        **settings,
+        **{**usual, **settings},
     )
     model(config).eval().save_pretrained(folder)
     PreTrainedTokenizerFast(

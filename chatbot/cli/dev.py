@@ -38,11 +38,15 @@ def flow_dev(
     is a bot that runs: without --nats or --data it has a server and a data folder of its own; on a
     server that is named, the flow is called NAME-dev.
 
+    A line such as /room #dev is for the terminal: who speaks and where, and which schedule is
+    due. /help lists what there is. You may give every command; on a pipe, too.
+
     \b
     Examples:
       chatbot flow dev support
       chatbot flow dev ./myflow.yaml
-      printf 'hello\\n' | chatbot flow dev ./myflow.yaml
+      printf 'hello\\n/by otto hi\\n' | chatbot flow dev ./myflow.yaml
+      printf 'hello\\n/due day\\n' | chatbot flow dev digest
     """
     from chatbot.commands.dev import dev
     from chatbot.commands.run import RunOptions

@@ -6,7 +6,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from chatbot.commands.tally import printable
 from chatbot.errors import FlowError, UsageError
 from chatbot.flowfile.problems import Report
 from chatbot.flowfile.shipped import find
-from chatbot.messages import Action, ChatMessage, Outcome, Reply
+from chatbot.messages import Action, ChatMessage, Elsewhere, Outcome, Reply
 
 KEPT = 1000
 """Differences that are kept, however many there are."""
@@ -75,20 +75,30 @@ class Comparison:
 
 def is_same(outcome: Outcome, other: Outcome) -> bool:
     """Whether both say and do the same."""
-    return (outcome.replies, outcome.actions, bool(outcome.error)) == (
-        other.replies,
-        other.actions,
-        bool(other.error),
-    )
+    return _done(outcome) == _done(other)
+
+
+def _done(outcome: Outcome) -> tuple[object, ...]:
+    return outcome.replies, outcome.actions, outcome.elsewhere, bool(outcome.error)
 
 
 def said_by(outcome: Outcome) -> str:
     """Return on one line what an outcome says and does."""
     if outcome.error:
         return f"failed: {outcome.error}"
-    replies = [printable(reply.text) for reply in outcome.replies]
-    actions = [f"{action.kind} {action.to}".strip() for action in outcome.actions]
-    return " / ".join([*replies, *actions]) or "(silence)"
+    if outcome.skipped:
+        return f"({outcome.skipped})"
+    there = [
+        f"in {printable(each.room)}: {_said(each.replies, each.actions)}"
+        for each in outcome.elsewhere
+    ]
+    here = _said(outcome.replies, outcome.actions)
+    return " / ".join([here, *there] if here else there) or "(silence)"
+
+
+def _said(replies: Iterable[Reply], actions: Iterable[Action]) -> str:
+    said = [printable(reply.text) for reply in replies]
+    return " / ".join([*said, *(f"{each.kind} {printable(each.to)}".strip() for each in actions)])
 
 
 def plain(outcome: Outcome) -> dict[str, Any]:
@@ -98,6 +108,8 @@ def plain(outcome: Outcome) -> dict[str, Any]:
         "replies": outcome.replies,
         "actions": outcome.actions,
         "error": outcome.error,
+        **({"elsewhere": outcome.elsewhere} if outcome.elsewhere else {}),
+        **({"skipped": outcome.skipped} if outcome.skipped else {}),
     }
 
 
@@ -178,6 +190,8 @@ class _Recorded(msgspec.Struct):
     replies: tuple[Reply, ...] = ()
     actions: tuple[Action, ...] = ()
     error: str = ""
+    elsewhere: tuple[Elsewhere, ...] = ()
+    skipped: str = ""
 
 
 async def recorded(path: Path) -> AsyncGenerator[Decided, None]:
@@ -203,6 +217,8 @@ def _decided(found: _Recorded) -> Decided:
         understood=found.understood,
         actions=found.actions,
         error=found.error,
+        elsewhere=found.elsewhere,
+        skipped=found.skipped,
     )
     return _nothing(found.id), outcome
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chatbot import settings
+from chatbot.commands.desk import Rehearsal
 from chatbot.commands.run import RunOptions, run
 from chatbot.commands.screen import Screen
 from chatbot.commands.teller import Teller
@@ -37,7 +38,7 @@ async def dev(options: RunOptions, screen: Screen) -> int:
     flow = await _right(options, screen)
     if options.nats is not None:  # a bot of that name may run there: its messages are not ours
         options = replace(options, overrides=[*options.overrides, f"name={flow.name}-dev"])
-    teller = Teller(screen)
+    teller, rehearsal = Teller(screen), Rehearsal(flow)
     with ExitStack() as stack:
         data = options.data
         if data is None and options.nats is None:
@@ -52,6 +53,8 @@ async def dev(options: RunOptions, screen: Screen) -> int:
             only_console=True,
             environment=_variable,
             contexts=teller.journeys.contexts(),
+            make=rehearsal.desk,
+            taken_up=rehearsal.take_up,
         )
         async with _looking(teller):
             return await run(own, screen)

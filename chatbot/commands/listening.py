@@ -25,6 +25,8 @@ CONSOLE = "console"
 JSONL = "jsonl"
 TERMINALS = (CONSOLE, JSONL)
 
+Make = Callable[[ListenerSection], Listener]
+
 
 def sections_of(flow: Flow, *, console: bool = False, jsonl: bool = False) -> list[ListenerSection]:
     """Return the sections of the listeners to run: those that are on.
@@ -50,8 +52,14 @@ def hears(section: ListenerSection) -> bool:
 class Listening:
     """The listeners that run; some may be replaced while the others stay connected."""
 
-    def __init__(self, sections: Sequence[ListenerSection], rules: Rules) -> None:
-        """Make the listeners; raises `UsageError` for settings that they do not accept."""
+    def __init__(
+        self, sections: Sequence[ListenerSection], rules: Rules, make: Make | None = None
+    ) -> None:
+        """Make the listeners; raises `UsageError` for settings that they do not accept.
+
+        `make` makes one of a section, where it is not to be the one that is installed.
+        """
+        self._make = make or made
         self._stations: list[_Station] = []
         self._changed = asyncio.Event()
         self.prepare(sections, rules)()
@@ -73,7 +81,7 @@ class Listening:
             station = known.get(section.name)
             same = station is not None and _settings(station.section) == _settings(section)
             if station is None or not same:
-                station = _Station(section, _make(section), Conduct(section.policy, rules))
+                station = _Station(section, self._make(section), Conduct(section.policy, rules))
             stations.append(station)
 
         def put_in() -> None:
@@ -143,8 +151,19 @@ def _kind(section: ListenerSection) -> Any:
     return point.load()
 
 
-def _make(section: ListenerSection) -> Listener:
+def made(section: ListenerSection) -> Listener:
+    """Return the listener of a section; raises `UsageError` for settings that it refuses."""
     kind = _kind(section)
+    listener: Listener = kind(*terms(section, kind))
+    return listener
+
+
+def terms(section: ListenerSection, kind: Any) -> tuple[str, Any]:
+    """Return what a listener of the class `kind` is made of: its network's name, its settings.
+
+    A `transient` one, which is this process's alone, has a network of its own. Raises
+    `UsageError`.
+    """
     known = {field.name for field in dataclasses.fields(kind.settings_type)}
     own = kind.settings_type(**{k: v for k, v in section.settings.items() if k in known})
     problems = own.problems() if hasattr(own, "problems") else []
@@ -152,9 +171,7 @@ def _make(section: ListenerSection) -> Listener:
         told = "; ".join(f"{key} {wrong}" for key, wrong in problems)
         raise UsageError(f"listeners.{section.name}: {told}")
     transient = getattr(kind, "transient", False)
-    network = f"{section.name}-{secrets.token_hex(4)}" if transient else section.name
-    made: Listener = kind(network, own)
-    return made
+    return f"{section.name}-{secrets.token_hex(4)}" if transient else section.name, own
 
 
 async def _run_one(broker: Broker, flow: str, station: _Station) -> None:

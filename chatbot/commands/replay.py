@@ -17,6 +17,7 @@ import msgspec
 from chatbot import service
 from chatbot.commands import chatlog, comparison
 from chatbot.commands.comparison import Comparison
+from chatbot.commands.obeying import Obeying
 from chatbot.commands.playing import Decided, Place, Player, player
 from chatbot.commands.report import Story, write_report
 from chatbot.commands.screen import Screen
@@ -31,7 +32,8 @@ AT_ONCE = 1024
 
 NICK = "bot"
 
-Running = deque[tuple[Context, asyncio.Future[Decided]]]
+Running = deque[tuple[Context | None, asyncio.Future[Decided]]]
+"""What was begun, in the order of the log; a command has no context, and is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,16 +153,21 @@ async def _outcomes(
 ) -> AsyncGenerator[Decided, None]:
     """Yield what the flow decides, in the order of the messages."""
     messages: Iterator[ChatMessage] = islice(chatlog.read(options.log, _nick(flow)), options.limit)
+    obeying = Obeying(flow.rules)
     pace = _Pace(options.speed)
     running: Running = deque()
     at_once = 1 if flow.state else AT_ONCE  # each finds what the one before it left
     try:
-        for number, message in enumerate(messages):
+        for number, said in enumerate(messages):
+            message = obeying.heard(said)
             while (left := pace.left(message.time)) > 0:
                 await _until_next(running, left)
                 while running and running[0][1].done():
                     yield running.popleft()[1].result()
-            running.append(playing.begin(f"{number}/{message.id}", message))
+            if (obeyed := obeying.outcome(message)) is not None:
+                running.append((None, obeyed))
+            else:
+                running.append(playing.begin(f"{number}/{message.id}", message))
             while running and (len(running) >= at_once or running[0][1].done()):
                 yield await running[0][1]
                 running.popleft()
@@ -169,7 +176,8 @@ async def _outcomes(
             running.popleft()
     finally:
         for context, _ in running:
-            await playing.give_up(context)
+            if context is not None:
+                await playing.give_up(context)
 
 
 async def _until_next(running: Running, seconds: float) -> None:
@@ -217,6 +225,10 @@ def _as_json(
         "replies": outcome.replies,
         "error": outcome.error,
     }
+    if message.command:
+        found["command"] = message.command
+    if outcome.skipped:
+        found["skipped"] = outcome.skipped
     if outcome.actions:
         found["actions"] = outcome.actions
     if outcome.elsewhere:

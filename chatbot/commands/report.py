@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from chatbot.commands.comparison import Comparison
+from chatbot.commands.comparison import Comparison, said_by
 from chatbot.commands.tally import Tally, printable
 from chatbot.errors import UsageError
 from chatbot.messages import ChatMessage, Outcome
@@ -42,7 +42,10 @@ class Story:
     scores: Counter[int] = field(default_factory=Counter)
     minutes: Counter[int] = field(default_factory=Counter)
     answered: Counter[int] = field(default_factory=Counter)
+    said: int = 0
+    """How many messages the bot would have said or done something for, here or elsewhere."""
     replies: list[tuple[ChatMessage, Outcome]] = field(default_factory=list)
+    """The first of those."""
 
     def add(self, message: ChatMessage, outcome: Outcome) -> None:
         """Count a message."""
@@ -53,6 +56,8 @@ class Story:
         self.minutes[minute] += 1
         if outcome.replies:
             self.answered[minute] += 1
+        if outcome.replies or outcome.actions or outcome.elsewhere:
+            self.said += 1
             if len(self.replies) < ROWS:
                 self.replies.append((message, outcome))
 
@@ -69,7 +74,6 @@ def write_report(
 
 def html_of(title: str, tally: Tally, story: Story, comparison: Comparison | None) -> str:
     """Return the page."""
-    silent = tally.total - tally.answered - tally.failed
     lines = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta http-equiv="Content-Security-Policy" '
@@ -77,17 +81,23 @@ def html_of(title: str, tally: Tally, story: Story, comparison: Comparison | Non
         '<meta name="viewport" content="width=device-width">',
         f"<title>{escape(printable(title))}</title><style>{_CSS}</style></head><body>",
         f"<h1>{escape(printable(title))}</h1>",
-        f"<p>{tally.total:,} messages: {tally.answered:,} answered, {silent:,} silent, "
+        f"<p>{tally.total:,} messages: {tally.answered:,} answered, {tally.silent:,} silent, "
         f"{tally.failed:,} failed. Nothing was sent.</p>",
+        *_commands(tally),
         *_compared(comparison),
         *_over_time(story),
         *_labels(tally),
         *_scores(story),
-        *_replies(story, tally),
+        *_replies(story),
         *_failures(tally),
         "</body></html>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _commands(tally: Tally) -> Iterator[str]:
+    if tally.commands:
+        yield f"<p>Commands to the bot, not carried out: {escape(printable(tally.commanded))}.</p>"
 
 
 def _compared(comparison: Comparison | None) -> Iterator[str]:
@@ -174,21 +184,26 @@ def _labels(tally: Tally) -> Iterator[str]:
     yield from _table(("label", "#messages", "#answered", "", "for example"), rows)
 
 
-def _replies(story: Story, tally: Tally) -> Iterator[str]:
+def _replies(story: Story) -> Iterator[str]:
     if not story.replies:
         return
     yield "<h2>What the bot would have said</h2>"
     rows = [
         (
-            _cell(str(outcome.understood.get("label") or "")),
+            _cell(str(outcome.understood.get("label") or _command(message))),
             _cell(f"{message.sender}: {message.text}"),
-            _cell(" / ".join(reply.text for reply in outcome.replies)),
+            _cell(said_by(outcome)),
         )
         for message, outcome in story.replies
     ]
     yield from _table(("label", "message", "reply"), rows)
-    if tally.answered > len(rows):
-        yield f'<p class="dim">… and {tally.answered - len(rows):,} more</p>'
+    if story.said > len(rows):
+        yield f'<p class="dim">… and {story.said - len(rows):,} more</p>'
+
+
+def _command(message: ChatMessage) -> str:
+    """Say that a message is a command, which the flow itself deals with."""
+    return f"(command {message.command})" if message.command else ""
 
 
 def _failures(tally: Tally) -> Iterator[str]:

@@ -15,7 +15,7 @@ from chatbot import service, settings
 from chatbot.broker import Broker, EmbeddedServer, connect
 from chatbot.broker.server import Listen
 from chatbot.commands.flow import warn
-from chatbot.commands.listening import CONSOLE, TERMINALS, Listening, hears, sections_of
+from chatbot.commands.listening import CONSOLE, TERMINALS, Listening, Make, hears, sections_of
 from chatbot.commands.nodes import LocalNodes, names_of, say_what_is_missing
 from chatbot.commands.revisions import Revisions, Together
 from chatbot.commands.screen import Screen
@@ -54,6 +54,12 @@ class RunOptions:
     contexts: type[Context] = Context
     """Of another class where they are watched (see `chatbot.orchestrator.journey`)."""
 
+    make: Make | None = None
+    """Makes a listener of its section, where it is not to be the one that is installed."""
+
+    taken_up: Callable[[Flow], None] | None = None
+    """Told of each flow from which on it is listened for, the first one, too."""
+
 
 @dataclass(slots=True)
 class _Bot:
@@ -73,6 +79,17 @@ class _Bot:
             options = self.options
             return sections_of(flow, console=options.console, jsonl=options.jsonl)
         return [each for each in flow.listeners.values() if each.on and each.kind not in TERMINALS]
+
+    def prepare(self, flow: Flow) -> Callable[[], None]:
+        """Make the listeners of `flow` that are new; return what puts them in."""
+        put_in = self.listening.prepare(self.sections(flow), flow.rules)
+
+        def take_up() -> None:
+            put_in()
+            if self.options.taken_up is not None:
+                self.options.taken_up(flow)
+
+        return take_up
 
 
 async def run(options: RunOptions, screen: Screen) -> int:
@@ -162,7 +179,8 @@ def _bots(options: RunOptions) -> list[_Bot]:
         networks = [each for each in networks if hears(each)]
         wants = options.console or options.jsonl or not networks
         bot = _Bot(name, flow, options, wants and not terminal, Listening([], flow.rules))
-        bot.listening = Listening(bot.sections(flow), flow.rules)
+        bot.listening = Listening([], flow.rules, options.make)
+        bot.prepare(flow)()
         terminal = terminal or wants
         bots.append(bot)
     return bots
@@ -202,7 +220,7 @@ def _revisions(
         broker,
         roster,
         load=lambda: _load(options, bot.name),
-        prepare=lambda flow: listening.prepare(bot.sections(flow), flow.rules),
+        prepare=bot.prepare,
         ready=ready,
         listeners=lambda: listening.names,
         contexts=options.contexts,

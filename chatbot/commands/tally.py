@@ -49,9 +49,13 @@ class Tally:
 
     labels: defaultdict[str, Label] = field(default_factory=lambda: defaultdict(Label))
     failures: Counter[str] = field(default_factory=Counter)
+    commands: Counter[str] = field(default_factory=Counter)
+    """Those to the bot itself, which the flow does not have."""
 
     def add(self, message: ChatMessage, outcome: Outcome) -> None:
-        if outcome.error:
+        if outcome.skipped:
+            self.commands[message.command] += 1
+        elif outcome.error:
             self.failures[outcome.error] += 1
         else:
             self.labels[str(outcome.understood.get("label") or "")].add(message, outcome)
@@ -65,8 +69,19 @@ class Tally:
         return sum(label.answered for label in self.labels.values())
 
     @property
+    def silent(self) -> int:
+        return sum(label.messages - label.answered for label in self.labels.values())
+
+    @property
     def total(self) -> int:
-        return self.failed + sum(label.messages for label in self.labels.values())
+        return self.failed + self.answered + self.silent + self.commands.total()
+
+    @property
+    def commanded(self) -> str:
+        """How often which command was given, in words; empty for none."""
+        found = (f"{count:,} x {name}" for name, count in self.commands.most_common(REASONS))
+        more = len(self.commands) - REASONS
+        return ", ".join([*found, f"{more} others"] if more > 0 else found)
 
 
 def show(tally: Tally, seconds: float, screen: Screen) -> None:
@@ -74,12 +89,14 @@ def show(tally: Tally, seconds: float, screen: Screen) -> None:
     if tally.labels:
         screen.out.print(_table(tally))
     rate = tally.total / seconds if seconds else 0.0
-    silent = tally.total - tally.answered - tally.failed
     messages = "message" if tally.total == 1 else "messages"
     screen.out.print(f"{tally.total} {messages} in {seconds:.1f} s, {rate:.0f} a second")
     screen.out.print(
-        f"{tally.answered} answered, {silent} silent, {tally.failed} failed; nothing was sent"
+        f"{tally.answered} answered, {tally.silent} silent, {tally.failed} failed; nothing was sent"
     )
+    if tally.commands:
+        told = f"commands to the bot, not carried out: {tally.commanded}"
+        screen.out.print(told, markup=False)
     for reason, count in tally.failures.most_common(REASONS):
         screen.out.print(f"failed: {count} x {reason}", markup=False, style="red")
 

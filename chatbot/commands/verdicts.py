@@ -101,7 +101,7 @@ def _elsewhere(wanted: Mapping[str, str], outcome: Outcome) -> Iterator[tuple[st
 
 def _actions(wanted: Sequence[dict[str, Any]], outcome: Outcome) -> Iterator[tuple[str, str, str]]:
     found = [
-        {name: getattr(action, name) for name in ("kind", "to", "text", "seconds", "on")}
+        {name: getattr(action, name) for name in ("kind", "to", "text", "seconds", "on", "room")}
         for action in outcome.actions
     ]
     same = len(wanted) == len(found) and all(

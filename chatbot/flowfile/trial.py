@@ -50,7 +50,7 @@ _TIMES = ("schedule", "at", "after")
 
 _EXPECTED = ("reply", "silence", "action", "elsewhere", "outputs", "error")
 _OWN = (*_FIELDS, *_EXPECTED, *_TIMES)
-_ACTION = ("kind", "to", "text", "seconds", "on")
+_ACTION = ("kind", "to", "text", "seconds", "on", "room")
 _WORDS = {str: "a text", bool: "true or false", list: "a list of texts"}
 
 

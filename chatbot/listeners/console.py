@@ -1,7 +1,8 @@
 """The console: a person at a terminal, or lines from a pipe.
 
 The rule that it guards: answers are shown in the order of the lines, in whatever order they
-come; at the end of the input it returns when every line is answered.
+come; at the end of the input it returns when every line is answered. Who sits at the terminal
+operates the bot; who feeds a pipe may be anybody, and has the roles alone that the flow names.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -27,6 +28,10 @@ from chatbot import settings
 from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.stdin import AT_ONCE, piped
 from chatbot.messages import FROM, ChatMessage, Elsewhere, Outcome, answer_id
+from chatbot.policy import OPERATOR
+
+if TYPE_CHECKING:
+    from prompt_toolkit.completion import Completer
 
 LONGEST = 64 * 1024
 ROOM = "console"
@@ -42,16 +47,24 @@ class ConsoleSettings:
     nick: str = "bot"
     """What the bot is called."""
 
+    roles: tuple[str, ...] | None = None
+    """The roles of who is here, whatever they say; by default every one, for commands at a
+    terminal alone. `[]` for none."""
+
 
 class ConsoleListener:
     """Talks with whoever started the program. `network` should be this process's own."""
 
     settings_type = ConsoleSettings
     transient = True
+    hint = "Type a line; the bot shows what it understood, and answers. Ctrl-D ends."
+    one_by_one = False
+    """Whether each line of a pipe, too, waits for what came of the one before."""
 
     def __init__(self, network: str, own: ConsoleSettings) -> None:
         self.network = network
         self._nick = own.nick
+        self._roles = own.roles
         self._user = _user()
         self._session = secrets.token_hex(6)
         self._numbers = itertools.count(1)
@@ -64,6 +77,8 @@ class ConsoleListener:
         """The ids of what others will tell came of their part of an outcome."""
         self._paid = asyncio.Event()
         self._terminal = _at_terminal()
+        if self._roles is None:
+            self._roles = OPERATOR if self._terminal else ()
         self._console = Console(highlight=False, soft_wrap=not self._terminal)
 
     def describe(self) -> str:
@@ -85,14 +100,14 @@ class ConsoleListener:
     async def _hear(self, bridge: Bridge) -> None:
         async for line in self._typed() if self._terminal else piped():
             text = line.strip()
-            if not text:
+            message = self.message_of(text[:LONGEST]) if text else None
+            if message is None:
                 continue
             await self._room.acquire()
-            message = self._message(text[:LONGEST])
             self._waiting.append(message.id)
             self._answered.clear()
             await bridge.hear(message)
-            if self._terminal:
+            if self._terminal or self.one_by_one:
                 await self._answered.wait()
         await self._answered.wait()
         with contextlib.suppress(TimeoutError):  # who should have done it may not be here
@@ -101,13 +116,15 @@ class ConsoleListener:
                     self._paid.clear()
                     await self._paid.wait()
 
-    def _message(self, text: str) -> ChatMessage:
+    def message_of(self, text: str) -> ChatMessage | None:
+        """Return what a line says to the bot; `None` for nothing."""
         return ChatMessage(
-            id=f"{self.network}/{self._session}/{next(self._numbers)}",
+            id=self.next_id(),
             network=self.network,
             room=ROOM,
             sender=self._user,
             account=self._user,  # the system has made sure of it
+            roles=self._roles or (),
             text=text,
             time=datetime.now(UTC),
             addressed=True,
@@ -115,15 +132,27 @@ class ConsoleListener:
             nick=self._nick,
         )
 
+    def next_id(self) -> str:
+        """Return an id for one more message."""
+        return f"{self.network}/{self._session}/{next(self._numbers)}"
+
+    def prompt(self) -> str:
+        """Return what stands before the line being typed."""
+        return "you:"
+
+    def completer(self) -> Completer | None:
+        """Return what completes the line being typed."""
+        return None
+
     async def _speak(self, bridge: Bridge) -> None:
         async for delivery in bridge.outcomes():
             if FROM in delivery.outcome.id:  # what came of an action, later
-                self._show(msgspec.structs.replace(delivery.outcome, understood={}))
+                self._show_later(delivery.outcome)
                 await delivery.done()
                 self._owed.discard(delivery.outcome.id)
                 self._paid.set()
                 continue
-            if delivery.outcome.room != ROOM:  # is shown with the outcome that it is part of
+            if delivery.outcome.id not in self._waiting:  # shown with that which it is part of
                 await delivery.done()
                 continue
             self._owed |= _orders(delivery.outcome)
@@ -136,6 +165,14 @@ class ConsoleListener:
             if not self._waiting:
                 self._answered.set()
 
+    def _show_later(self, outcome: Outcome) -> None:
+        """Show what came of an action, here or in the room in which it is told."""
+        if outcome.replies or not outcome.elsewhere:
+            self._show(msgspec.structs.replace(outcome, understood={}))
+            return
+        for each in outcome.elsewhere:
+            self._console.print(_told(each))
+
     def _show(self, outcome: Outcome) -> None:
         """Show what was understood, and what the bot says; on a pipe, as one line."""
         unsure = outcome.understood.get("sure") is False
@@ -144,7 +181,8 @@ class ConsoleListener:
         if outcome.error:
             line.append(f" could not be answered: {outcome.error}", style="red")
         elif not outcome.replies:
-            line.append(" silent, not sure enough" if unsure else " silent", style="dim")
+            why = outcome.skipped or ("not sure enough" if unsure else "")
+            line.append(f" silent, {why}" if why else " silent", style="dim")
         else:
             line.append(f" {self._nick}: ", style="bold cyan")
             line.append(
@@ -157,21 +195,21 @@ class ConsoleListener:
     async def _typed(self) -> AsyncIterator[str]:
         """Yield lines as a person types them; ends at Ctrl-D or Ctrl-C."""
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.formatted_text import HTML
         from prompt_toolkit.history import FileHistory
         from prompt_toolkit.patch_stdout import patch_stdout
+        from prompt_toolkit.shortcuts import CompleteStyle
 
         history = settings.cache_folder() / "console-history"
         history.touch(mode=0o600)
         session: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
-        self._console.print(
-            "[dim]Type a line; the bot shows what it understood, and answers. Ctrl-D ends.[/]"
-        )
+        self._console.print(Text(self.hint, style="dim"))
         while True:
             try:
                 with patch_stdout(raw=True):  # what is logged stands above the line being typed
                     line = await session.prompt_async(
-                        HTML("<b><ansigreen>you:</ansigreen></b> "),
+                        [("bold ansigreen", _printable(self.prompt())), ("", " ")],
+                        completer=self.completer(),
+                        complete_style=CompleteStyle.READLINE_LIKE,  # leaves no room for a menu
                         handle_sigint=False,  # it would take the program's own handler away
                     )
             except EOFError:

@@ -107,7 +107,9 @@ empty: this one's | why |
     | `post` | JSON is posted to an address | – | – |
 
     The last three are done by the listener `on` (see docs/triage.md), whatever network the message
-    came from; `details` are theirs. Any other is done where the message came from.
+    came from; `details` are theirs, and what came of it is told in `room` of the network that the
+    message came from, where one is named. Any other is done where the message came from; if the
+    network does not let the bot do it, why not is said in the room `tell`, where one is named.
     """
 
     kind: str
@@ -116,6 +118,8 @@ empty: this one's | why |
     seconds: Annotated[float, Meta(ge=0)] = 0.0
     on: str = ""
     details: dict[str, Any] = {}
+    room: str = ""
+    tell: str = ""
 
 
 ORDERS = ("issue", "comment", "post")

@@ -111,7 +111,9 @@ def _apart(
     by_room: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {here: ([], [])}
     for number, decided in enumerate((replies, actions)):
         for each in decided:
-            by_room.setdefault(_room(each) or here, ([], []))[number].append(each)
+            # What another listener does is done in no room; the answer is told in that one.
+            room = here if each.get("on") else _room(each) or here
+            by_room.setdefault(room, ([], []))[number].append(each)
     own = by_room.pop(here)
     others = (
         Elsewhere(room, tuple(map(_reply, said)), tuple(map(_action, done)))
@@ -134,6 +136,11 @@ def _action(given: dict[str, Any]) -> Action:
         raise ValueError(f"there is no action of that kind: {', '.join(ACTIONS)}")
     if given["kind"] in ORDERS and not given.get("on"):
         raise ValueError(f"the action `{given['kind']}` does not say `on` which listener")
+    if given.get("on") and given["kind"] not in ORDERS:
+        raise ValueError(
+            f"the action `{given['kind']}` is done where the message came from, "
+            f"not by a listener it is `on`: only {', '.join(ORDERS)} are"
+        )
     return Action(
         kind=given["kind"],
         to=str(given.get("to") or ""),
@@ -141,6 +148,8 @@ def _action(given: dict[str, Any]) -> Action:
         seconds=float(given.get("seconds") or 0.0),
         on=str(given.get("on") or ""),
         details=dict(given.get("details") or {}),
+        room=_room(given) if given.get("on") else "",
+        tell=str(given.get("tell") or ""),
     )
 
 

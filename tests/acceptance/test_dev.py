@@ -125,6 +125,51 @@ def look(text: str) -> Look:
 """
 
 
+ROOMS = """
+version: 1
+name: rooms
+listeners: {irc: {server: irc.example.org, nick: helper, channels: ["#dev"]}}
+schedules: {noon: {every: day at 12:00, in: ["irc/#dev"]}}
+state: {names: {per: room, type: list, start: []}}
+operations:
+  note: {set: {names: {append: message.name}}}
+  who: {when: message.addressed, reply: "{{ message.name }} in {{ message.room }}"}
+  sum: {reply: "{{ schedule.noon.day }}: {{ state.names | join(' and ') }}"}
+"""
+
+
+async def test_anybody_may_speak_anywhere_a_schedule_is_due_and_commands_are_obeyed(
+    program: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "rooms.yaml").write_text(ROOMS)
+    lines = [
+        "/room #dev",
+        "/by otto hi all",
+        "/by anna helper: hi",
+        "/due noon",
+        "/due non",
+        "!mute 1m",
+        "helper: still there?",
+        "/by otto !unmute",
+    ]
+    said = "".join(f"{line}\n" for line in lines)
+    code, out, err = await program.run("flow", "dev", str(tmp_path / "rooms.yaml"), stdin=said)
+    assert code == 0, err
+    shown = [line for line in out.splitlines() if not line.startswith("#")]
+    assert shown[:3] == ["  you, in #dev", "silent", "helper: anna in #dev"]
+    assert shown[3].endswith("day: otto and anna"), "what was said before was done before"
+    assert "there is no schedule non: did you mean noon?" in shown[4]
+    assert "I am silent here until" in shown[5]
+    assert shown[6] == "silent, muted"
+    assert "!unmute is for who has the role moderator" in shown[7]
+    legs = [" ".join(line.split()) for line in out.splitlines() if line.startswith("#")]
+    assert [line[:12] for line in legs if line.startswith("#3")] == [
+        "#3 ✓ sum sch",
+        "#3 · not run",
+        "#3 · not run",
+    ]
+
+
 async def test_what_is_no_flow_is_refused(program: Program) -> None:
     code, _, err = await program.run("flow", "dev", "nowhere")
     assert (code, "no flow of that name comes with the program" in err) == (2, True)
@@ -142,6 +187,10 @@ async def test_a_person_types_edits_and_types_again(program: Program) -> None:
         await desk.wait_for("from now on")
         desk.type("hello\r")
         await desk.wait_for("#2 ✓ shout", "bot: Hello\n", "you:")
+        desk.type("/du\t\r")
+        await desk.wait_for("the flow has no schedules", "you:")
+        desk.type("/room #dev\r")
+        await desk.wait_for("you, in #dev", "you in #dev:")
         desk.type("\x04")
         assert await desk.ended() == 0
 

@@ -71,6 +71,7 @@ ONCE = [
     "chatbot replay support flows/logs/ubuntu-2012-02-03.txt",
 ]
 WITH_A_MODEL = [
+    "chatbot flow dev digest",
     "chatbot flow test triage",
     "chatbot run triage",
     "chatbot replay triage flows/logs/ubuntu-2012-02-03.txt --limit 40",

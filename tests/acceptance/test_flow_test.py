@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.nli import nli_model
 from tests.servers.processes import ROOT, Program
 from tests.unit import test_flow_trial_time
 from tests.unit.test_flow_commands import RIGHT
 
-SHIPPED = sorted((ROOT / "flows").glob("*.test.yaml"))
+ZERO_SHOT = "zero-shot.test.yaml"
+"""Its model is on the hub; here it has one of ours."""
+
+SHIPPED = sorted(p for p in (ROOT / "flows").glob("*.test.yaml") if p.name != ZERO_SHOT)
 
 
 async def test_a_flow_is_tested_through_nats(program: Program) -> None:
@@ -35,6 +39,28 @@ async def test_a_flow_that_ships_passes_its_tests(
 ) -> None:
     code, out, err = await program.run("flow", "test", str(path), *how)
     assert code == 0, out + err
+
+
+KINDS = [
+    "error report crashes traceback",
+    "question how where",
+    "praise thanks thank great",
+    "talk weather pizza morning",
+]
+"""Words of the tests, and of what the flow asks, that are about the same."""
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("how", [[], ["--nats"]], ids=["here", "nats"])
+async def test_zero_shot_passes_its_tests_with_a_model_that_is_given(
+    program: Program, tmp_path: Path, how: list[str]
+) -> None:
+    model = nli_model(tmp_path / "nli", KINDS)
+    own = (f"model={model}", 'revision=""')
+    given = [part for each in own for part in ("--set", f"operations.sort.config.{each}")]
+    code, out, err = await program.run("flow", "test", "zero-shot", *given, *how)
+    assert code == 0, out + err
+    assert "9 passed" in out
 
 
 @pytest.mark.crash

@@ -184,3 +184,116 @@ async def until_told(venue: MatrixVenue, room: str, *texts: str) -> None:
             if last and all(text in last[0] for text in texts):
                 return
             await asyncio.sleep(0.1)
+
+
+@pytest.fixture(params=["ngircd", "inspircd"])
+def irc(request: pytest.FixtureRequest) -> int:
+    """The port of a server, of each kind."""
+    server: Ngircd | Inspircd = request.getfixturevalue(request.param)
+    return server.port
+
+
+def kicks_and_bans(program: Program, port: int) -> list[str]:
+    write(program, "irc", {"server": "127.0.0.1", "port": port, "tls": False, "rate": 500})
+    return ["run", "own.yaml", "--set", "operations.verdict.config.steps=[kick, ban]"]
+
+
+async def test_who_is_kicked_may_come_back_and_who_is_banned_when_forgiven(
+    program: Program, irc: int
+) -> None:
+    async with (
+        present(irc, "ann", "#support", "#moderators") as ann,
+        present(irc, "ben", "#support") as ben,
+        program.start(*kicks_and_bans(program, irc)) as bot,
+    ):
+        await is_ready(bot, ann)
+        ben.say("#support", RUDE)
+        await told(ann, "I kick ben (ben) in #support for rude, strike 1")
+        assert "be kind" in await seen(ben, "NOTICE #support")
+        assert "KICK #support ben :rude" in await seen(ben, "KICK #support")
+        ben.send("JOIN #support")
+        await ben.wait_for(" 366 ")
+        ben.say("#support", TRIED)
+        await told(ann, "I ban ben (ben) in #support for rude, strike 2")
+        await seen(ann, "MODE #support +b")
+        async with asyncio.timeout(10):
+            while sum("KICK #support ben" in line for line in ann.lines) < 2:
+                ann.send("PING :kicked")
+                await ann.wait_for("PONG")
+        ben.send("JOIN #support")
+        await ben.wait_for(" 474 ")
+        ben.say("modbot", "!appeal I am calm now")
+        assert "«I am calm now»" in await told(ann, "ben (ben) appeals")
+        ann.say("#moderators", "!forgive ben")
+        await told(ann, "ben is forgiven")
+        await seen(ann, "MODE #support -b")
+        ben.send("JOIN #support")
+        await ben.wait_for(" 366 ")
+    assert not any("could not" in line for line in ann.lines)
+
+
+async def test_without_the_rights_for_it_the_moderators_are_told_what_to_do(
+    program: Program, irc: int
+) -> None:
+    async with (
+        present(irc, "ann", "#support", "#moderators") as ann,
+        present(irc, "ben", "#support") as ben,
+        program.start(*kicks_and_bans(program, irc)) as bot,
+    ):
+        await is_ready(bot, ann)
+        ann.send("MODE #support -o modbot")
+        await ann.wait_for("MODE #support -o")
+        for kind, text in (("kick", RUDE), ("ban", TRIED)):
+            ben.say("#support", text)
+            await told(ann, f"I {kind} ben")
+            why = await told(ann, f"I could not {kind} ben in #support")
+            assert "the bot is no channel operator: give it +o there" in why
+        ben.say("#support", "still here")
+        await ann.wait_for("still here")
+        ann.say("#moderators", "!forgive ben")
+        await told(ann, "ben is forgiven")
+        await told(ann, "I could not unban ben in #support")
+    told_of = [line for line in ann.lines if "could not" in line]
+    assert len(told_of) == 3, "each is told once"
+
+
+@pytest.mark.parametrize("power", [0, 50])
+async def test_kicks_and_bans_on_matrix_and_what_a_bot_without_power_says(
+    program: Program, venue: MatrixVenue, power: int
+) -> None:
+    ann, ben = venue.people["ann"], venue.people["ben"]
+    levels = await ann.state(venue.room, "m.room.power_levels")
+    users = {**levels.get("users", {}), venue.bot.id: power}
+    await ann.put_state(venue.room, "m.room.power_levels", {**levels, "users": users})
+    mods = await ann.create(venue.bot)
+    arguments = {
+        "listeners.matrix.user": venue.bot.id,
+        "listeners.matrix.homeserver": venue.server.address,
+        "listeners.matrix.token": "${MATRIX_TOKEN}",
+        "listeners.matrix.invites": '["@ann:*"]',
+        "parameters.moderators": json.dumps(mods),
+        "parameters.dry_run": "false",
+        "roles.moderator": f'["matrix/{ann.user.id}"]',
+        "operations.verdict.config.steps": "[kick, ban]",
+    }
+    settings = [part for k, v in arguments.items() for part in ("--set", f"{k}={v}")]
+    async with program.start("run", "moderation", *settings, MATRIX_TOKEN=venue.bot.token) as bot:
+        await bot.wait_for(f"listens: {venue.bot.id}", 60.0)
+        await venue.present()
+        await ann.until_member(mods, venue.bot.id)
+        await ben.say(venue.room, RUDE)
+        if not power:
+            lacks = f"I could not kick {ben.user.id}", "power level is 0, and 50 is needed"
+            await until_told(venue, mods, *lacks)
+            await ben.say(venue.room, TRIED)
+            await until_told(venue, mods, f"I could not ban {ben.user.id}")
+            return
+        await until_told(venue, mods, "I kick ben", "strike 1")
+        await ann.until_member(venue.room, ben.user.id, "leave")
+        await ben.join(venue.room)
+        await ben.say(venue.room, TRIED)
+        await until_told(venue, mods, "I ban ben", "strike 2")
+        await ann.until_member(venue.room, ben.user.id, "ban")
+        await ann.say(mods, f"!forgive {ben.user.id}")
+        await until_told(venue, mods, "is forgiven")
+        await ann.until_member(venue.room, ben.user.id, "leave")

@@ -102,6 +102,49 @@ async def test_a_message_that_fails_is_counted_and_the_rest_goes_on(program: Pro
     ]
 
 
+COMMANDS = """\
+version: 1
+name: told
+commands: {flow: [digest]}
+operations:
+  all: {when: "{{ not message.command }}", reply: "heard {{ message.text }}"}
+  own: {when: "{{ message.command == 'digest' }}", reply: "of {{ message.arguments }}"}
+"""
+
+
+async def test_commands_are_no_text_for_the_flow_but_for_its_own(program: Program) -> None:
+    (program.data / "told.yaml").write_text(COMMANDS)
+    (program.data / "deaf.yaml").write_text(COMMANDS.replace("{flow: [digest]}", "off"))
+    said = ["!mute bob", "hi", "bot: !why", "!digest today", "!seen bob", "bot: !nothing", "!mute"]
+    log = program.data / "chat.txt"
+    log.write_text("".join(f"[12:3{i}] <kim> {text}\n" for i, text in enumerate(said)))
+    code, out, err = await program.run("replay", "told.yaml", "chat.txt", "--json")
+    assert code == 0, err
+    found = objects(out)
+    assert [each.get("command") for each in found] == [
+        *("mute", None, "why", "digest", "seen", "nothing", "mute"),
+    ]
+    bots = "a command to the bot"
+    assert [each.get("skipped") for each in found] == [bots, None, bots, None, None, bots, bots]
+    assert [[reply["text"] for reply in each["replies"]] for each in found] == [
+        *([], ["heard hi"], [], ["of today"], [], [], []),
+    ]
+    (program.data / "before.jsonl").write_text(out)
+    given = ("--against", "deaf.yaml", "--report", "report.html")
+    code, out, err = await program.run("replay", "told.yaml", "chat.txt", *given)
+    assert code == 0, err
+    assert "2 answered, 1 silent, 0 failed; nothing was sent" in out
+    assert "commands to the bot, not carried out: 2 x mute, 1 x why, 1 x nothing" in out
+    assert "6 of 7 messages are answered differently" in out
+    assert "  - heard !mute bob\n  + (a command to the bot)" in out
+    report = (program.data / "report.html").read_text()
+    assert "<p>Commands to the bot, not carried out: 2 x mute, 1 x why, 1 x nothing.</p>" in report
+    assert "<td>(command digest)</td><td>kim: !digest today</td><td>of today</td>" in report
+    given = ("--against", "before.jsonl")
+    code, out, err = await program.run("replay", "told.yaml", "chat.txt", *given)
+    assert (code, "0 of 7 messages are answered differently" in out) == (0, True), out + err
+
+
 async def test_a_log_that_is_none_is_refused_and_nothing_is_started(program: Program) -> None:
     (program.data / "bad.jsonl").write_text('{"sender": "a", "text": "b"}\n{"text": "secret"}\n')
     (program.data / "empty.txt").write_text("")

@@ -227,3 +227,31 @@ async def test_while_it_loads_something_moves(program: Program) -> None:
         await desk.wait_for("bot: You're welcome", "you:")
         desk.type("\x04")
         assert await desk.ended() == 0
+
+
+async def test_who_sits_at_the_terminal_may_give_every_command(program: Program) -> None:
+    (program.data / "desk.yaml").write_text(FLOW)
+    (program.data / "off.yaml").write_text(FLOW + "listeners: {console: {roles: []}}\n")
+    async with terminal(program, "run", "desk.yaml") as desk:
+        await desk.wait_for("you:")
+        desk.type("!mute 1m\r")
+        await desk.wait_for("I am silent here until", "you:")
+        desk.type("hi\r")
+        await desk.wait_for("silent, muted\n", "you:")
+        desk.type("\x04")
+        assert await desk.ended() == 0
+    async with terminal(program, "run", "off.yaml") as desk:
+        await desk.wait_for("you:")
+        desk.type("!mute 1m\r")
+        await desk.wait_for("is for who has the role moderator", "you:")
+        desk.type("\x04")
+        assert await desk.ended() == 0
+
+
+async def test_a_pipe_has_the_roles_alone_that_the_flow_names(program: Program) -> None:
+    (program.data / "desk.yaml").write_text(FLOW)
+    code, out, err = await program.run("run", "desk.yaml", stdin="!mute 1m\n")
+    assert (code, "is for who has the role moderator" in out) == (0, True), out + err
+    given = ("--set", "listeners.console.roles=[moderator]")
+    code, out, err = await program.run("run", "desk.yaml", *given, stdin="!mute 1m\n")
+    assert (code, "I am silent here" in out) == (0, True), out + err

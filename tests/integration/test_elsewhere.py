@@ -93,6 +93,19 @@ def test_decisions_for_other_rooms_are_kept_apart() -> None:
     assert silenced(outcome, "muted").elsewhere == ()
 
 
+def test_what_another_listener_does_is_handed_over_and_told_in_the_room_that_is_named() -> None:
+    wanted = {"kind": "issue", "on": "github", "text": "it crashes", "room": "#mods"}
+    outcome = outcome_of(said("1"), {"actions": [wanted]})
+    assert outcome.elsewhere == ()
+    assert outcome.actions == (Action("issue", text="it crashes", on="github", room="#mods"),)
+
+
+@pytest.mark.parametrize("more", [{}, {"room": "#mods"}])
+def test_what_is_done_in_a_room_is_not_done_by_another_listener(more: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="`ban` is done where the message came from"):
+        outcome_of(said("1"), {"actions": [{"kind": "ban", "on": "matrix", **more}]})
+
+
 def test_a_decision_for_the_room_itself_is_no_other() -> None:
     outcome = outcome_of(said("1"), {"replies": [{"text": "a", "room": "#room"}]})
     assert (outcome.replies, outcome.elsewhere) == ((Reply("a"),), ())

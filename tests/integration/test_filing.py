@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from chatbot.broker import Broker, questions, streams, subjects
@@ -25,8 +26,9 @@ from chatbot.errors import ListenerError
 from chatbot.listeners.bridge import NatsBridge
 from chatbot.listeners.filing import GithubListener, WebhookListener
 from chatbot.listeners.filing.settings import GithubSettings, WebhookSettings
-from chatbot.messages import Action, ChatMessage, Outcome, answer_id
+from chatbot.messages import Action, ChatMessage, Outcome, Reply, answer_id
 from chatbot.orchestrator.outbox import Outbox
+from tests.integration.test_bridge import take
 from tests.servers.processes import until
 from tests.servers.tracker import REPOSITORY, TOKEN, TrackerServer
 
@@ -131,6 +133,21 @@ async def test_an_entry_is_opened_and_its_link_said_where_it_was_wanted(
     assert [path for method, path in server.requests if method == "GET"] == [
         f"/api/v3/repos/{REPOSITORY}"
     ], "where nothing went wrong, nothing is looked for"
+
+
+async def test_what_came_of_it_is_told_in_the_room_that_is_named(
+    broker: Broker, server: TrackerServer
+) -> None:
+    there = msgspec.structs.replace(issue(), room="#mods")
+    async with running(broker, github(server)), NatsBridge.open(broker, FLOW, "irc") as irc:
+        await order(broker, "1", there)
+        link = f"https://tracker.example.org/{REPOSITORY}/issues/1"
+        here, told = await take(irc, 2)
+        assert (here.outcome.room, here.outcome.replies) == ("#room", ())
+        assert told.outcome.room == "#mods"
+        assert told.outcome.replies == (Reply(f"anna: noted: {link} (1)"),)
+        await order(broker, "2", comment("1"))
+        await until(lambda: server.comments)
 
 
 async def test_one_whose_answer_is_lost_is_opened_once(

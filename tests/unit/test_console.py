@@ -13,7 +13,7 @@ import pytest
 from chatbot.listeners.bridge import Delivery
 from chatbot.listeners.console import LONGEST, ConsoleListener, ConsoleSettings
 from chatbot.listeners.stdin import AT_ONCE
-from chatbot.messages import Action, ChatMessage, Elsewhere, Outcome, Reply
+from chatbot.messages import Action, ChatMessage, Elsewhere, Outcome, Reply, answer_id
 
 TOLD = Elsewhere("#mods", (Reply("warned\nben"),), (Action("unmute", to="ben"),))
 
@@ -118,6 +118,7 @@ async def test_it_says_who_spoke_and_that_the_bot_was_meant(stdin: int) -> None:
     await asyncio.to_thread(_write, stdin, lines)
     await desk.has(3)
     first, second, third = desk.heard
+    assert first.roles == (), "a pipe may bring anybody's lines"
     assert (first.network, first.nick, first.addressed, first.private) == (
         *("console-1", "bot"),
         *(True, True),
@@ -142,6 +143,7 @@ async def test_it_says_who_spoke_and_that_the_bot_was_meant(stdin: int) -> None:
         (["a"], {"understood": {"label": "x", "sure": True}}, "[x] bot: a"),
         ([], {"understood": {"rude": True, "loud": False}}, "[rude not loud] silent"),
         ([], {}, "silent"),
+        ([], {"skipped": "muted"}, "silent, muted"),
         ([], {"error": "x raised KeyError"}, "could not be answered: x raised KeyError"),
         (["[red]no markup[/] \x1b[31mno\rcolour"], {}, "bot: [red]no markup[/]  [31mno colour"),
         (["long " * 60], {}, "bot: " + ("long " * 60).rstrip()),
@@ -164,6 +166,27 @@ async def test_what_is_shown_of_an_answer(
     async with asyncio.timeout(10.0):
         await running
     assert capsys.readouterr().out.rstrip() == shown
+
+
+async def test_what_comes_of_an_action_later_is_shown_where_it_is_told(
+    stdin: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = Desk()
+    running = asyncio.ensure_future(listener().run(desk))
+    os.write(stdin, b"hi\n")
+    os.close(stdin)
+    await desk.has(1)
+    filed = (Action("issue", on="github"), Action("issue", on="github", room="#mods"))
+    desk.answer(desk.heard[0], "a", actions=filed)
+    later = [
+        msgspec.structs.replace(desk.heard[0], id=answer_id(desk.heard[0].id, "github", number))
+        for number in (0, 1)
+    ]
+    desk.answer(later[0], "filed")
+    desk.answer(later[1], elsewhere=(Elsewhere("#mods", (Reply("filed, too"),)),))
+    async with asyncio.timeout(10.0):
+        await running
+    assert capsys.readouterr().out == "bot: a\nbot: filed\n  in #mods: filed, too\n"
 
 
 async def test_it_reads_no_further_ahead_than_it_may(stdin: int) -> None:

@@ -14,7 +14,7 @@ from chatbot.listeners.gate.lasts import PRIVATE_KEPT, Lasts
 from chatbot.listeners.gate.limits import Limits
 from chatbot.listeners.gate.recent import Recent
 from chatbot.messages import ChatMessage
-from chatbot.policy import Policy, Quiet, Rate, Rules, Terms
+from chatbot.policy import OPERATOR, Policy, Quiet, Rate, Rules, Terms
 from tests.servers.gating import DAY, NETWORK, NIGHT, OPEN, ROOM, Network
 
 
@@ -220,3 +220,33 @@ def test_what_is_kept_is_bounded() -> None:
     for number in range(100):
         assert limits.take([(number, Rate(1, 60.0))]) is None
     assert len(limits._buckets) == 2
+
+
+ROLES = Rules(roles=(("teacher", ("irc/anna",)), ("editor", ())))
+
+
+@pytest.mark.parametrize(
+    ("text", "account", "own", "roles"),
+    [
+        ("!mute", "root", OPERATOR, ("moderator", "teacher", "editor")),
+        ("bot: !mute", "root", OPERATOR, ("moderator", "teacher", "editor")),
+        ("hello", "root", OPERATOR, ()),
+        ("hello", "anna", OPERATOR, ("teacher",)),
+        ("hello", "anna", ("editor",), ("teacher", "editor")),
+        ("!mute", "root", ("editor",), ("editor",)),
+        ("!mute", "root", (), ()),
+    ],
+)
+async def test_who_operates_the_bot_has_every_role_for_commands(
+    text: str, account: str, own: tuple[str, ...], roles: tuple[str, ...]
+) -> None:
+    terminal = Network(rules=ROLES, closed=False)
+    heard = await terminal.hear(text, account=account, roles=own)
+    assert heard is not None
+    assert heard.roles == roles
+
+
+async def test_a_network_gives_no_roles_whatever_its_listener_says() -> None:
+    heard = await Network(rules=ROLES).hear("!mute", account="ben", roles=OPERATOR)
+    assert heard is not None
+    assert heard.roles == ()

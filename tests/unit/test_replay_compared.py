@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from msgspec import structs
 
 from chatbot.cli.replay import _factor
 from chatbot.commands import comparison
@@ -17,7 +18,7 @@ from chatbot.commands.replay import _Pace
 from chatbot.commands.report import ROWS, Story, html_of, write_report
 from chatbot.commands.tally import Tally
 from chatbot.errors import UsageError
-from chatbot.messages import Action, ChatMessage, Outcome, Reply
+from chatbot.messages import Action, ChatMessage, Elsewhere, Outcome, Reply
 
 EVIL = "<script>alert('1')</script> & \"x\" \x1b[31m"
 
@@ -42,11 +43,16 @@ def test_what_is_answered_differently_is_counted_and_kept() -> None:
     found.add(message(3), acted, outcome(3))
     found.add(message(4), outcome(4), None)
     found.add(message(5), outcome(5), outcome(9))
-    assert str(found) == "2 of 6 messages are answered differently"
+    told = (Elsewhere("#mods", (Reply("spam"),), (Action("unmute", "ben"),)),)
+    found.add(message(6), outcome(6), structs.replace(outcome(6), elsewhere=told))
+    found.add(message(7), structs.replace(outcome(7), skipped="a command"), outcome(7, "a"))
+    assert str(found) == "4 of 8 messages are answered differently"
     assert (found.understood, found.missing) == (2, 2)
     assert [(d.number, d.before, d.now) for d in found.differences] == [
         (2, "(silence)", "a"),
         (4, "(silence)", "kick otto"),
+        (7, "in #mods: spam / unmute ben", "(silence)"),
+        (8, "a", "(a command)"),
     ]
 
 

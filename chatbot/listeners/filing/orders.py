@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from chatbot.errors import UsageError
 from chatbot.listeners.bridge import Bridge, Delivery, while_in_doubt
 from chatbot.listeners.gate.limits import Limits
-from chatbot.messages import Action, Outcome, Reply, answer_id, digest
+from chatbot.messages import Action, Elsewhere, Outcome, Reply, answer_id, digest
 from chatbot.policy import Rate
 from operations.answer import fill
 
@@ -136,18 +136,20 @@ class Receiver:
             await delivery.note(str(action.details["index"]), done.link)
         facts: dict[str, Any] = {"link": done.link, "number": done.number}
         values = {"link": shown, "number": str(done.number)}
-        text = fill(str(action.details.get("reply") or ""), **values)
+        text = " ".join(fill(str(action.details.get("reply") or ""), **values).split())
+        replies = (Reply(text),) if text else ()
         await delivery.answer(
             Outcome(
                 id=answered,
                 network=outcome.source,
                 room=outcome.room,
                 sender=outcome.sender,
-                replies=(Reply(" ".join(text.split())),) if text.strip() else (),
+                replies=() if action.room else replies,
                 understood=facts,
                 thread=outcome.thread,
                 private=outcome.private,
                 revision=outcome.revision,
+                elsewhere=(Elsewhere(action.room, replies),) if action.room and replies else (),
             )
         )
 

@@ -31,6 +31,15 @@ def command_in(message: ChatMessage, prefix: str) -> tuple[str, str] | None:
     return (found[1].lower(), (found[2] or "").strip()) if found else None
 
 
+def with_command(message: ChatMessage, rules: Rules) -> ChatMessage:
+    """Return `message` with the command that it is, whether there is such a one or not."""
+    called = command_in(message, rules.prefix) if message.kind == "message" else None
+    if called is None:
+        return message
+    command, arguments = called
+    return msgspec.structs.replace(message, command=command, arguments=arguments)
+
+
 def own_command(message: ChatMessage, rules: Rules) -> ChatMessage:
     """Return `message` with the command that it is, where the flow itself deals with that."""
     called = command_in(message, rules.prefix) if rules.own else None

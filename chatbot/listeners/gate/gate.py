@@ -26,7 +26,7 @@ from chatbot.listeners.gate.loops import LoopBreaker
 from chatbot.listeners.gate.recent import Recent
 from chatbot.listeners.gate.teaching import Spoken, command_of
 from chatbot.messages import ChatMessage, Outcome
-from chatbot.policy import Policy, Rules, Terms, room_of
+from chatbot.policy import OPERATOR, Policy, Rules, Terms, room_of
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +131,8 @@ class Gate:
         if rules.roles and message.account:
             changes["roles"] = rules.roles_of(self._name, message.account)
         called = command_in(message, rules.prefix) if message.kind == "message" else None
+        if message.roles:
+            changes["roles"] = self._with_its_own(message, commands=called is not None)
         if called is not None:
             changes["command"], changes["arguments"] = called
         elif rules.learning is not None and message.kind not in TALK:
@@ -138,6 +140,21 @@ class Gate:
             changes["command"] = command_of(message, rules.learning, roles)
             changes["arguments"] = rules.learning.reaction(message.text)
         return msgspec.structs.replace(message, **changes) if changes else message
+
+    def _with_its_own(self, message: ChatMessage, *, commands: bool) -> tuple[str, ...]:
+        """Return the sender's roles, with those that a listener may give: a terminal's alone.
+
+        Who operates the bot has every role for what they command; what they say is said as by
+        anybody, so that they see what others would.
+        """
+        rules = self._conduct.rules
+        found = rules.roles_of(self._name, message.account)
+        if self._closed:
+            return found
+        own = message.roles
+        if own == OPERATOR:
+            own = rules.every_role if commands else ()
+        return tuple(dict.fromkeys((*found, *own)))
 
     async def _about(self, message: ChatMessage) -> str:
         """Return the id of the message that a command is about, empty where none is known."""

@@ -85,6 +85,8 @@ class Moderator:
         self._busy = asyncio.Lock()
         self._refusals: list[str] = []
         self._answers: list[str] = []
+        self._excuse = ""
+        """Why the last action could not be done."""
 
     def handlers(self) -> dict[str, Callable[[Event], None]]:
         """Return what to call for which event."""
@@ -92,19 +94,27 @@ class Moderator:
         answers = dict.fromkeys(("userhost", "channelmodeis", "namreply"), self._on_answer)
         return {**found, **answers}
 
-    async def perform(self, outcome: Outcome, action: Action) -> bool:
-        """Do `action`; false if the connection was lost before the server had dealt with it."""
+    async def perform(self, outcome: Outcome, action: Action) -> str | None:
+        """Do `action`; return why it cannot be done, empty if it was.
+
+        `None` if the connection was lost before the server had dealt with it.
+        """
         if action.kind in ("react", "delete"):
             log.warning("dropped `%s` on %s: IRC has no such thing", action.kind, self._network)
-            return True
-        if action.kind not in _ACTIONS or not self._is_channel(outcome.room):
-            self._cannot(action.kind, outcome.room, "only kicks, bans and mutes in a channel are")
-            return True
+            return ""
         async with self._busy:
-            target = await self._target(outcome, action)
-            if target is None or self._wire.lost.is_set():
-                return target is None
-            return await _ACTIONS[action.kind](self, outcome.room, target, action)
+            self._excuse = ""
+            return self._excuse if await self._done(outcome, action) else None
+
+    async def _done(self, outcome: Outcome, action: Action) -> bool:
+        """Do `action`; false if the connection was lost before the server had dealt with it."""
+        if action.kind not in _ACTIONS or not self._is_channel(outcome.room):
+            why = "only kicks, bans and mutes in a channel are"
+            return self._cannot(action.kind, outcome.room, why)
+        target = await self._target(outcome, action)
+        if target is None or self._wire.lost.is_set():
+            return target is None
+        return await _ACTIONS[action.kind](self, outcome.room, target, action)
 
     async def end_sentences(self, is_open: Callable[[str], bool]) -> None:
         """Take back for ever what was set for a time, once that is over."""
@@ -272,6 +282,7 @@ class Moderator:
 
     def _cannot(self, what: str, room: str, why: str) -> bool:
         log.warning("cannot %s in %s on %s: %s", what, heard(room)[:100], self._network, why)
+        self._excuse = self._excuse or why
         return True
 
     def _on_refusal(self, event: Event) -> None:

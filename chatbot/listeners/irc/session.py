@@ -232,8 +232,11 @@ class Session:
         shown = f"@{';'.join(tags)} " if tags else ""
         self._wire.send_raw(f"{shown}{_command(line.notice)} {room} :{line.text}")
 
-    async def act(self, outcome: Outcome, action: Action) -> bool:
-        """Do `action`; false if the connection was lost before the server had dealt with it."""
+    async def act(self, outcome: Outcome, action: Action) -> str | None:
+        """Do `action`; return why it cannot be done, empty if it was.
+
+        `None` if the connection was lost before the server had dealt with it.
+        """
         return await self._moderator.perform(outcome, action)
 
     async def receipt(self) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from chatbot.listeners.bridge import while_in_doubt
+from chatbot.listeners.excuses import excuse
 from chatbot.listeners.irc.channels import Standing
 from chatbot.listeners.irc.outbox import Outbox, Pending
 from chatbot.listeners.irc.session import Session
@@ -72,9 +73,11 @@ class Speaker:
             pending.sent += 1
         while pending.said and pending.actions and pending.rounds < ROUNDS:
             await while_in_doubt(pending.delivery.is_ours)
-            if not await session.act(pending.delivery.outcome, pending.actions[0]):
+            why = await session.act(pending.delivery.outcome, pending.actions[0])
+            if why is None:
                 pending.rounds += 1
                 return
+            await excuse(pending.delivery, pending.actions[0], why)
             del pending.actions[0]
             if not pending.actions and pending.said:
                 # The receipt of the last action was for all that was said before it, too.
@@ -90,7 +93,9 @@ class Speaker:
             self._say(session, pending, pending.replies.pop(0))
         while pending.actions and not session.lost:
             await while_in_doubt(pending.delivery.is_ours)
-            await session.act(pending.delivery.outcome, pending.actions.pop(0))
+            action = pending.actions.pop(0)
+            why = await session.act(pending.delivery.outcome, action)
+            await excuse(pending.delivery, action, why or "")
         if not pending.actions:
             self._outbox.remove(pending)
 

@@ -30,8 +30,11 @@ class Moderation:
         self._user = user
         self._mutes = mutes
 
-    async def perform(self, action: Action, outcome: Outcome, transaction: str, call: Call) -> None:
-        """Do it; `call` makes the requests, under the sender's guard."""
+    async def perform(self, action: Action, outcome: Outcome, transaction: str, call: Call) -> str:
+        """Do it; return why it cannot be done, empty if it was.
+
+        `call` makes the requests, under the sender's guard.
+        """
         kind, room = action.kind, outcome.room
         try:
             if kind in ("react", "delete"):
@@ -42,6 +45,8 @@ class Moderation:
         except RefusedError as error:
             why = await self._explained(kind, room, error, call)
             log.warning("cannot %s in %s on %s: %s", kind, room, self._network, why)
+            return why
+        return ""
 
     async def _on_event(
         self, action: Action, about: str, room: str, transaction: str, call: Call

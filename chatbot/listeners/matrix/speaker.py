@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatbot.listeners.bridge import while_in_doubt
+from chatbot.listeners.excuses import excuse
 from chatbot.listeners.matrix import requests
 from chatbot.listeners.matrix.breaker import LostError, Strikes
 from chatbot.listeners.matrix.content import Content, contents
@@ -110,7 +111,8 @@ class Speaker:
         transaction = digest(self._network, outcome.id, str(number), length=40)
         call = functools.partial(self._call, pending, number)
         if isinstance(step, Action):
-            await self._moderation.perform(step, outcome, transaction, call)
+            why = await self._moderation.perform(step, outcome, transaction, call)
+            await excuse(pending.delivery, step, why)
             return
         kind, content = "m.room.message", step
         if self._rooms.get(outcome.room).encrypted and self._crypto is not None:

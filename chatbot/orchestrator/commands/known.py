@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -72,6 +72,14 @@ class Known(Mapping[str, Command]):
         return found
 
 
+def takes(message: ChatMessage, own: Container[str], known: Container[str]) -> bool:
+    """Whether the command that `message` is is for the bot: one of those that are `known`, or one
+    that is said to it, but for the flow's `own`."""
+    if message.command in own:
+        return False
+    return message.addressed or message.private or message.command in known
+
+
 class Commands:
     """Runs the commands that a primary of a flow is given."""
 
@@ -103,9 +111,7 @@ class Commands:
 
         What the flow says that it deals with itself is for the flow.
         """
-        if message.command in self._own:
-            return False
-        return message.addressed or message.private or message.command in self._known
+        return takes(message, self._own, self._known)
 
     async def run(self, message: ChatMessage) -> dict[str, Any]:
         """Return what the command that `message` is decides, as a flow's results."""

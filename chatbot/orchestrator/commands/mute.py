@@ -8,8 +8,8 @@ from chatbot import units
 from chatbot.broker.state import LONGEST_MUTE, Mute
 from chatbot.errors import UsageError
 from chatbot.orchestrator.commands.command import Answer, Asked, Command
+from chatbot.policy import MODERATOR
 
-MODERATOR = "moderator"
 DEFAULT = "10m"
 
 
