@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chatbot.flowfile import json_faults
 from chatbot.flowfile.problems import Mark, Report
 from chatbot.flowfile.syntax import fault_of
 
@@ -96,7 +97,8 @@ def read(path: Path, report: Report) -> Node | None:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         column = error.start - error.object.rfind(b"\n", 0, error.start)
-        report.add(Mark(str(path), line, column), "is not UTF-8 text")
+        hint = "save it as UTF-8 in your editor; a picture or the like is no flow"
+        report.add(Mark(str(path), line, column), "is not UTF-8 text", hint)
         return None
     if path.suffix == ".json":
         text = text.replace("\t", " ")  # outside of strings, where JSON allows none
@@ -113,8 +115,8 @@ def _is_json(text: str, start: Mark, report: Report) -> bool:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        mark = Mark(start.file, error.lineno, error.colno)
-        report.add(mark, f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
+        fault = json_faults.fault_of(error, text)
+        report.add(_shift(start, fault), f"is not JSON: {fault.message}", fault.hint)
         return False
     except RecursionError:
         report.add(start, f"is nested deeper than {DEEPEST} levels")
@@ -262,6 +264,7 @@ class _Tree:
             tag = str(node.tag).replace(_CORE, "!!")
             hint = "" if tag.startswith("!!") else "a text that begins with ! needs quotes"
             self._report.add(mark, f"the tag {tag} means nothing here", hint)
+            self._report.hush(mark)
         if node.id == "mapping" and is_braced(node):
             hint = "put the whole text in quotes: { begins a map"
             self._report.add(mark, "a template without quotes", hint)

@@ -119,8 +119,8 @@ class Networks:
         settings = self._settings(name, entries, filled, known)
         for key in [key for key in settings if file_of(key, secrets)]:
             check_file(key, entries[key], Path(settings[key]), self.report)
-        if not missing and len(self.report) == before and not unset:
-            self._check_all(node, settings_type, settings)
+        if len(self.report) == before and not (unset and not missing):
+            self._check_all(node, settings_type, settings, missing)
         return ListenerSection(name, kind, settings, on=not missing, missing=missing)
 
     def _report_unset(self, unset: Iterable[Unset]) -> None:
@@ -155,16 +155,25 @@ class Networks:
                 settings[key] = value
         return settings
 
-    def _check_all(self, node: Node, settings_type: Any, settings: dict[str, Any]) -> None:
-        """Let the listener's own settings object look, where it can (`problems`)."""
+    def _check_all(
+        self, node: Node, settings_type: Any, settings: dict[str, Any], missing: tuple[str, ...]
+    ) -> None:
+        """Let the listener's own settings object look, where it can (`problems`).
+
+        While the listener is off, for what is `missing`, only what is there counts.
+        """
         try:
-            found = settings_type(**settings)
+            found = settings_type(**settings, **dict.fromkeys(missing, ""))
         except (TypeError, ValueError) as error:
+            if missing:
+                return
             shown = "" if has_reference(node) else f": {error}"
             self.report.add(node.key, f"the listener refuses its settings{shown}")
             return
         problems = getattr(found, "problems", None)
         for key, message in problems() if callable(problems) else ():
+            if missing and key not in settings:
+                continue
             message = without_secrets(message, found)
             at = node.at((key,))
             shown = "is wrong; it comes from the environment" if has_reference(at) else message

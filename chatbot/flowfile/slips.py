@@ -26,6 +26,21 @@ _MEANT = {
 }
 """Words that others have for our keys; each counts where that key may be, and is not."""
 
+_ADVICE = {
+    **dict.fromkeys(
+        ("description", "comment", "comments", "author", "doc", "title", "notes"),
+        "say it in a comment, which begins with #",
+    ),
+    **dict.fromkeys(
+        ("depends_on", "after", "before", "then", "next"),
+        "what runs when follows from `inputs` and `when`: name the other's outputs there",
+    ),
+    "priority": "a listener has a `priority`: interactive or bulk",
+    **dict.fromkeys(("else", "otherwise"), "write another entry, with the opposite `when`"),
+    **dict.fromkeys(("env", "environment"), "write ${NAME} in a listener's setting"),
+}
+"""What to do instead, where a key is none of ours, and no other word for one."""
+
 _TYPES_MEANT = {"str": "string", "text": "string", "int": "integer", "float": "number"} | {
     "bool": "boolean",
     "array": "list",
@@ -41,10 +56,22 @@ _GLUED = re.compile(r"(\w+)(\s*[:=]\s*|\s+)(\S.*)")
 _COMPARISON = re.compile(r"[=<>!]|\b(and|or|not|is|in)\b")
 
 
-def meant(name: str, names: Iterable[str]) -> str:
+def meant(name: str, names: Collection[str]) -> str:
     """Return the key, one of `names`, that was meant by `name`; "" where that is unclear."""
     found = _MEANT.get(name.lower(), "")
+    if found == "inputs" and "listeners" in (known := tuple(names)):
+        found = "parameters" if "parameters" in known else found  # in a whole file
     return found if found in names else nearest(name, names)
+
+
+def is_word_for(name: str, names: Collection[str]) -> bool:
+    """Whether others have the word `name` for one of `names`."""
+    return _MEANT.get(name.lower(), "") in names
+
+
+def advice(name: str) -> str:
+    """Return where to say what nothing here is called like; "" where that is unknown."""
+    return _ADVICE.get(name.lower(), "")
 
 
 def meant_type(name: str, types: Iterable[str]) -> str:

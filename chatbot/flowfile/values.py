@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chatbot.flowfile.document import Node
-from chatbot.flowfile.problems import COMMAND_LINE, Report, nearest, suggest
+from chatbot.flowfile.problems import COMMAND_LINE, Report, nearest, suggest, suggest_file
 
 INVALID: Any = object()
 """What `Values.convert` returns for a value that it reported."""
@@ -138,7 +138,8 @@ class Values:
             for name, entry in entries.items()
             if name in known
         }
-        return converted if len(self.report) == before else INVALID
+        wrong = len(self.report) > before or any(value is INVALID for value in converted.values())
+        return INVALID if wrong else converted  # what stands here twice is reported once
 
     def _scalar(self, node: Node, wanted: type, what: str) -> Any:
         value = node.value
@@ -238,7 +239,7 @@ def _beside(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     try:
-        return suggest(path.name, (p.name for p in path.parent.iterdir()), what="there are")
+        return suggest_file(path.name, [p.name for p in path.parent.iterdir()])
     except OSError:
         return ""
 
