@@ -21,6 +21,9 @@ _CLOCK = r"(?: at (\d{1,2})(?::(\d{2}))?)?"
 _EVERY = re.compile(rf"(day|weekday|weekend|{'|'.join(_DAYS)}|month){_CLOCK}")
 _STEP = re.compile(r"(\d{1,3}) ?(m|min|minutes?|h|hours?)")
 _HOUR = re.compile(r"hour(?: at :?(\d{2}))?")
+FIELDS = ("date", "time", "day", "due")
+"""What a flow is told of a schedule that is due: `schedule.NAME.date`."""
+
 _HINT = "such as 15m, hour, day at 18:00, weekday at 9:00 or monday at 9:00; or use `cron`"
 _ON = {"day": "* * *", "weekday": "* * 1-5", "weekend": "* * 0,6", "month": "1 * *"} | {
     name: f"* * {number}" for number, name in enumerate(_DAYS)

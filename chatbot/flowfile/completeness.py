@@ -17,7 +17,8 @@ def check(parts: Mapping[str, Part], report: Report) -> None:
     """Report each of `parts`, the instances of one file, that can never start."""
     found = never_starting({name: list(_needs(part, parts)) for name, part in parts.items()})
     told = {stuck.name for stuck in found}
-    for stuck in found:
+    circles = [stuck for stuck in found if stuck.circular or not stuck.need.sources]
+    for stuck in circles or found:  # what comes after a circle follows from it
         if parts[stuck.name].section.base not in told:  # a room's has the same reason
             report.add(stuck.need.place, str(stuck), _hint(stuck))
 

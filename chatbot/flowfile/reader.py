@@ -141,8 +141,10 @@ class _Sections:
         if node is None:
             self._report.add(where, "the file's name cannot name a flow", "give it a `name:`")
         else:
-            odd = isinstance(name, bool | int | float)
-            hint = f"it is {node.kind}: put it in quotes" if odd else NAME_HINT
+            odd = "" if isinstance(name, dict | list) else ": put it in quotes"
+            hint = (
+                NAME_HINT if isinstance(name, str | None) else f"it is {node.kind}, not a text{odd}"
+            )
             if isinstance(name, str) and len(name) > LONGEST_NAME:
                 hint = f"it is longer than {LONGEST_NAME} characters"
             self._report.add(where, "this cannot name a flow", hint)

@@ -49,6 +49,9 @@ _TYPES_MEANT = {"str": "string", "text": "string", "int": "integer", "float": "n
     "generic": "any",
 }
 
+CURLY = "“”‘’"
+"""Quotes of word processors, which YAML takes for letters."""
+
 _SOURCE = re.compile(r"[\w-]+\.\w+")
 _ODD = re.compile(r"[\s$%{}“”‘’\"']")
 _BRACES = re.compile(r"[$%{}“”‘’\"'<>]+")
@@ -106,6 +109,8 @@ def is_odd(text: str) -> bool:
 def source_hint(text: str, instances: Collection[str], subflow: bool) -> str:
     """Return how the source that `text` is not may have been meant."""
     bare = _BRACES.sub("", text).strip()
+    if text[:1] in CURLY and "{{" in text:
+        return f'write it in straight quotes: "{text.strip(CURLY)}"'
     if bare != text and _SOURCE.fullmatch(bare):
         return f"write {bare}, without braces or quotes"
     if text in instances:

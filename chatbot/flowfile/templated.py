@@ -102,6 +102,7 @@ def _source(
     if subflow:
         return Source(INPUT, name.origin, mark)
     hint = "write message.<field> or <operation>.<output>, or give it under `inputs`"
+    hint += f"; a text needs quotes: '{name.origin}'"
     if name.origin in ChatMessage.__struct_fields__:
         hint = f"did you mean message.{name.origin}?"
     report.add(mark, f"`{name.origin}` is nothing here", hint)
