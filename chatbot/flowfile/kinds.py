@@ -24,19 +24,25 @@ _ALONE = re.compile(r"\{\{ *([\w.]+) *\}\}")
 _CONSTANTS = {bool: "bool", int: "int", float: "float", str: "string"}
 
 
-def check(frame: Frame, report: Report) -> None:
-    """Report each value in a template of this file that is used as what it is not."""
-    for part in frame.parts.values():
+def check(frame: Frame, report: Report) -> set[str]:
+    """Report each value in a template of this file that is used as what it is not.
+
+    Returns the names of the instances whose templates they are.
+    """
+    wrong = set()
+    for name, part in frame.parts.items():
         templates = getattr(part.implementation, "templates", None)
         config = part.section.config
         if templates is None or config is None or part.configuration.value is None:
             continue
         for path, text in templates(part.configuration.value):
             mark = config.at(tuple(path)).mark
-            for name, message, hint in _faults(frame, part, text):
-                report.add(place(mark, name), message, hint)
+            for value, message, hint in _faults(frame, part, text):
+                report.add(place(mark, value), message, hint)
+                wrong.add(name)
             if part.section.run == SET:
                 _check_change(frame, part, tuple(path), text, mark, report)
+    return wrong
 
 
 def _faults(frame: Frame, part: Part, text: str) -> Iterator[tuple[str, str, str]]:

@@ -37,9 +37,12 @@ _KINDS = ("message", "action", "reaction", "unreaction")
 """What a message can be."""
 
 
-def check(frame: Frame, report: Report) -> None:
-    """Report what can never come true in this file; what always is, is a warning."""
-    told = set()
+def check(frame: Frame, report: Report, wrong: Collection[str] = ()) -> None:
+    """Report what can never come true in this file; what always is, is a warning.
+
+    Of the instances `wrong` it was told already why.
+    """
+    told = set(wrong)
     for name, part in frame.parts.items():
         if part.operation is not None and part.section.config is not None:
             before = len(report)

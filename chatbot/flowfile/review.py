@@ -32,8 +32,7 @@ def review(whole: Whole, report: Report) -> None:
     """Report what does not fit together in `whole`, the flow for a bot."""
     for frame in frames(whole).frames():
         agreement.check(frame, report)
-        kinds.check(frame, report)
-        prospects.check(frame, report)
+        prospects.check(frame, report, kinds.check(frame, report))
         use.check(frame, report)
 
 
