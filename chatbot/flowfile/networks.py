@@ -97,6 +97,7 @@ class Networks:
     def _checked(self, name: str, kind: str, node: Node, settings_type: Any) -> ListenerSection:
         entries = mapping(node, f"`{name}`", self.report)
         unset: list[Unset] = []
+        self._check_references(entries)
         filled = {key: fill_in(entry, self.variable, unset) for key, entry in entries.items()}
         if settings_type is None:
             self._report_unset(unset)
@@ -122,6 +123,15 @@ class Networks:
         if len(self.report) == before and not (unset and not missing):
             self._check_all(node, settings_type, settings, missing)
         return ListenerSection(name, kind, settings, on=not missing, missing=missing)
+
+    def _check_references(self, entries: dict[str, Node]) -> None:
+        """Report what looks like a variable of the environment, and can be none."""
+        for node in entries.values():
+            text = node.value if isinstance(node.value, str) else ""
+            if text.startswith("${") and text.endswith("}") and not has_reference(node):
+                hint = "letters, digits and _: ${NAME}, or ${NAME:-default}"
+                self.report.add(node.mark, "no variable of the environment has this name", hint)
+                self.report.hush(node.mark)
 
     def _report_unset(self, unset: Iterable[Unset]) -> None:
         for variable in unset:

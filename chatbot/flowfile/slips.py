@@ -22,6 +22,7 @@ _MEANT = {
     **dict.fromkeys(("say", "answer", "response", "message", "respond"), "reply"),
     **dict.fromkeys(("cron_schedules", "timers", "jobs"), "schedules"),
     **dict.fromkeys(("variables", "memory"), "state"),
+    **dict.fromkeys(("from", "sender", "author", "user"), "by"),
     **dict.fromkeys(("results", "shows", "show", "out"), "outputs"),
 }
 """Words that others have for our keys; each counts where that key may be, and is not."""

@@ -119,9 +119,11 @@ def _bracket(seen: _Seen) -> Fault | None:
         message = f"this {opened} is never closed"
         return Fault(seen.context.line, seen.context.column, message, f"close it with {close}")
     message = f"`,` or `{close}` is missing before this"
+    before = _line(seen.lines, seen.at.line)[: seen.at.column]
+    key = re.search(r"[\w-]+$", before)
     return Fault(
         seen.at.line,
-        seen.at.column,
+        key.start() if key and seen.context.line != seen.at.line else seen.at.column,
         message,
         f"the {opened} is in column {seen.context.column + 1}",
     )

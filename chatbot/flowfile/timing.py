@@ -69,7 +69,9 @@ def _rooms(
     for each in node.value if isinstance(node.value, list) else [node]:
         network, slash, room = str(each.value).partition("/")
         if not isinstance(each.value, str) or not (network and slash and room):
-            hint = "network/room, in quotes where it has a #: libera/#dev"
+            here = next((n for n in listeners if not _is_terminal(n, listeners)), "libera")
+            room = str(each.value) if isinstance(each.value, str) and each.value else "#dev"
+            hint = f'network/room, in quotes where it has a #: "{here}/{room.strip("/")}"'
             report.add(each.mark, "`in` takes rooms", hint)
         elif _is_terminal(network, listeners):
             hint = "take a room of a network"

@@ -167,8 +167,10 @@ class Values:
                 return self.convert(node, member, what)
         if len(rest) == 1:
             return self.convert(node, rest[0], what)
-        wanted = " or ".join(_SCALARS.get(member, "another type") for member in rest)
-        return self._mismatch(node, wanted, what)
+        wanted = " or ".join(_words(member) for member in rest)
+        lists = any(_words(member) == "a list" for member in rest)
+        hint = "write [a, b]" if lists and isinstance(node.value, str) else ""
+        return self._mismatch(node, wanted, what, hint)
 
     def _list(self, node: Node, annotation: Any, origin: Any, what: str) -> Any:
         if not isinstance(node.value, list):
@@ -233,6 +235,13 @@ def _scalar_hint(value: Any, wanted: type) -> str:
             share = f"{float(number) / 100}" if "%" in value else as_it_is
             return f"write {share}, without quotes"
     return ""
+
+
+def _words(annotation: Any) -> str:
+    origin = typing.get_origin(annotation) or annotation
+    if origin in _LISTS:
+        return "a list"
+    return "a map" if origin in _MAPS else _SCALARS.get(annotation, "another type")
 
 
 def _beside(path: Path) -> str:
