@@ -70,6 +70,8 @@ TEMPLATES = [
 ]  # fmt: skip
 
 WARNED = [
+ (f"{IRC}schedules: {{d: {{every: hour, in: [‸'irc/#aa']}}}}\n{SAY}", "does not join `#aa`", "did you mean #a?"),
+ (f"{TOP}operations:\n  a: {{run: expression, inputs: {{x: [message.text, ‸b.value]}}, config: {{text: '{{{{ x }}}}'}}}}\n  b: {{run: expression, inputs: {{y: a.value}}, config: {{text: '{{{{ y }}}}'}}}}\n", "`a` comes after itself, and may never end: `a` ← `b` ← `a`", "when"),
  (f"{HI}‸see #support for more\n", "ends before the #", "quotes"),
  (f"{HI}‸&here we go\n", "&here is no part of `reply`", "quotes"),
 ]  # fmt: skip
