@@ -50,6 +50,14 @@ def parsed(text: str) -> Any:
         return None
 
 
+def texts_of(text: str) -> list[str]:
+    """Return what a template says as it stands."""
+    from jinja2 import nodes
+
+    tree = parsed(text)
+    return [] if tree is None else [each.data for each in tree.find_all(nodes.TemplateData)]
+
+
 def value_name(node: Any) -> str:
     """Return the name of the value that a part of a template is: `a.b` or `a`; "" for another."""
     from jinja2 import nodes

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from chatbot.flowfile.agreement import kind_of
-from chatbot.flowfile.comparisons import compared, outcomes, regions
+from chatbot.flowfile.comparisons import compared, outcomes, regions, texts_of
 from chatbot.flowfile.entries import EXPRESSION
 from chatbot.flowfile.problems import Mark, Report, nearest, suggest
 from chatbot.flowfile.sections import INPUT, MESSAGE, Literal, Source
@@ -29,7 +29,6 @@ _ALWAYS = ("id", "network", "room", "sender", "time", "nick", "kind")
 """Fields of a message that are never empty."""
 
 _FIELD = re.compile(r"(?<!\{)(\$?\{(sender|label|name|\w+\.\w+)\}|<%=? *([\w.]+) *%>)(?!\})")
-_BRACED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _MEANT = {"sender": "message.name", "name": "message.name"}
 """What in single braces was meant as a value of a template."""
 
@@ -160,7 +159,7 @@ def _warn_of_text(text: str, mark: Mark, report: Report) -> None:
         field = single or other
         hint = f"a value is filled in with two braces: {{{{ {_MEANT.get(field, field)} }}}}"
         report.warn(place(mark, whole), f"{whole} is said as it stands", hint)
-    if "}}" in _BRACED.sub("", text):
+    if any("}}" in said for said in texts_of(text)):
         hint = "take them out, or open them with {{"
         report.warn(mark, "}} is said as it stands: nothing opens these braces", hint)
 
