@@ -21,7 +21,14 @@ _CLOCK = r"(?: at (\d{1,2})(?::(\d{2}))?)?"
 _EVERY = re.compile(rf"(day|weekday|weekend|{'|'.join(_DAYS)}|month){_CLOCK}")
 _STEP = re.compile(r"(\d{1,3}) ?(m|min|minutes?|h|hours?)")
 _HOUR = re.compile(r"hour(?: at :?(\d{2}))?")
-_HINT = "such as 15m, hour, day at 18:00, weekday at 9:00 or monday at 9:00; or use `cron`"
+FIELDS = ("date", "time", "day", "due")
+"""What a flow is told of a schedule that is due: `schedule.NAME.date`."""
+
+_MEANT = {"daily": "day at 9:00", "hourly": "hour", "weekly": "monday at 9:00"} | {
+    "monthly": "month at 9:00",
+    "weekdays": "weekday at 9:00",
+}
+_HINT = "15m, hour, day at 18:00, weekday at 9:00 or monday at 9:00; or use `cron`"
 _ON = {"day": "* * *", "weekday": "* * 1-5", "weekend": "* * 0,6", "month": "1 * *"} | {
     name: f"* * {number}" for number, name in enumerate(_DAYS)
 }
@@ -70,7 +77,9 @@ def cron_of(every: str) -> str:
     if found := _EVERY.fullmatch(text):
         hour = _figure(found[2] or "0", 23, every)
         return f"{_figure(found[3] or '0', 59, every)} {hour} {_ON[found[1]]}"
-    raise UsageError(f"{every!r} is no time that comes again", hint=_HINT)
+    meant = _MEANT.get(text)
+    hint = f"write {meant}; or" if meant else "such as"
+    raise UsageError(f"{every!r} is no time that comes again", hint=f"{hint} {_HINT}")
 
 
 def checked_cron(text: str) -> str:
@@ -114,5 +123,5 @@ def _stepped(figure: int, unit: str, every: str) -> str:
 
 def _figure(text: str, most: int, every: str) -> int:
     if int(text) > most:
-        raise UsageError(f"{every!r} names a time that no clock shows", hint=_HINT)
+        raise UsageError(f"{every!r} names a time that no clock shows", hint=f"such as {_HINT}")
     return int(text)

@@ -26,6 +26,10 @@ SIZES = {
     "TiB": 2**40,
 }
 
+_WORDS = {"sec": "s", "second": "s", "min": "m", "minute": "m", "hour": "h", "hr": "h"} | {
+    "day": "d",
+    "week": "w",
+}
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]+)")
 
 
@@ -36,7 +40,9 @@ def duration(text: str) -> float:
     """
     figure, unit = _split(text, "duration", "10m, 12h or 7d")
     if unit not in DURATIONS:
-        raise UsageError(f"{text} has no unit of time", hint=f"units: {', '.join(DURATIONS)}")
+        short = _WORDS.get(unit.lower().removesuffix("s"))
+        hint = f"write {figure:g}{short}; " if short else ""
+        raise UsageError(f"{text} has no unit of time", hint=f"{hint}units: {', '.join(DURATIONS)}")
     return _positive(figure * DURATIONS[unit], text)
 
 

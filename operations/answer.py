@@ -46,6 +46,7 @@ def answer(  # type: ignore[no-untyped-def]
 
 
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+_UNCLOSED = re.compile(r"\{ *(\w+)")
 
 
 def fill(template: str, **values: str) -> str:
@@ -80,6 +81,9 @@ def unknown_fields(template: str, fields: Sequence[str], what: str) -> Iterator[
         name = match[1]
         if name is not None and name.strip() not in fields:
             yield f"{what} has an unknown field {match[0]}", _hint(name.strip(), fields)
+    for match in _UNCLOSED.finditer(_BRACES.sub("", template)):
+        if match[1] in fields:
+            yield f"{what} never closes its {{{match[1]}", f"write {{{match[1]}}}"
 
 
 def _hint(name: str, fields: Sequence[str]) -> str:

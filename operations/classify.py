@@ -327,7 +327,7 @@ def _outputs(found: "Prediction", revision: str, config: ClassifyConfig) -> dict
     return outputs
 
 
-def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def check_config(config: ClassifyConfig) -> Iterator[tuple[Any, ...]]:
     """Yield (path in the configuration, message, hint) for what is wrong; loads no model."""
     for name in ("threshold", "likeness"):
         value = getattr(config, name)
@@ -337,8 +337,8 @@ def check_config(config: ClassifyConfig) -> Iterator[tuple[tuple[str, ...], str,
         yield ("backend",), message, hint
     _, problems = check_examples(pathlib.Path(config.examples), several=config.several)
     for problem in problems:
-        place = f"{problem.file}:{problem.line}:{problem.column}"
-        yield ("examples",), f"{place}: {problem.message}", problem.hint
+        place = (problem.file, problem.line, problem.column)
+        yield ("examples",), problem.message, problem.hint, place
 
 
 def labels_of(config: ClassifyConfig) -> list[str]:

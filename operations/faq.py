@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dffml import Definition, OperationImplementation, OperationImplementationContext, op
 
@@ -181,7 +181,7 @@ def _outputs(
     return outputs
 
 
-def check_config(config: FaqConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def check_config(config: FaqConfig) -> Iterator[tuple[Any, ...]]:
     """Yield (path in the configuration, message, hint) for what is wrong; loads no model."""
     for name in ("likeness", "lead"):
         value = getattr(config, name)
@@ -191,8 +191,8 @@ def check_config(config: FaqConfig) -> Iterator[tuple[tuple[str, ...], str, str]
         yield ("reply",), message, hint
     _, problems = check_faq(pathlib.Path(config.file))
     for problem in problems:
-        place = f"{problem.file}:{problem.line}:{problem.column}"
-        yield ("file",), f"{place}: {problem.message}", problem.hint
+        place = (problem.file, problem.line, problem.column)
+        yield ("file",), problem.message, problem.hint, place
 
 
 AnswerFromFaq.imp.check_config = staticmethod(check_config)

@@ -142,6 +142,11 @@ class Assembler:
         foreign = self._foreign(tree, path)
         if foreign is not None:
             return foreign
+        if section.flow is not None and _is_flow(tree):
+            message = f"{path.name} is a flow by itself, and no subflow"
+            hint = "a subflow has `inputs` and `outputs`, and no `listeners`; or use `include`"
+            self._report.add(section.flow.mark, message, hint)
+            return None
         file = self._file(tree, path, overrides, section, subflow=True)
         if file is None:
             return None
@@ -357,6 +362,11 @@ class Assembler:
             else:
                 wired[name] = scope.wire(part)
         return wired
+
+
+def _is_flow(tree: Node) -> bool:
+    given = tree.value if isinstance(tree.value, dict) else {}
+    return "listeners" in given and "inputs" not in given
 
 
 def _ended(

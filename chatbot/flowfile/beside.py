@@ -10,7 +10,7 @@ from typing import Any
 
 from chatbot.authoring.local import LocalError, LocalFile, load_file, operation_in, parted
 from chatbot.flowfile.catalog import Loaded, own
-from chatbot.flowfile.problems import Mark, Report, suggest
+from chatbot.flowfile.problems import Mark, Report, suggest, suggest_file
 from chatbot.flowfile.sections import Section
 from chatbot.flowfile.values import file_at
 
@@ -26,9 +26,6 @@ def operation(section: Section, folder: Path, report: Report) -> Loaded | None:
     try:
         file = load_file(folder / Path(name).expanduser())  # called as it is written, links too
     except LocalError as error:
-        line = error.faults[0].line
-        message = f"{path.name} cannot be used: something is wrong in its line {line}"
-        report.add(section.run_mark, message)
         _report(error, report)
         return None
     try:
@@ -55,6 +52,6 @@ def _report(error: LocalError, report: Report) -> None:
 
 def _beside(path: Path) -> str:
     try:
-        return suggest(path.name, (p.name for p in path.parent.glob("*.py")), what="there are")
+        return suggest_file(path.name, [p.name for p in path.parent.glob("*.py")])
     except OSError:
         return ""

@@ -22,26 +22,44 @@ def compared(text: str) -> Iterator[tuple[str, str]]:
 
     The value's name is as `template.used` has it: `understand.label`.
     """
-    from jinja2 import Environment, TemplateSyntaxError, nodes
+    from jinja2 import nodes
 
-    if not is_template(text):
-        return
-    try:
-        tree = Environment(autoescape=True).parse(text)  # it is looked at, and never run
-    except TemplateSyntaxError:
+    tree = parsed(text)
+    if tree is None:
         return
     for compare in tree.find_all(nodes.Compare):
         sides = [compare.expr, *(operand.expr for operand in compare.ops)]
         if not all(operand.op in ("eq", "ne", "in", "notin") for operand in compare.ops):
             continue
-        names = [name for side in sides if (name := _name(side))]
+        names = [name for side in sides if (name := value_name(side))]
         for name in names if len(names) == 1 else ():
             for side in sides:
                 for value in _texts(side):
                     yield name, value
 
 
-def _name(node: Any) -> str:
+def parsed(text: str) -> Any:
+    """Return Jinja's tree of a template, to look at; `None` for a text that is none."""
+    from jinja2 import Environment, TemplateSyntaxError
+
+    if not is_template(text):
+        return None
+    try:
+        return Environment(autoescape=True).parse(text)  # it is looked at, and never run
+    except TemplateSyntaxError:
+        return None
+
+
+def texts_of(text: str) -> list[str]:
+    """Return what a template says as it stands."""
+    from jinja2 import nodes
+
+    tree = parsed(text)
+    return [] if tree is None else [each.data for each in tree.find_all(nodes.TemplateData)]
+
+
+def value_name(node: Any) -> str:
+    """Return the name of the value that a part of a template is: `a.b` or `a`; "" for another."""
     from jinja2 import nodes
 
     if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
@@ -66,11 +84,8 @@ def regions(text: str, name: str, least: float | None, most: float | None) -> li
     below and above all, within `least` and `most`; of a text likewise those, and another. `None`
     where the expression does more with it.
     """
-    from jinja2 import Environment, TemplateSyntaxError
-
-    try:
-        tree = Environment(autoescape=True).parse(text)
-    except TemplateSyntaxError:
+    tree = parsed(text)
+    if tree is None:
         return None
     found = _constants(tree, name)
     if not found:
@@ -101,13 +116,13 @@ def _constants(tree: Any, name: str) -> list[Any] | None:
     compared = 0
     for compare in tree.find_all(nodes.Compare):
         sides = [compare.expr, *(operand.expr for operand in compare.ops)]
-        if not any(_name(side) == name for side in sides):
+        if not any(value_name(side) == name for side in sides):
             continue
-        compared += sum(_name(side) == name for side in sides)
+        compared += sum(value_name(side) == name for side in sides)
         among = compare.ops[0].op in ("in", "notin")
-        if among and (len(compare.ops) > 1 or _name(compare.expr) != name):
+        if among and (len(compare.ops) > 1 or value_name(compare.expr) != name):
             return None
-        others = [side for side in sides if _name(side) != name]
+        others = [side for side in sides if value_name(side) != name]
         if among:
             others = (
                 list(others[0].items) if isinstance(others[0], nodes.List | nodes.Tuple) else [None]
@@ -118,7 +133,7 @@ def _constants(tree: Any, name: str) -> list[Any] | None:
             if value is None or (ordered and isinstance(value, str)):
                 return None
             found.append(value)
-    uses = sum(_name(node) == name for node in tree.find_all((nodes.Getattr, nodes.Name)))
+    uses = sum(value_name(node) == name for node in tree.find_all((nodes.Getattr, nodes.Name)))
     return found if uses == compared else None
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chatbot.flowfile.document import Node
-from chatbot.flowfile.problems import Report
+from chatbot.flowfile.problems import Mark, Report
 from chatbot.flowfile.sections import Section
+from chatbot.flowfile.templated import place
 from chatbot.flowfile.values import INVALID, Values, jsonable
+
+_FIELD = re.compile(r"\{[^{}]*\}?$")
+"""What a message ends in that names a place within the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,9 @@ def _is_map(node: Node) -> bool:
 def _passes_own_check(value: Any, node: Node, implementation: Any, report: Report) -> bool:
     check = getattr(implementation, "check_config", None)
     problems = list(check(value)) if check is not None else []
-    for path, message, hint in problems:
-        report.add(node.at(tuple(path)).mark, message, hint)
+    for path, message, hint, *elsewhere in problems:
+        mark = node.at(tuple(path)).mark
+        field = _FIELD.search(message)
+        where = Mark(*elsewhere[0]) if elsewhere else place(mark, field[0]) if field else mark
+        report.add(where, message, hint)
     return not problems

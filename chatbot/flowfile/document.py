@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chatbot.flowfile import json_faults
 from chatbot.flowfile.problems import Mark, Report
 from chatbot.flowfile.syntax import fault_of
 
@@ -34,6 +35,8 @@ _MERGE = "<<"
 _BLANK = re.compile("[\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
 """What looks like a space, or like nothing; it comes with what is copied from web pages."""
 _GLUED_COMMENT = re.compile(r":[ \t]+(#[^\s#]\S*)[ \t]*$")
+_SAID = ("reply", "text", "title", "body")
+_CUT = re.compile(r"[ \t]+#[^\s#]")
 _CORE = "tag:yaml.org,2002:"
 _TAGS = frozenset(
     _CORE + name
@@ -96,7 +99,8 @@ def read(path: Path, report: Report) -> Node | None:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         column = error.start - error.object.rfind(b"\n", 0, error.start)
-        report.add(Mark(str(path), line, column), "is not UTF-8 text")
+        hint = "save it as UTF-8 in your editor; a picture or the like is no flow"
+        report.add(Mark(str(path), line, column), "is not UTF-8 text", hint)
         return None
     if path.suffix == ".json":
         text = text.replace("\t", " ")  # outside of strings, where JSON allows none
@@ -113,8 +117,8 @@ def _is_json(text: str, start: Mark, report: Report) -> bool:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        mark = Mark(start.file, error.lineno, error.colno)
-        report.add(mark, f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
+        fault = json_faults.fault_of(error, text)
+        report.add(_shift(start, fault), f"is not JSON: {fault.message}", fault.hint)
         return False
     except RecursionError:
         report.add(start, f"is nested deeper than {DEEPEST} levels")
@@ -262,6 +266,7 @@ class _Tree:
             tag = str(node.tag).replace(_CORE, "!!")
             hint = "" if tag.startswith("!!") else "a text that begins with ! needs quotes"
             self._report.add(mark, f"the tag {tag} means nothing here", hint)
+            self._report.hush(mark)
         if node.id == "mapping" and is_braced(node):
             hint = "put the whole text in quotes: { begins a map"
             self._report.add(mark, "a template without quotes", hint)
@@ -290,6 +295,7 @@ class _Tree:
             if built.value is None and value_node.start_mark.index == value_node.end_mark.index:
                 built = replace(built, mark=mark)  # nothing stands there, perhaps for lines
                 self._warn_of_comment(name, key_node, mark)
+            self._warn_of_cut(name, value_node)
             own[name] = built
         return {**merged, **own}
 
@@ -300,6 +306,19 @@ class _Tree:
         if comment:
             hint = f'if it is meant, put it in quotes: "{comment[1]}"'
             self._report.warn(mark, f"`{name}` is empty: # begins a comment", hint)
+
+    def _warn_of_cut(self, name: str, node: Any) -> None:
+        """Warn of a text whose end is a comment, or whose beginning an anchor."""
+        if node.id != "scalar" or node.style or not (" " in node.value or name in _SAID):
+            return
+        mark = _shift(self._start, node.start_mark)
+        rest = self._text[node.end_mark.index :].partition("\n")[0]
+        if _CUT.match(rest):
+            hint = "put the whole text in quotes; before a remark, leave a space after the #"
+            self._report.warn(mark, f"`{name}` ends before the #, which begins a comment", hint)
+        if node.anchor and f"*{node.anchor}" not in self._text:
+            hint = "put the whole text in quotes"
+            self._report.warn(mark, f"&{node.anchor} is no part of `{name}`: & begins a name", hint)
 
     def _merged(self, node: Any, mark: Mark) -> dict[str, Node]:
         built = self.build(node)

@@ -15,6 +15,7 @@ from chatbot.flowfile.document import Node
 from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.sections import (
     INPUT,
+    NAME,
     TIMEOUT,
     Literal,
     Name,
@@ -63,12 +64,13 @@ class Entries:
             hint = ""
             if isinstance(node.value, str):
                 glued = slips.unglued(node.value, table.names("operation"))
-                hint = slips.parted(*glued) if glued else f"write {{run: {node.value}}}"
+                hint = slips.parted(*glued) if glued else _as_entry(node.value)
             message = f"`{name}` must be a map, not {node.kind}"
             self._report.add(node.mark, message, hint or "write {run: OPERATION, inputs: {...}}")
             return Section(name=name, mark=node.key, run="", run_mark=node.key)
         given = mapping(node, f"`{name}`", self._report)
-        kind = self._kind(given, name)
+        kinds = [each for each in _KINDS if each in given]
+        kind = self._kind(given, kinds)
         strays: dict[str, Node] = {}
         entries = self._allowed(given, node, name, kind, strays)
         kind = next((each for each in _KINDS if each in entries), kind)  # it may be misspelt
@@ -83,7 +85,7 @@ class Entries:
             run_mark=run_mark,
             flow=flow,
             strays=strays,
-            complete=_is_map(entries.get("inputs")),
+            complete=_is_map(entries.get("inputs")) and len(kinds) < 2,
             inputs=self._wires(entries.get("inputs")),
             when=self._conditions(entries.get("when")),
             config=config,
@@ -109,7 +111,7 @@ class Entries:
             found = "an empty text" if node.value == "" else node.kind
             self._report.add(node.mark, f"a source must be a name, not {found}", hint)
             return None
-        if is_template(node.value):
+        if is_template(node.value) and node.value[0] not in slips.CURLY:
             return self._expression(node)
         origin, dot, key = node.value.partition(".")
         if dot and origin and key and not slips.is_odd(node.value):
@@ -120,9 +122,8 @@ class Entries:
         self._report.add(node.mark, f"`{node.value}` is not a source", hint)
         return None
 
-    def _kind(self, given: dict[str, Node], name: str) -> str:
+    def _kind(self, given: dict[str, Node], kinds: list[str]) -> str:
         """Return what the entry is; an entry that is two things is reported."""
-        kinds = [kind for kind in _KINDS if kind in given]
         if kinds == ["run", "flow"]:
             return "flow"  # is said with the keys
         for other in kinds[1:]:
@@ -151,8 +152,12 @@ class Entries:
         return keys(rest, (kind, *_OF_OURS), f"`{name}`", self._report)
 
     def _refuse_beside_flow(self, given: dict[str, Node]) -> None:
-        for key in [key for key in given if key in _OF_RUN and key not in _OF_FLOW]:
-            hint = "take one of them" if key == "run" else "set it inside the subflow"
+        odd = [key for key in given if key in _OF_RUN and key not in _OF_FLOW]
+        for key in [key for key in odd if key != "run"] if "run" in odd else ():
+            del given[key]  # they are the operation's: it is the one that is too many, or right
+        for key in [key for key in odd if key in given]:
+            inside = "set it inside the subflow, or give its parameters as `with`"
+            hint = "take one of them" if key == "run" else inside
             why = ": a subflow itself runs on the primary" if key == "on" else ""
             self._report.add(given.pop(key).key, f"`{key}` does not go with `flow`{why}", hint)
 
@@ -205,9 +210,10 @@ class Entries:
             message = f"`{name}` must be changed by a map, not {node.kind}"
             self._report.add(node.mark, message, f"{hint} {{value: ...}}")
             return Node(node.mark, {}, node.key)
+        before = len(self._report)
         given = keys(node, table.names("change"), f"`{name}`", self._report)
         ways = [way for way in ("value", "add", "append", "remove", "forget") if way in given]
-        if len(ways) != 1:
+        if len(ways) != 1 and len(self._report) == before:
             hint = "value, add, append, remove or forget"
             self._report.add(node.key, f"`{name}` must be changed in one way", hint)
         if "most" in given:
@@ -337,7 +343,14 @@ class Entries:
     def _conditions(self, node: Node | None) -> tuple[Source, ...]:
         if node is None or node.value is None:
             return ()
-        return tuple(source for source in map(self.source, _listed(node)) if source is not None)
+        for each in _listed(node):
+            if not isinstance(each.value, str):
+                hint = "message.addressed, or an expression: \"{{ message.text == 'hi' }}\""
+                always = "; for always, leave it out" if each.value is True else ""
+                what = f"`when` takes a source, not {each.kind}"
+                self._report.add(each.mark, what, f"such as {hint}{always}")
+        texts = [each for each in _listed(node) if isinstance(each.value, str)]
+        return tuple(source for source in map(self.source, texts) if source is not None)
 
     def _forward(self, node: Node | None) -> dict[str, Source]:
         entries = {} if node is None else mapping(node, "`forward`", self._report)
@@ -358,6 +371,12 @@ class Entries:
             hint = suggest(str(node.plain()), stages)
             self._report.add(node.mark, f"`stage` must be {' or '.join(stages)}", hint)
         return node is not None and node.value == "cleanup"
+
+
+def _as_entry(text: str) -> str:
+    """Return how an entry is written of which only a text was given."""
+    said = f"{{reply: {text[:40]}}}"
+    return f"write {{run: {text}}}, or {said}" if NAME.fullmatch(text) else f"write {said}"
 
 
 def _is_map(node: Node | None) -> bool:

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chatbot.flowfile import slips
 from chatbot.flowfile.document import Node, read
 from chatbot.flowfile.keys import PRIMITIVES, names
 from chatbot.flowfile.overrides import Override, apply
-from chatbot.flowfile.problems import COMMAND_LINE, Mark, Report, suggest
-from chatbot.flowfile.sections import VERSION, keys, mapping
+from chatbot.flowfile.problems import COMMAND_LINE, Mark, Report, suggest, suggest_file
+from chatbot.flowfile.sections import VERSION, keys, mapping, version_hint
+from chatbot.flowfile.strangers import HINT, stranger
+from chatbot.flowfile.templated import place
 from chatbot.flowfile.values import file_at
 
 MOST = 64
@@ -74,6 +77,9 @@ class _Reader:
         if not isinstance(tree.value, dict):
             self._report.add(tree.mark, "a flow file must be a map", "begin with `version: 1`")
             return None
+        if (strange := stranger(tree)) is not None:
+            self._refuse(strange, path, user)
+            return None
         of_parameters = [each for each in overrides if each.path[0] == _PARAMETERS]
         tree = apply(tree, of_parameters, self._report)
         tree = self._filled(tree, path, given, user)
@@ -84,10 +90,17 @@ class _Reader:
         rest = [each for each in overrides if each.path[0] != _PARAMETERS]
         return Whole(apply(tree, rest, self._report), tuple(files))
 
+    def _refuse(self, strange: tuple[Node, str], path: Path, user: Mark | None) -> None:
+        """Report a file that is no flow: to whoever names it, else at its first odd key."""
+        key, kind = strange
+        what = f"{path.name} is" if user else "is"
+        is_kind = f"it looks like {kind}; " if kind else ""
+        self._report.add(user or key.key, f"{what} no flow", f"{is_kind}{HINT}")
+
     def _filled(self, tree: Node, path: Path, given: Node | None, user: Mark | None) -> Node:
         """Return `tree` with the values of its parameters in their places."""
         assert isinstance(tree.value, dict)
-        declared = tree.value.get(_PARAMETERS)
+        declared = tree.value.get(_PARAMETERS) or _misspelt(tree.value)
         values = {} if given is None else mapping(given, "`with`", self._report)
         known = {} if declared is None else mapping(declared, f"`{_PARAMETERS}`", self._report)
         for name in [name for name in values if name not in known]:
@@ -118,7 +131,9 @@ class _Reader:
             if "default" not in entries and given is None:
                 message = f"{path.name} needs the parameter `{name}`"
                 where = user or declared.key
-                self._report.add(where, message, f"with: {{{name}: ...}}" if user else "")
+                hint = f"with: {{{name}: ...}}" if user else "give it a `default`, too"
+                self._report.add(where, message, hint)
+                self._report.hush(declared.mark)
                 return Node(declared.mark, None, declared.key)
             default = entries.get("default", declared)
         value = given or default
@@ -133,7 +148,8 @@ class _Reader:
             return "any"
         if isinstance(node.value, str) and node.value in PRIMITIVES:
             return node.value
-        hint = suggest(str(node.plain()), PRIMITIVES, what="types")
+        meant = slips.meant_type(str(node.plain()), PRIMITIVES)
+        hint = f"did you mean {meant}?" if meant else f"types: {', '.join(PRIMITIVES)}"
         self._report.add(node.mark, "this is not a type", hint)
         return "any"
 
@@ -157,7 +173,9 @@ class _Reader:
             if found is None:
                 if not lenient:
                     hint = suggest(match[1], values, what="there are")
-                    self._report.add(node.mark, f"there is no parameter `{match[1]}`", hint)
+                    where = place(node.mark, match[0])
+                    self._report.add(where, f"there is no parameter `{match[1]}`", hint)
+                    self._report.hush(node.mark)
                 return match[0]
             if isinstance(found.value, dict | list):
                 message = f"`{match[1]}` is {found.kind}, which cannot be part of a text"
@@ -177,10 +195,13 @@ class _Reader:
 
     def _include(self, node: Node, path: Path, chain: tuple[Path, ...]) -> Whole | None:
         file, given = node, None
+        before = len(self._report)
         if isinstance(node.value, dict):
             entries = keys(node, names("include"), f"`{_INCLUDE}`", self._report)
             file, given = entries.get("file", node), entries.get("with")
         if not isinstance(file.value, str) or not file.value:
+            if len(self._report) > before:
+                return None
             self._report.add(file.mark, f"`{_INCLUDE}` takes files", "include: networks.yaml")
             return None
         found = found_beside(file, path, self._report)
@@ -208,7 +229,7 @@ class _Reader:
             hint = f"begin with `version: {VERSION}`"
             self._report.add(tree.mark, "the version is missing", hint)
         elif version.value is True or version.value != VERSION:
-            hint = f"this program reads version {VERSION}"
+            hint = version_hint(version)
             self._report.add(version.mark, "this version is not supported", hint)
 
 
@@ -221,7 +242,7 @@ def found_beside(node: Node, path: Path, report: Report) -> Path | None:
     if not found.is_file():
         suffixes = (".yaml", ".yml", ".json", ".toml")
         there = [p.name for p in _files(found.parent) if p.suffix in suffixes]
-        hint = suggest(found.name, [name for name in there if name != path.name], what="there are")
+        hint = suggest_file(found.name, [name for name in there if name != path.name])
         if not found.parent.is_dir():
             hint = f"there is no folder {found.parent}"
         report.add(node.mark, f"there is no file {found}", hint)
@@ -232,6 +253,16 @@ def found_beside(node: Node, path: Path, report: Report) -> Path | None:
 def folder_of(mark: Mark, path: Path) -> Path:
     """Return the folder of the file where something was written; on the command line, `path`'s."""
     return path.parent if mark.file == COMMAND_LINE else Path(mark.file).parent
+
+
+def _misspelt(entries: Mapping[str, Node]) -> Node | None:
+    """Return what was meant as the parameters, under another name, which is told elsewhere."""
+    flow = names("flow")
+    for name, node in entries.items():
+        odd = name not in flow and isinstance(node.value, dict)
+        if odd and slips.meant(name, flow) == _PARAMETERS:
+            return node
+    return None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -97,6 +97,7 @@ class Networks:
     def _checked(self, name: str, kind: str, node: Node, settings_type: Any) -> ListenerSection:
         entries = mapping(node, f"`{name}`", self.report)
         unset: list[Unset] = []
+        self._check_references(entries)
         filled = {key: fill_in(entry, self.variable, unset) for key, entry in entries.items()}
         if settings_type is None:
             self._report_unset(unset)
@@ -119,9 +120,18 @@ class Networks:
         settings = self._settings(name, entries, filled, known)
         for key in [key for key in settings if file_of(key, secrets)]:
             check_file(key, entries[key], Path(settings[key]), self.report)
-        if not missing and len(self.report) == before and not unset:
-            self._check_all(node, settings_type, settings)
+        if len(self.report) == before and not (unset and not missing):
+            self._check_all(node, settings_type, settings, missing)
         return ListenerSection(name, kind, settings, on=not missing, missing=missing)
+
+    def _check_references(self, entries: dict[str, Node]) -> None:
+        """Report what looks like a variable of the environment, and can be none."""
+        for node in entries.values():
+            text = node.value if isinstance(node.value, str) else ""
+            if text.startswith("${") and text.endswith("}") and not has_reference(node):
+                hint = "letters, digits and _: ${NAME}, or ${NAME:-default}"
+                self.report.add(node.mark, "no variable of the environment has this name", hint)
+                self.report.hush(node.mark)
 
     def _report_unset(self, unset: Iterable[Unset]) -> None:
         for variable in unset:
@@ -155,16 +165,25 @@ class Networks:
                 settings[key] = value
         return settings
 
-    def _check_all(self, node: Node, settings_type: Any, settings: dict[str, Any]) -> None:
-        """Let the listener's own settings object look, where it can (`problems`)."""
+    def _check_all(
+        self, node: Node, settings_type: Any, settings: dict[str, Any], missing: tuple[str, ...]
+    ) -> None:
+        """Let the listener's own settings object look, where it can (`problems`).
+
+        While the listener is off, for what is `missing`, only what is there counts.
+        """
         try:
-            found = settings_type(**settings)
+            found = settings_type(**settings, **dict.fromkeys(missing, ""))
         except (TypeError, ValueError) as error:
+            if missing:
+                return
             shown = "" if has_reference(node) else f": {error}"
             self.report.add(node.key, f"the listener refuses its settings{shown}")
             return
         problems = getattr(found, "problems", None)
         for key, message in problems() if callable(problems) else ():
+            if missing and key not in settings:
+                continue
             message = without_secrets(message, found)
             at = node.at((key,))
             shown = "is wrong; it comes from the environment" if has_reference(at) else message

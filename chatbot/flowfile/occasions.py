@@ -51,7 +51,7 @@ def _of_need(
         if source.origin == MESSAGE:
             found |= every if source.key in ALWAYS else {MESSAGE}
         elif source.origin == SCHEDULE:
-            found |= {source.key}
+            found |= {source.key} if source.key in every else every  # that is reported
         else:
             found |= when.get(source.origin, every)
     return found

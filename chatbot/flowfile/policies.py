@@ -44,6 +44,13 @@ def take_policy(
     """
     given = {name: entries[name] for name in KEYS if name in entries and name not in known}
     rest = {name: node for name, node in entries.items() if name not in given}
+    rooms = given.get(ROOMS)
+    if rooms is not None and isinstance(rooms.value, list):
+        to_be_in = next((name for name in known if name in ("channels",)), "")
+        hint = f"; the ones to be in are its `{to_be_in}`" if to_be_in else ""
+        how = f'what differs in a room is written {{"#dev": {{only: addressed}}}}{hint}'
+        report.add(rooms.mark, f"`{ROOMS}` must be a map, not a list", how)
+        del given[ROOMS]
     rooms = rest.get(ROOMS)
     if rooms is not None and isinstance(rooms.value, dict):
         given[ROOMS] = rooms
@@ -236,7 +243,9 @@ def _parsed(node: Node, what: str, parse: Callable[[str], T], report: Report) ->
     if _is_off(node):
         return None
     if not isinstance(node.value, str):
-        report.add(node.mark, f"`{what}` must be a text, or {OFF}, not {node.kind}")
+        number = isinstance(node.value, int) and not isinstance(node.value, bool)
+        hint = f"such as {node.value} in 1m" if number else ""
+        report.add(node.mark, f"`{what}` must be a text, or {OFF}, not {node.kind}", hint)
         return None
     try:
         return parse(node.value)

@@ -70,17 +70,23 @@ class Report:
         self._problems: dict[Problem, None] = {}
         self._warnings: dict[Problem, None] = {}
         self._hidden: set[tuple[str, int]] = set()
+        self._hushed: set[Mark] = set()
 
     def __len__(self) -> int:
         return len(self._problems)
 
     def add(self, mark: Mark, message: str, hint: str = "") -> None:
         """Record a problem at `mark`; the same one twice counts once."""
-        self._problems[_problem(mark, message, hint)] = None
+        if mark not in self._hushed:
+            self._problems[_problem(mark, message, hint)] = None
 
     def warn(self, mark: Mark, message: str, hint: str = "") -> None:
         """Record a warning at `mark`, with which the flow is right all the same."""
         self._warnings[_problem(mark, message, hint)] = None
+
+    def hush(self, mark: Mark) -> None:
+        """Tell nothing more of what stands at `mark`: it was reported, and means nothing now."""
+        self._hushed.add(mark)
 
     def hide(self, mark: Mark) -> None:
         """Never have the line of `mark` quoted: it holds a secret."""
@@ -159,6 +165,21 @@ def nearest(word: str, known: Iterable[str]) -> str:
         if near:
             return bare.get(near[0], near[0]) if each != word else near[0]
     return ""
+
+
+def nearest_file(name: str, there: Iterable[str]) -> str:
+    """Return the one of the files `there` that `name` is most like, but for its suffix."""
+    stems = {Path(each).stem: each for each in sorted(there, reverse=True)}
+    return stems.get(nearest(Path(name).stem, stems), "")
+
+
+def suggest_file(name: str, there: Iterable[str]) -> str:
+    """Return the hint for a file that there is none of: the nearest one, else all of a few."""
+    names = sorted(there)
+    near = nearest_file(name, names)
+    if near:
+        return f"did you mean {near}?"
+    return f"there are: {', '.join(names)}" if 0 < len(names) <= 12 else ""
 
 
 def _bare(word: str) -> str:

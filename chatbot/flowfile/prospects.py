@@ -17,9 +17,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from chatbot.flowfile.agreement import kind_of
-from chatbot.flowfile.comparisons import compared, outcomes, regions
+from chatbot.flowfile.comparisons import compared, outcomes, regions, texts_of
 from chatbot.flowfile.entries import EXPRESSION
-from chatbot.flowfile.problems import Mark, Report, suggest
+from chatbot.flowfile.problems import Mark, Report, nearest, suggest
 from chatbot.flowfile.sections import INPUT, MESSAGE, Literal, Source
 from chatbot.flowfile.templated import place
 from chatbot.flowfile.tracing import Frame, Given, Nothing, Origin, Unknown, origins
@@ -28,7 +28,7 @@ from chatbot.flowfile.wiring import Part
 _ALWAYS = ("id", "network", "room", "sender", "time", "nick", "kind")
 """Fields of a message that are never empty."""
 
-_FIELD = re.compile(r"(?<![{$])\{(sender|label|name|\w+\.\w+)\}(?!\})")
+_FIELD = re.compile(r"(?<!\{)(\$?\{(sender|label|name|\w+\.\w+)\}|<%=? *([\w.]+) *%>)(?!\})")
 _MEANT = {"sender": "message.name", "name": "message.name"}
 """What in single braces was meant as a value of a template."""
 
@@ -36,9 +36,12 @@ _KINDS = ("message", "action", "reaction", "unreaction")
 """What a message can be."""
 
 
-def check(frame: Frame, report: Report) -> None:
-    """Report what can never come true in this file; what always is, is a warning."""
-    told = set()
+def check(frame: Frame, report: Report, wrong: Collection[str] = ()) -> None:
+    """Report what can never come true in this file; what always is, is a warning.
+
+    Of the instances `wrong` it was told already why.
+    """
+    told = set(wrong)
     for name, part in frame.parts.items():
         if part.operation is not None and part.section.config is not None:
             before = len(report)
@@ -133,11 +136,32 @@ def _check_compared(frame: Frame, part: Part, report: Report) -> None:
         return
     for path, text in templates(part.configuration.value):
         mark = part.section.config.at(tuple(path)).mark
-        for field in _FIELD.findall(text):
-            hint = f"a value is filled in with two: {{{{ {_MEANT.get(field, field)} }}}}"
-            report.warn(place(mark, f"{{{field}}}"), f"{{{field}}} is said as it stands", hint)
+        _warn_of_text(text, mark, report)
         for name, value in compared(text):
+            if name == f"{MESSAGE}.command":
+                _warn_of_command(frame, value, place(mark, value), report)
             _check_value(frame, part, name, value, place(mark, value), report)
+
+
+def _warn_of_command(frame: Frame, value: str, mark: Mark, report: Report) -> None:
+    """Warn of a command that nearly is one of those that the flow has said are its own."""
+    node = frame.file.commands.at(("flow",)) if frame.file.commands is not None else None
+    listed = node.value if node is not None and isinstance(node.value, list) else []
+    own = [each.value for each in listed if isinstance(each.value, str)]
+    if value and value not in own and (near := nearest(value, own)):
+        message = f"`{value}` is none of the flow's own commands"
+        report.warn(mark, message, f"did you mean {near}? They stand in `commands: {{flow: […]}}`")
+
+
+def _warn_of_text(text: str, mark: Mark, report: Report) -> None:
+    """Warn of what a template says as it stands, and was meant to be filled in."""
+    for whole, single, other in _FIELD.findall(text):
+        field = single or other
+        hint = f"a value is filled in with two braces: {{{{ {_MEANT.get(field, field)} }}}}"
+        report.warn(place(mark, whole), f"{whole} is said as it stands", hint)
+    if any("}}" in said for said in texts_of(text)):
+        hint = "take them out, or open them with {{"
+        report.warn(mark, "}} is said as it stands: nothing opens these braces", hint)
 
 
 def _check_value(
@@ -148,8 +172,10 @@ def _check_value(
         return
     found = [o for source in wire.sources for o in _from(frame, source)]
     values = _values(found)
-    if values is None or value in values:
+    if values is None or value in values or not found:
         return
+    if all(isinstance(each, bool) for each in values):
+        return  # `kinds` tells that
     given = " or ".join(dict.fromkeys(_place(e) for e in found if not isinstance(e, Nothing)))
     message = f"{key.rpartition('.')[2]} is never `{value}`: it comes from {given}"
     report.add(mark, message, _hint(value, values, found))

@@ -7,7 +7,7 @@ cycle that nothing starts, or stands after one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,11 +78,15 @@ def _why(name: str, first: Mapping[str, Need]) -> str:
 
 
 def _circle(name: str, first: Mapping[str, Need]) -> list[str]:
-    """Return the shortest way from `name` along what is waited for back to `name`, or nothing."""
+    return way_round(name, {each: need.sources for each, need in first.items()})
+
+
+def way_round(name: str, comes: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the shortest way from `name` along what it `comes` from back to it, or nothing."""
     ways = [[name]]
     seen = {name}
     for way in ways:  # it grows meanwhile
-        for source in first[way[-1]].sources:
+        for source in comes.get(way[-1], ()):
             if source == name:
                 return way
             if source not in seen:

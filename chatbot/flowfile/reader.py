@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
+from collections.abc import Collection
 from pathlib import Path
 
 from chatbot.flowfile import keys as table
@@ -26,7 +28,11 @@ from chatbot.flowfile.sections import (
     keys,
     mapping,
     named,
+    version_hint,
 )
+
+_OF_NAMES = ("listeners", "parameters", "roles", "schedules", "seeds", "state")
+"""Sections whose keys are names that the file gives."""
 
 LONGEST_NAME = 64
 """Characters of a flow's name: the names of its streams and buckets have it in them."""
@@ -42,15 +48,18 @@ class _Sections:
         self._report = report
         self._subflow = subflow
         self._entries = Entries(report, subflow=subflow)
+        self._includes = False
 
     def file(self, tree: Node, path: Path) -> FlowFile:
         what = "a subflow" if self._subflow else "a flow"
         self._check_kind(tree)
         tree = self._without_strays(tree)
         self._entries.instances = _names_in(tree)
+        self._includes = isinstance(tree.value, dict) and "include" in tree.value
         allowed = table.names("subflow" if self._subflow else "flow")
         if not self._subflow:
             allowed = (*allowed, INPUT + "s")  # was reported, with a better hint
+        self._refuse_outdented(tree, allowed)
         entries = keys(tree, allowed, what, self._report)
         self._version(entries.get("version"), tree.mark)
         operations = self._operations(entries.get("operations"), tree.mark)
@@ -85,6 +94,7 @@ class _Sections:
             if name not in known
             and isinstance(node.value, dict)
             and {"run", "flow", "reply", "set"} & node.value.keys()
+            and not difflib.get_close_matches(name, set(known) - given.keys(), n=1, cutoff=0.85)
         }
         for name, node in strays.items():
             message = f"`{name}` is an operation, and stands beside `operations:`, not under it"
@@ -96,6 +106,17 @@ class _Sections:
         moved = Node(operations.mark, {**(inside or {}), **strays}, operations.key)
         rest = {name: node for name, node in given.items() if name not in strays}
         return Node(tree.mark, {**rest, "operations": moved}, tree.key)
+
+    def _refuse_outdented(self, tree: Node, allowed: Collection[str]) -> None:
+        """Report and take out what stands beside a section that is empty, and belongs into it."""
+        entries = tree.value if isinstance(tree.value, dict) else {}
+        outer = ""
+        for name in list(entries):
+            if name in allowed:
+                outer = name if entries[name].value is None and name in _OF_NAMES else ""
+            elif outer and not slips.meant(name, allowed):
+                message = f"`{name}` stands beside `{outer}:`, not under it"
+                self._report.add(entries.pop(name).key, message, "indent it by two spaces")
 
     def _check_kind(self, tree: Node) -> None:
         entries = tree.value if isinstance(tree.value, dict) else {}
@@ -110,9 +131,7 @@ class _Sections:
         if node is None:
             self._report.add(mark, "the version is missing", f"begin with `version: {VERSION}`")
         elif type(node.value) is not int or node.value != VERSION:
-            quotes = "write it without quotes; " if node.value == str(VERSION) else ""
-            hint = f"{quotes}this program reads version {VERSION}"
-            self._report.add(node.mark, "this version is not supported", hint)
+            self._report.add(node.mark, "this version is not supported", version_hint(node))
 
     def _name(self, node: Node | None, path: Path, mark: Mark) -> str:
         name = path.stem if node is None else node.value
@@ -122,8 +141,10 @@ class _Sections:
         if node is None:
             self._report.add(where, "the file's name cannot name a flow", "give it a `name:`")
         else:
-            odd = isinstance(name, bool | int | float)
-            hint = f"it is {node.kind}: put it in quotes" if odd else NAME_HINT
+            odd = "" if isinstance(name, dict | list) else ": put it in quotes"
+            hint = (
+                NAME_HINT if isinstance(name, str | None) else f"it is {node.kind}, not a text{odd}"
+            )
             if isinstance(name, str) and len(name) > LONGEST_NAME:
                 hint = f"it is longer than {LONGEST_NAME} characters"
             self._report.add(where, "this cannot name a flow", hint)
@@ -143,8 +164,9 @@ class _Sections:
             return {}
         entries = {} if node is None else mapping(node, "`operations`", self._report)
         self._refuse_beside(entries)
-        if not entries and len(self._report) == before:
-            self._report.add(node.key if node else mark, "there are no operations")
+        if not entries and len(self._report) == (0 if self._includes else before):
+            hint = "such as `operations: {hello: {reply: Hello}}`"
+            self._report.add(node.key if node else mark, "there are no operations", hint)
         named(entries, "an operation", self._report)
         for name in [name for name in entries if name in RESERVED]:
             self._report.add(entries.pop(name).key, f"`{name}` is reserved: take another name")

@@ -6,6 +6,7 @@ from typing import Any
 
 from chatbot import units
 from chatbot.errors import UsageError
+from chatbot.flowfile import slips
 from chatbot.flowfile.document import Node
 from chatbot.flowfile.keys import PRIMITIVES, names
 from chatbot.flowfile.problems import Report, suggest
@@ -24,6 +25,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 def read_types(node: Node | None) -> dict[str, str]:
     """Return the names of the values that are declared, with their types; reports nothing."""
+    if node is not None and isinstance(node.value, list):  # which is told
+        return {str(each.plain()): "any" for each in node.value}
     entries = node.value if node is not None and isinstance(node.value, dict) else {}
     return {name: _word(entry, "type", PRIMITIVES, "any") for name, entry in entries.items()}
 
@@ -129,6 +132,8 @@ def _choice(
         return default
     if node.value not in words:
         hint = suggest(str(node.plain()), words, what="there are")
+        if key == "type" and (meant := slips.meant_type(str(node.plain()), words)):
+            hint = f"did you mean {meant}?"
         report.add(node.mark, f"`{key}` must be one of {', '.join(words)}", hint)
         return default
     return str(node.value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from chatbot.flowfile import agreement, prospects, use
+from chatbot.flowfile import agreement, kinds, prospects, use
 from chatbot.flowfile.problems import Report
 from chatbot.flowfile.sections import FlowFile
 from chatbot.flowfile.tracing import Frame
@@ -32,7 +32,7 @@ def review(whole: Whole, report: Report) -> None:
     """Report what does not fit together in `whole`, the flow for a bot."""
     for frame in frames(whole).frames():
         agreement.check(frame, report)
-        prospects.check(frame, report)
+        prospects.check(frame, report, kinds.check(frame, report))
         use.check(frame, report)
 
 

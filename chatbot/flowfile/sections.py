@@ -142,14 +142,27 @@ class FlowFile:
     """Those that it was made of: itself, and what it includes."""
 
 
+def version_hint(node: Node) -> str:
+    """Return what to do where a file's version is another one."""
+    hint = f"this program reads version {VERSION}"
+    if node.value == str(VERSION):
+        return f"write it without quotes; {hint}"
+    if isinstance(node.value, bool) or not isinstance(node.value, int | float):
+        return hint
+    if node.value > VERSION:
+        return f"{hint}: the file is of a newer one, so update `chatbot`"
+    return f"{hint}: `chatbot flow migrate FILE` brings an older file to it"
+
+
 def keys(node: Node, allowed: Iterable[str], what: str, report: Report) -> dict[str, Node]:
     """Return the entries of the map `node`, reporting what is not one of `allowed`."""
     names = tuple(allowed)
     entries = mapping(node, what, report, f"write {{{names[0]}: ...}}")
     for name in [name for name in entries if name not in names]:
         unknown = entries.pop(name)
-        meant = slips.meant(name, names)
-        hint = f"did you mean {meant}?" if meant else suggest(name, names, what="keys")
+        meant = "" if slips.advice(name) else slips.meant(name, names)
+        hint = f"did you mean {meant}?" if meant else slips.advice(name)
+        hint = hint or suggest(name, names, what="keys")
         if unknown.value is None and (glued := slips.unglued(name, names)):
             meant, hint = glued[0], slips.parted(*glued)
             unknown = replace(unknown, value=glued[1])

@@ -22,9 +22,25 @@ _MEANT = {
     **dict.fromkeys(("say", "answer", "response", "message", "respond"), "reply"),
     **dict.fromkeys(("cron_schedules", "timers", "jobs"), "schedules"),
     **dict.fromkeys(("variables", "memory"), "state"),
+    **dict.fromkeys(("from", "sender", "author", "user"), "by"),
     **dict.fromkeys(("results", "shows", "show", "out"), "outputs"),
 }
 """Words that others have for our keys; each counts where that key may be, and is not."""
+
+_ADVICE = {
+    **dict.fromkeys(
+        ("description", "comment", "comments", "author", "doc", "title", "notes"),
+        "say it in a comment, which begins with #",
+    ),
+    **dict.fromkeys(
+        ("depends_on", "after", "before", "then", "next"),
+        "what runs when follows from `inputs` and `when`: name the other's outputs there",
+    ),
+    "priority": "a listener has a `priority`: interactive or bulk",
+    **dict.fromkeys(("else", "otherwise"), "write another entry, with the opposite `when`"),
+    **dict.fromkeys(("env", "environment"), "write ${NAME} in a listener's setting"),
+}
+"""What to do instead, where a key is none of ours, and no other word for one."""
 
 _TYPES_MEANT = {"str": "string", "text": "string", "int": "integer", "float": "number"} | {
     "bool": "boolean",
@@ -34,6 +50,9 @@ _TYPES_MEANT = {"str": "string", "text": "string", "int": "integer", "float": "n
     "generic": "any",
 }
 
+CURLY = "“”‘’"
+"""Quotes of word processors, which YAML takes for letters."""
+
 _SOURCE = re.compile(r"[\w-]+\.\w+")
 _ODD = re.compile(r"[\s$%{}“”‘’\"']")
 _BRACES = re.compile(r"[$%{}“”‘’\"'<>]+")
@@ -41,10 +60,22 @@ _GLUED = re.compile(r"(\w+)(\s*[:=]\s*|\s+)(\S.*)")
 _COMPARISON = re.compile(r"[=<>!]|\b(and|or|not|is|in)\b")
 
 
-def meant(name: str, names: Iterable[str]) -> str:
+def meant(name: str, names: Collection[str]) -> str:
     """Return the key, one of `names`, that was meant by `name`; "" where that is unclear."""
     found = _MEANT.get(name.lower(), "")
+    if found == "inputs" and "listeners" in (known := tuple(names)):
+        found = "parameters" if "parameters" in known else found  # in a whole file
     return found if found in names else nearest(name, names)
+
+
+def is_word_for(name: str, names: Collection[str]) -> bool:
+    """Whether others have the word `name` for one of `names`."""
+    return _MEANT.get(name.lower(), "") in names
+
+
+def advice(name: str) -> str:
+    """Return where to say what nothing here is called like; "" where that is unknown."""
+    return _ADVICE.get(name.lower(), "")
 
 
 def meant_type(name: str, types: Iterable[str]) -> str:
@@ -79,6 +110,8 @@ def is_odd(text: str) -> bool:
 def source_hint(text: str, instances: Collection[str], subflow: bool) -> str:
     """Return how the source that `text` is not may have been meant."""
     bare = _BRACES.sub("", text).strip()
+    if text[:1] in CURLY and "{{" in text:
+        return f'write it in straight quotes: "{text.strip(CURLY)}"'
     if bare != text and _SOURCE.fullmatch(bare):
         return f"write {bare}, without braces or quotes"
     if text in instances:

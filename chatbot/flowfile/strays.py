@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from chatbot.flowfile import slips
 from chatbot.flowfile.catalog import Loaded
 from chatbot.flowfile.problems import Report
 from chatbot.flowfile.sections import Section
@@ -19,7 +20,7 @@ def report(section: Section, loaded: Loaded, problems: Report) -> None:
             hint = f"it is an input: inputs: {{{key}: ...}}"
         elif key in {each.name for each in settings}:
             hint = f"it is configuration: config: {{{key}: ...}}"
-        else:
+        elif not (hint := slips.advice(key)):
             hint = (
                 "keys: run, flow, inputs, when, config, on, retry, batch, concurrency, timeout, "
                 "optional"

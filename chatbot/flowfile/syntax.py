@@ -19,7 +19,8 @@ _ESCAPE = re.compile(r"unknown escape character '(.*)'")
 _ALIAS = re.compile(r"undefined alias '(.*)'")
 _START = re.compile(r"found character '(.*)' that cannot start")
 _CONFLICT = re.compile(r"(<{7}|={7}|>{7})( |$)")
-_IN_LIST = re.compile(r"(\[(?:[^\]#]*[,\s])?)(#[\w#-][^,\s\]}]*)")
+_IN_LIST = re.compile(r"([\[{](?:[^\]}#]*[,\s])?)(#[\w#-][^,\s\]}]*)")
+_OPENING = re.compile(r"""\s*(?:- )?[\w.-]+:\s+["']""")
 _VALUE = re.compile(r"\s*(?:- )?[\w.-]+:\s+(?=\S)")
 _SAME_COLUMN = "keys of one map begin in the same column"
 _QUOTES = "put the whole text in quotes"
@@ -86,7 +87,7 @@ def _conflict(seen: _Seen) -> Fault | None:
 
 
 def _comment(seen: _Seen) -> Fault | None:
-    """A list whose items begin with #, and so is never closed: the rest of the line is none."""
+    """A bracket with a text that begins with #, and so never closed: the rest is a comment."""
     if not (_UNCLOSED.search(seen.problem) or "<stream end>" in seen.problem):
         return None
     for number in range(min(seen.at.line, len(seen.lines) - 1), -1, -1):
@@ -112,16 +113,17 @@ def _bracket(seen: _Seen) -> Fault | None:
         return None
     close = found[1]
     opened = "{" if close == "}" else "["
-    before = _line(seen.lines, seen.at.line)[: seen.at.column]
     if seen.at.line >= len(seen.lines) or (
-        seen.context.line != seen.at.line and not before.strip()
+        seen.context.line != seen.at.line and not _closes(seen.lines, seen.context)
     ):
         message = f"this {opened} is never closed"
         return Fault(seen.context.line, seen.context.column, message, f"close it with {close}")
     message = f"`,` or `{close}` is missing before this"
+    before = _line(seen.lines, seen.at.line)[: seen.at.column]
+    key = re.search(r"[\w-]+$", before)
     return Fault(
         seen.at.line,
-        seen.at.column,
+        key.start() if key and seen.context.line != seen.at.line else seen.at.column,
         message,
         f"the {opened} is in column {seen.context.column + 1}",
     )
@@ -130,20 +132,30 @@ def _bracket(seen: _Seen) -> Fault | None:
 def _unclosed(seen: _Seen) -> Fault | None:
     if "<stream end>" not in seen.problem:
         return None
+    opened = _open(seen.lines)
+    if not opened:
+        return None
+    last = opened[-1]
+    sign = seen.lines[last.line][last.column]
+    hint = f"close it with {'}' if sign == '{' else ']'}"
+    return Fault(last.line, last.column, f"this {sign} is never closed", hint)
+
+
+def _open(lines: list[str]) -> list[_Place]:
+    """Return the brackets that are never closed."""
     opened: list[_Place] = []
-    for number, line in enumerate(seen.lines):
+    for number, line in enumerate(lines):
         bare = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), line).split(" #")[0]
         for column, sign in enumerate(bare):
             if sign in "[{":
                 opened.append(_Place(number, column))
             elif sign in "]}" and opened:
                 opened.pop()
-    if not opened:
-        return None
-    last = opened[-1]
-    return Fault(
-        last.line, last.column, f"this {seen.lines[last.line][last.column]} is never closed"
-    )
+    return opened
+
+
+def _closes(lines: list[str], opened: _Place) -> bool:
+    return opened not in _open(lines)
 
 
 def _quote(seen: _Seen) -> Fault | None:
@@ -151,6 +163,15 @@ def _quote(seen: _Seen) -> Fault | None:
         return None
     message = "this quote is never closed"
     return Fault(seen.context.line, seen.context.column, message, "close it at the end of the text")
+
+
+def _folded(seen: _Seen) -> Fault | None:
+    if "expected a comment or a line break" not in seen.problem:
+        return None
+    column = max(_line(seen.lines, seen.at.line).rfind(c, 0, seen.at.column) for c in ">|")
+    sign = _line(seen.lines, seen.at.line)[column : column + 1]
+    hint = f"{_QUOTES}; after {sign} alone, the text begins in the next line"
+    return Fault(seen.at.line, column, f"a text cannot begin with {sign}", hint)
 
 
 def _starting(seen: _Seen) -> Fault | None:
@@ -213,8 +234,23 @@ def _after_quote(seen: _Seen) -> Fault | None:
     before = _line(seen.lines, seen.at.line)[: seen.at.column].rstrip()
     if "<block end>" not in seen.problem or not before.endswith(("'", '"')):
         return None
+    if _OPENING.fullmatch(before):  # it closes what a line above has opened
+        found = _opened_above(seen.lines, seen.at.line, before[-1])
+        if found is not None:
+            hint = "close it at the end of the text"
+            return Fault(found.line, found.column, "this quote is never closed", hint)
     hint = f"{_QUOTES} of the other kind" if before.endswith("'") else _QUOTES
     return Fault(seen.at.line, seen.at.column, "a text goes on after its closing quote", hint)
+
+
+def _opened_above(lines: list[str], number: int, sign: str) -> _Place | None:
+    """Return the last quote above a line that is not closed in its own."""
+    for above in range(number - 1, -1, -1):
+        value = _VALUE.match(lines[above])
+        if value and lines[above][value.end()] == sign:
+            closed = _QUOTED.match(lines[above], value.end())
+            return None if closed else _Place(above, value.end())
+    return None
 
 
 def _after_bracket(seen: _Seen) -> Fault | None:
@@ -223,11 +259,14 @@ def _after_bracket(seen: _Seen) -> Fault | None:
     value = _VALUE.match(line)
     if "<block end>" not in seen.problem or value is None or value.end() >= seen.at.column:
         return None
-    sign = line[value.end()]
-    if sign not in "[{" or not line[: seen.at.column].rstrip().endswith(("]", "}")):
-        return None
+    closed = line[: seen.at.column].rstrip().endswith(("]", "}"))
+    return _begun_by_bracket(seen, value.end()) if line[value.end()] in "[{" and closed else None
+
+
+def _begun_by_bracket(seen: _Seen, column: int) -> Fault:
+    sign = seen.lines[seen.at.line][column]
     message = f"a text cannot begin with {sign}, which begins a {'list' if sign == '[' else 'map'}"
-    return Fault(seen.at.line, value.end(), message, _QUOTES)
+    return Fault(seen.at.line, column, message, _QUOTES)
 
 
 def _missing_colon(seen: _Seen) -> Fault | None:
@@ -240,6 +279,9 @@ def _colon(seen: _Seen) -> Fault | None:
     if "mapping values are not allowed" not in seen.problem:
         return None
     before = _line(seen.lines, seen.at.line)[: seen.at.column]
+    value = _VALUE.match(before)
+    if value and value.end() < len(before) and before[value.end()] in "[{":
+        return _begun_by_bracket(seen, value.end())
     if not _KEY.match(before):
         hint = f"a text with a colon and a space in it: {_QUOTES}"
         return Fault(seen.at.line, seen.at.column, "a colon that begins a value in a value", hint)
@@ -248,7 +290,7 @@ def _colon(seen: _Seen) -> Fault | None:
         return _in_key(above, seen.lines)
     if _GLUED.match(_line(seen.lines, above)):
         return _in_key(above, seen.lines)
-    hint = f"{_SAME_COLUMN}; what lies in a map is in seen.lines after `key:`"
+    hint = f"{_SAME_COLUMN}; what lies in a map is in lines after `key:`"
     return Fault(seen.at.line, _indent(before), "the indentation fits no line above", hint)
 
 
@@ -298,6 +340,7 @@ _LOOKS: tuple[Callable[[_Seen], Fault | None], ...] = (
         _unclosed,
         _bracket,
         _quote,
+        _folded,
         _starting,
         _alias,
         _escape,

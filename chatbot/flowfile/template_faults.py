@@ -46,6 +46,9 @@ _CLOSING = re.compile(r"unexpected '(.)'")
 _BLOCK = re.compile(r"innermost block that needs to be closed is '(\w+)'")
 _UNKNOWN = re.compile(r"Encountered unknown tag '(\w+)'")
 _LOOKED_FOR = re.compile(r"looking for the following tags: ([^.]*)")
+_ELSE_IF = re.compile(r"{%-?\s*else\s+if\b")
+_MISSING = re.compile(r"unexpected '(end of print statement|end of statement block)'")
+_BRACKET = re.compile(r"unexpected '.', expected '([\])}])'")
 _SINGLE = re.compile(r"(?<![=!<>])=(?!=)")
 
 
@@ -122,7 +125,33 @@ def _token(problem: str, line: int, text: str) -> Fault | None:
     single = _SINGLE.search(text) if found[2] == "=" else None
     fragment = _rest(text, single.start()) if single else ""
     message = f"this is no template: `{found[2]}` cannot stand here"
-    return Fault(message, _MEANT.get(found[2], ""), line, fragment)
+    hint = _MEANT.get(found[2], "")
+    if (elif_ := _ELSE_IF.search(text)) and found[2] == "if":
+        hint, fragment = "write {% elif … %}", _rest(text, elif_.start())
+    return Fault(message, hint, line, fragment)
+
+
+def _missing(problem: str, line: int, text: str) -> Fault | None:  # noqa: ARG001 - as the others
+    found = _MISSING.search(problem)
+    if found is None:
+        return None
+    close = "}}" if "print" in found[1] else "%}"
+    return Fault(f"this is no template: something is missing before the {close}", "", line)
+
+
+def _bracket(problem: str, line: int, text: str) -> Fault | None:  # noqa: ARG001 - as the others
+    found = _BRACKET.search(problem)
+    if found is None:
+        return None
+    message = f"this is no template: a `{found[1]}` is missing"
+    return Fault(message, "a bracket that is opened is closed again", line)
+
+
+def _comment(problem: str, line: int, text: str) -> Fault | None:
+    if "end of comment" not in problem:
+        return None
+    message = "this is no template: this {# is never closed"
+    return Fault(message, "close it with #}", line, _rest(text, text.rfind("{#")))
 
 
 def _closing(problem: str, line: int, text: str) -> Fault | None:
@@ -171,5 +200,5 @@ def _rest(text: str, start: int) -> str:
 
 
 _LOOKS: tuple[Callable[[str, int, str], Fault | None], ...] = (
-    *(_character, _token, _end, _block, _closing),
+    *(_character, _token, _end, _block, _missing, _bracket, _comment, _closing),
 )

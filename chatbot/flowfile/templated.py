@@ -7,6 +7,7 @@ path in the configuration. The rule: what a template names is found, or refused,
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -72,12 +73,20 @@ def place(mark: Mark, fragment: str, line: int = 1) -> Mark:
     if not fragment:
         lower = mark.line + line - (0 if _is_block(lines, mark) else 1)
         return mark if lower <= mark.line else Mark(mark.file, min(lower, len(lines)))
+    word = re.compile(_word(fragment))
     for number in range(mark.line - 1, len(lines)):
         start = mark.column - 1 if number == mark.line - 1 else 0
-        column = lines[number].find(fragment, start)
-        if column >= 0:
-            return Mark(mark.file, number + 1, column + 1)
+        found = word.search(lines[number], start)
+        if found:
+            return Mark(mark.file, number + 1, found.start() + 1)
     return mark
+
+
+def _word(fragment: str) -> str:
+    """Return a pattern of `fragment`, and of no longer name that it is a part of."""
+    before = r"(?<!\w)" if re.match(r"\w", fragment) else ""
+    after = r"(?!\w)" if re.search(r"\w$", fragment) else ""
+    return before + re.escape(fragment) + after
 
 
 def _is_block(lines: list[str], mark: Mark) -> bool:
@@ -93,6 +102,7 @@ def _source(
     if subflow:
         return Source(INPUT, name.origin, mark)
     hint = "write message.<field> or <operation>.<output>, or give it under `inputs`"
+    hint += f"; a text needs quotes: '{name.origin}'"
     if name.origin in ChatMessage.__struct_fields__:
         hint = f"did you mean message.{name.origin}?"
     report.add(mark, f"`{name.origin}` is nothing here", hint)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from chatbot.errors import UsageError
 from chatbot.flowfile.document import Node
 from chatbot.flowfile.keys import SECTIONS, names
-from chatbot.flowfile.problems import Report, suggest
+from chatbot.flowfile.problems import Report, nearest, suggest
 from chatbot.flowfile.sections import FlowFile, keys, mapping
 from chatbot.schedule import UTC_ZONE, Schedule, checked_cron, checked_zone, cron_of
 
@@ -69,7 +69,9 @@ def _rooms(
     for each in node.value if isinstance(node.value, list) else [node]:
         network, slash, room = str(each.value).partition("/")
         if not isinstance(each.value, str) or not (network and slash and room):
-            hint = "network/room, in quotes where it has a #: libera/#dev"
+            here = next((n for n in listeners if not _is_terminal(n, listeners)), "libera")
+            room = str(each.value) if isinstance(each.value, str) and each.value else "#dev"
+            hint = f'network/room, in quotes where it has a #: "{here}/{room.strip("/")}"'
             report.add(each.mark, "`in` takes rooms", hint)
         elif _is_terminal(network, listeners):
             hint = "take a room of a network"
@@ -78,8 +80,23 @@ def _rooms(
             hint = suggest(network, listeners, what="listeners")
             report.add(each.mark, f"there is no listener `{network}`", hint)
         else:
+            _warn_of_room(network, room, listeners[network], each, report)
             found.append((network, room))
     return tuple(found)
+
+
+def _warn_of_room(network: str, room: str, listener: Node, node: Node, report: Report) -> None:
+    """Warn of a room that is nearly one of those that the bot joins there."""
+    joined = [each.plain() for key in ("channels", "rooms") for each in _items(listener.at((key,)))]
+    near = "" if room in joined else nearest(room, [each for each in joined if each != room])
+    if near and near.casefold() != room.casefold():
+        message = f"the bot does not join `{room}` of `{network}`"
+        report.warn(node.mark, message, f"did you mean {near}?")
+
+
+def _items(node: Node) -> list[Node]:
+    items = node.value if isinstance(node.value, list) else []
+    return [each for each in items if isinstance(each.value, str)]
 
 
 def _is_terminal(network: str, listeners: Mapping[str, Node]) -> bool:

@@ -20,6 +20,14 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SPACE = re.compile(r"[ \t]*")
 _TABLE = re.compile(r"\((?:'[^']*',? ?)+\)")
 _NOTHING = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_ARRAY = re.compile(r"[^=#]*=\s*\[(?=[^\]]*$)")
+_HINTS = {
+    "Invalid value": "a text needs quotes",
+    "Unclosed array": "close it with ]",
+    "Invalid initial character for a key part": "a line is `key = value`, or `[section]`",
+    "Expected": "a line is `key = value`",
+    "Cannot overwrite a value": "a key stands once",
+}
 _SCALAR = re.compile(r"[^,\]}#\n]*")
 
 
@@ -29,7 +37,11 @@ def parse_toml(text: str, start: Mark, report: Report) -> Node | None:
         if not tomllib.loads(text):
             return None
     except tomllib.TOMLDecodeError as error:
-        report.add(_place_of(error, text, start), f"is not TOML: {_message(error)}")
+        place = _place_of(error, text, start)
+        message = _message(error)
+        if message == "Unclosed array" and (found := _last(_ARRAY, text, place.line)):
+            place = Mark(start.file, *found)
+        report.add(place, f"is not TOML: {message}", _HINTS.get(message.partition(" '")[0], ""))
         return None
     except RecursionError:
         report.add(start, f"is nested deeper than {DEEPEST} levels")
@@ -39,6 +51,14 @@ def parse_toml(text: str, start: Mark, report: Report) -> Node | None:
         report.add(start, f"is nested deeper than {DEEPEST} levels")
         return None
     return tree
+
+
+def _last(pattern: re.Pattern[str], text: str, line: int) -> tuple[int, int] | None:
+    """Return the last place at or above `line` that `pattern` ends in."""
+    for number, above in reversed(list(enumerate(text.split("\n")[:line], 1))):
+        if found := pattern.match(above):
+            return number, found.end()
+    return None
 
 
 def _message(error: tomllib.TOMLDecodeError) -> str:

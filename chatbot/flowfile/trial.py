@@ -234,24 +234,20 @@ class _Reader:
         )
 
     def _step(self, node: Node, defaults: Mapping[str, Any], known: tuple[str, ...]) -> Step:
+        before = len(self._report)
         given = keys(node, known, "a test", self._report)
         said, due = given.get("said"), given.get("schedule")
-        if said is None and due is None:
+        if said is None and due is None and len(self._report) == before:
             self._report.add(node.mark, "a test must have something `said`", "{said: …}")
         if due is not None:
             self._check_due(due, given)
         text = self._text(said, "`said`") or ""
         of_message = {name: each for name, each in given.items() if name in _FIELDS}
         message = {**defaults, **self._each_field(of_message)}
-        return Step(
-            node.mark,
-            text,
-            message,
-            self._expected(given, node),
-            due=self._text(due, "`schedule`"),
-            at=self._at(given.get("at")),
-            after=self._after(given.get("after")),
-        )
+        at, after = self._at(given.get("at")), self._after(given.get("after"))
+        expected = self._expected(given, node, told=len(self._report) > before)
+        due_text = self._text(due, "`schedule`")
+        return Step(node.mark, text, message, expected, due=due_text, at=at, after=after)
 
     def _check_due(self, due: Node, given: Mapping[str, Node]) -> None:
         for name in ("said", *_FIELDS):
@@ -314,13 +310,13 @@ class _Reader:
             self._report.add(given.mark, "`xfail` must say why the test fails", hint)
         return None if given is None else str(given.value)
 
-    def _expected(self, given: Mapping[str, Node], node: Node) -> Expected:
+    def _expected(self, given: Mapping[str, Node], node: Node, *, told: bool) -> Expected:
         asked = [
             name
             for name in given
             if name not in _FIELDS and name not in ("said", "name", "xfail", *_TIMES)
         ]
-        if not asked:
+        if not asked and not told:
             hint = 'such as label: bug, reply: "*README*", silence: true'
             self._report.add(node.mark, "the test expects nothing", hint)
         outputs = {

@@ -10,6 +10,7 @@ from chatbot.flowfile.tracing import Frame
 def check(frame: Frame, report: Report) -> None:
     """Warn of each instance of this file whose outputs are all left alone."""
     used = {source.origin for source in frame.file.outputs.values()}
+    used |= {name.text for name in frame.file.validate.values()}
     for part in frame.parts.values():
         wires = [source for wire in part.section.inputs.values() for source in wire.sources]
         sources = [*wires, *part.section.when]

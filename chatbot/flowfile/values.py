@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chatbot.flowfile.document import Node
-from chatbot.flowfile.problems import COMMAND_LINE, Report, nearest, suggest
+from chatbot.flowfile.problems import COMMAND_LINE, Report, nearest, suggest, suggest_file
 
 INVALID: Any = object()
 """What `Values.convert` returns for a value that it reported."""
@@ -138,7 +138,8 @@ class Values:
             for name, entry in entries.items()
             if name in known
         }
-        return converted if len(self.report) == before else INVALID
+        wrong = len(self.report) > before or any(value is INVALID for value in converted.values())
+        return INVALID if wrong else converted  # what stands here twice is reported once
 
     def _scalar(self, node: Node, wanted: type, what: str) -> Any:
         value = node.value
@@ -166,8 +167,10 @@ class Values:
                 return self.convert(node, member, what)
         if len(rest) == 1:
             return self.convert(node, rest[0], what)
-        wanted = " or ".join(_SCALARS.get(member, "another type") for member in rest)
-        return self._mismatch(node, wanted, what)
+        wanted = " or ".join(_words(member) for member in rest)
+        lists = any(_words(member) == "a list" for member in rest)
+        hint = "write [a, b]" if lists and isinstance(node.value, str) else ""
+        return self._mismatch(node, wanted, what, hint)
 
     def _list(self, node: Node, annotation: Any, origin: Any, what: str) -> Any:
         if not isinstance(node.value, list):
@@ -234,11 +237,18 @@ def _scalar_hint(value: Any, wanted: type) -> str:
     return ""
 
 
+def _words(annotation: Any) -> str:
+    origin = typing.get_origin(annotation) or annotation
+    if origin in _LISTS:
+        return "a list"
+    return "a map" if origin in _MAPS else _SCALARS.get(annotation, "another type")
+
+
 def _beside(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     try:
-        return suggest(path.name, (p.name for p in path.parent.iterdir()), what="there are")
+        return suggest_file(path.name, [p.name for p in path.parent.iterdir()])
     except OSError:
         return ""
 

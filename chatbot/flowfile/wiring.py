@@ -298,7 +298,8 @@ class Scope:
     def _check_names(self, section: Section, operation: Any) -> None:
         for key, wire in section.inputs.items():
             if key not in operation.inputs:
-                hint = suggest(key, operation.inputs, what="inputs")
+                known = [name for name in operation.inputs if name.isidentifier()]
+                hint = suggest(key, known, what="inputs") or "it takes none"
                 self._report.add(wire.mark, f"`{section.name}` has no input `{key}`", hint)
                 self._check(wire.sources)
 

@@ -100,12 +100,13 @@ def _sentences(label: str, node: Node, seen: dict[str, str], report: Report) -> 
         text = item.value
         if not isinstance(text, str) or not text.strip():
             found = "empty" if isinstance(text, str) else item.kind
-            hint = "put it in quotes" if isinstance(text, bool | int | float) else ""
+            hint = "put it in quotes" if isinstance(text, bool | int | float | dict) else ""
             report.add(item.mark, f"an example of {label!r} is {found}, not a text", hint)
             continue
         other = seen.setdefault(_folded(text), label)
         if other != label:
-            report.add(item.mark, f"the same example is under {other!r} and {label!r}")
+            hint = "take it out of one, or set `several: true`: a text may have both then"
+            report.add(item.mark, f"the same example is under {other!r} and {label!r}", hint)
         elif text not in sentences:
             sentences.append(text)
     return sentences

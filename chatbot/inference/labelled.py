@@ -93,12 +93,13 @@ def _of_table(path: Path, lines: list[str], report: Report) -> Iterator[Labelled
     records = _of_csv(path, lines, report) if path.suffix == ".csv" else _of_tsv(lines)
     _, header = next(records, (1, []))
     names = [name.strip() for name in header]
-    missing = [name for name in ("text", "label") if name not in names]
+    missing = [f"`{name}`" for name in ("text", "label") if name not in names]
     if not any(names):
         return
-    for name in missing:
-        report.add(Mark(str(path)), f"has no column `{name}`", suggest(name, names) or HEADER)
     if missing:
+        what = f"has no column{'s' if len(missing) > 1 else ''} {' and '.join(missing)}"
+        hint = f"it has {', '.join(names)}; {HEADER}"
+        report.add(Mark(str(path)), what, hint)
         return
     text, label = names.index("text"), names.index("label")
     for line, cells in records:
@@ -172,6 +173,7 @@ def _one(
     if not isinstance(text, str) or not text.strip():
         report.add(at_text, "has no text")
     if len(named) != len(labels) or not named:
-        report.add(at_label, "has no label")
+        hint = 'write {"text": "…", "label": "…"}' if at_label is at_text else ""
+        report.add(at_label, "has no label", hint)
     elif isinstance(text, str) and text.strip():
         yield Labelled(text, tuple(named), at_label)

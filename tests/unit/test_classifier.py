@@ -227,9 +227,9 @@ async def test_a_wrong_examples_file_is_told_at_entry(
     with pytest.raises(FlowError):
         async with ClassifyText.imp(config()):
             raise AssertionError("entered")
-    [(path, message, _)] = check_config(config())
-    assert path == ("examples",)
-    assert "labels.yaml:1:1: has fewer than two labels" in message
+    [(path, message, _, (file, line, column))] = check_config(config())
+    assert (path, message) == (("examples",), "has fewer than two labels")
+    assert (file, line, column) == (str(tmp_path / "labels.yaml"), 1, 1)
 
 
 def test_a_threshold_is_a_probability(config: Callable[..., ClassifyConfig]) -> None:

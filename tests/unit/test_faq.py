@@ -133,7 +133,8 @@ async def test_two_entries_that_are_as_like_are_not_told_apart(
 def test_a_wrong_configuration_is_refused_with_the_place_in_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "# T\n## Why?\n")
     config = FaqConfig(path, likeness=2, reply="{anser}")
-    found = {key: f"{message} {hint}" for (key,), message, hint in check_config(config)}
+    found = {key: (message, hint, *place) for (key,), message, hint, *place in check_config(config)}
     assert set(found) == {"likeness", "reply", "file"}
-    assert f"{path}:2:4: no paragraph answers 'Why?'" in found["file"]
-    assert "did you mean {answer}?" in found["reply"]
+    message, _, place = found["file"]
+    assert (message, place) == ("no paragraph answers 'Why?'", (str(path), 2, 4))
+    assert "did you mean {answer}?" in found["reply"][1]

@@ -102,7 +102,7 @@ WRONG = [
     ("include: {file: base.yaml, with: {word: ^5}}\n", "the parameter `word` must be of type"),
     ("include: {file: base.yaml, with: {word: x, bound: ^high}}\n", "must be of type number"),
     ("include: ^flow.yaml\n", "a file includes itself: flow.yaml → flow.yaml"),
-    ("parameters: {a: 1}\noperations: {a: {reply: ^'${b}'}}\n", "there is no parameter `b`"),
+    ("parameters: {a: 1}\noperations: {a: {reply: '^${b}'}}\n", "there is no parameter `b`"),
     ("parameters: {a: [1]}\noperations: {a: {reply: ^'x ${a}'}}\n", "cannot be part of a text"),
     ("parameters: {a: {type: ^text}}\noperations: {a: {reply: '${a}'}}\n", "not a type"),
     (

@@ -115,7 +115,7 @@ class IrcSettings:
             found.append(("server", f"has a port in it: write `port: {at['port']}` beside it"))
         if isinstance(self.channels, tuple):
             found += [
-                ("channels", f"{channel!r} is not a channel (quote it, as '#' starts a comment)")
+                ("channels", _no_channel(channel))
                 for channel in self.channels
                 if not (isinstance(channel, str) and is_channel(channel))
             ]
@@ -140,6 +140,13 @@ class IrcSettings:
         if self.certificate is not None and not self.tls:
             found.append(("certificate", "is shown over TLS alone; set `tls: true`"))
         return found
+
+
+def _no_channel(name: object) -> str:
+    meant = f"#{name}"
+    if isinstance(name, str) and is_channel(meant):
+        return f'{name!r} is not a channel: write "{meant}", in quotes, as # begins a comment'
+    return f"{name!r} is not a channel (quote it, as '#' starts a comment)"
 
 
 def address_of(text: str, port: int) -> tuple[str, int] | None:

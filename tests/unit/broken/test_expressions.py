@@ -57,7 +57,7 @@ AFTER = [
     (f"{TOP}schedules: {{daily: {{every: hour, in: ‸irc/#a}}}}\noperations:\n{CLEAN}",
      "there is no listener `irc`"),
     (f"{TOP}parameters: {{threshold: 0.5}}\noperations:\n{CLEAN}  classify:\n    run: classify_text\n"
-     "    inputs: {text: clean.text}\n    config: {examples: labels.yaml, threshold: ‸\"${treshold}\"}\n",
+     "    inputs: {text: clean.text}\n    config: {examples: labels.yaml, threshold: \"‸${treshold}\"}\n",
      "there is no parameter `treshold`", "did you mean threshold?"),
 ]  # fmt: skip
 

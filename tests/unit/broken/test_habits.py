@@ -38,7 +38,7 @@ ENTRIES = [
  (f"{TOP}operations:\n  say: {{‸reply:hi}}\n", "`say` has no key `reply:hi`", "write `reply: hi`"),
  (f"{TOP}operations:\n  say: {{‸replay: hi}}\n", "`say` has no key `replay`", "did you mean reply?"),
  (f"{TOP}operations:\n  say: {{‸answer: hi}}\n", "`say` has no key `answer`", "did you mean reply?"),
- (f"{TOP}‸description: my bot\noperations:\n{SAY}", "no key `description`", "keys: version, name"),
+ (f"{TOP}‸description: my bot\noperations:\n{SAY}", "no key `description`", "say it in a comment"),
  (f"{TOP}operations:\n  a: {{run: clean_text, inputs: {{text: ‸{{message.text}}, nick: message.nick}}}}\n", "a source is no map", "write message.text"),
  (f"{TOP}operations:\n  a: {{run: ‸my.module:work, inputs: {{text: message.text}}}}\n", "no operation `my.module:work`", "./my/module.py:work"),
  (f"{TOP}operations:\n{CLEAN}  classify:\n    run: classify_text\n    inputs: {{text: clean.text}}\n    config: {{examples: labels.yaml, threshold: 0,‸5}}\n", "has no key `5`", "write 0.5, with a point"),

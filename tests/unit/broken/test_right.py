@@ -78,6 +78,13 @@ RIGHT = [
  "operations:\n  say:\n    reply: hi\nversion: 1\n",
  T+U+"  a: {reply: hi, when: \"{{ understand.label is not none and understand.score is number }}\"}\n",
  T+U+"  a: {reply: hi, when: \"{{ understand.score | round(1) == 0.5 or understand.score * 100 > 50 }}\"}\n",
+ T+"  say: {reply: \"{{ '}}' }} ends it, {a: 1} does not, and it costs $5\"}\n",
+ T+"  say: {reply: \"{{ message.text | length > 5 }}{{ message.text | int + 1 }}{{ message.text ~ 1 }}{{ message.text[:9] }}\"}\n",
+ T+"  say: {reply: hi, when: \"{{ message.addressed == true and message.text == '12' and message.command == 'x' }}\"}\n",
+ "version: 1\nstate: {n: {type: integer, start: 0}, f: {type: number}, x: {}}\noperations:\n  a: {set: {f: state.n, x: message.addressed}}\n  b: {reply: \"{{ state.n + 1 }}\", when: \"{{ state.n < 0.5 }}\"}\n",
+ "version: 1\nlisteners: {irc: {server: }}\noperations:\n"+R, "version: 1\nlisteners: {irc: {server: , account: bot, account_password: \"${P:-}\"}}\noperations:\n"+R,
+ "version: 1\nlisteners: {irc: {server: a.example, channels: [\"#a\"]}}\nschedules: {d: {every: hour, in: irc/#talk}}\noperations:\n  a: {reply: \"{{ schedule.d.due }}\"}\n",
+ T+"  a: {run: expression, inputs: {x: [message.text, b.value]}, config: {text: '{{ x }}'}}\n  b: {run: expression, inputs: {y: a.value}, when: message.private, config: {text: '{{ y }}'}}\n",
 ]
 # fmt: on
 
@@ -93,3 +100,12 @@ def test_what_is_odd_and_right_is_taken(tmp_path: Path, text: str) -> None:
     else:
         warnings = list(load(path, environment={}.get).warnings)
     assert [each for each in warnings if "nothing uses" not in each.message] == []
+
+
+def test_what_validates_is_used(tmp_path: Path) -> None:
+    (tmp_path / "flow.yaml").write_text(
+        "version: 1\nvalidate: {text: tidy}\noperations:\n"
+        "  tidy: {run: expression, inputs: {x: message.text}, config: {text: '{{ x | trim }}'}}\n"
+        "  say: {reply: '{{ message.text }}'}\n"
+    )
+    assert load(tmp_path / "flow.yaml", environment={}.get).warnings == ()

@@ -44,7 +44,7 @@ SYNTAX = [
     (f"{OPS}  answer:\n    inputs: {{label: classify.label, sender: message.name}}\n"
      "    config:\n      answers:\n        greeting: ‸!hello\n", "the tag !hello means nothing", "quotes"),
     (f"{OPS}  answer:\n    inputs: {{label: classify.label, sender: message.name}}\n"
-     "    config:\n      answers:\n        greeting: {sender}‸: hello\n", "is not YAML", "quotes"),
+     "    config:\n      answers:\n        greeting: ‸{sender}: hello\n", "is not YAML", "quotes"),
     (f"{OPS}  answer:\n    inputs: {{label: classify.label, sender: message.name}}\n"
      "    config:\n      answers:\n        greeting: \"a\" ‸and b\n", "is not YAML", "quotes"),
     (f"{OPS}  answer:\n    inputs: {{label: classify.label, sender: message.name}}\n"
