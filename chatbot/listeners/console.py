@@ -14,7 +14,7 @@ import secrets
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +26,8 @@ from rich.text import Text
 from chatbot import settings
 from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.stdin import AT_ONCE, piped
-from chatbot.messages import FROM, ChatMessage, Elsewhere, Outcome, answer_id
+from chatbot.messages import FROM, Action, ChatMessage, Elsewhere, Outcome, answer_id
+from chatbot.units import shown_duration
 
 LONGEST = 64 * 1024
 ROOM = "console"
@@ -141,15 +142,15 @@ class ConsoleListener:
         unsure = outcome.understood.get("sure") is False
         style = "green" if outcome.replies else "yellow" if unsure else "dim"
         line = Text(_understood(outcome), style=style)
+        done = _done(action for action in outcome.actions if not action.on)
         if outcome.error:
             line.append(f" could not be answered: {outcome.error}", style="red")
-        elif not outcome.replies:
+        elif not outcome.replies and not done:
             line.append(" silent, not sure enough" if unsure else " silent", style="dim")
         else:
             line.append(f" {self._nick}: ", style="bold cyan")
-            line.append(
-                " / ".join(_printable(reply.plain or reply.text) for reply in outcome.replies)
-            )
+            said = [reply.plain or reply.text for reply in outcome.replies]
+            line.append(" / ".join(_printable(each) for each in (*said, *done)))
         self._console.print(line if outcome.understood else line[1:])
         for each in outcome.elsewhere:
             self._console.print(_told(each))
@@ -195,10 +196,22 @@ def _orders(outcome: Outcome) -> set[str]:
 
 def _told(elsewhere: Elsewhere) -> Text:
     """Show what is said and done in another room, which a terminal does not have."""
-    done = [f"({' '.join((each.kind, each.to)).strip()})" for each in elsewhere.actions]
     said = [reply.plain or reply.text for reply in elsewhere.replies]
     line = Text(f"  in {_printable(elsewhere.room)}: ", style="dim")
-    return line.append(_printable(" / ".join([*said, *done])), style="magenta")
+    shown = " / ".join([*said, *_done(elsewhere.actions)])
+    return line.append(_printable(shown), style="magenta")
+
+
+def _done(actions: Iterable[Action]) -> list[str]:
+    """Show what is done beside talking, which a terminal cannot do: `(mute ben 10m)`."""
+    return [
+        f"({' '.join(filter(None, (each.kind, each.to, each.text, _lasting(each))))})"
+        for each in actions
+    ]
+
+
+def _lasting(action: Action) -> str:
+    return shown_duration(action.seconds) if action.seconds else ""
 
 
 def _understood(outcome: Outcome) -> str:
