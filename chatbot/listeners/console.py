@@ -14,7 +14,7 @@ import secrets
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,11 +23,10 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from chatbot import settings
+from chatbot import settings, units
 from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.stdin import AT_ONCE, piped
-from chatbot.messages import FROM, Action, ChatMessage, Elsewhere, Outcome, answer_id
-from chatbot.units import shown_duration
+from chatbot.messages import FROM, ChatMessage, Elsewhere, Outcome, answer_id
 
 LONGEST = 64 * 1024
 ROOM = "console"
@@ -142,18 +141,20 @@ class ConsoleListener:
         unsure = outcome.understood.get("sure") is False
         style = "green" if outcome.replies else "yellow" if unsure else "dim"
         line = Text(_understood(outcome), style=style)
-        done = _done(action for action in outcome.actions if not action.on)
         if outcome.error:
             line.append(f" could not be answered: {outcome.error}", style="red")
-        elif not outcome.replies and not done:
+        elif not outcome.replies:
             line.append(" silent, not sure enough" if unsure else " silent", style="dim")
         else:
             line.append(f" {self._nick}: ", style="bold cyan")
-            said = [reply.plain or reply.text for reply in outcome.replies]
-            line.append(" / ".join(_printable(each) for each in (*said, *done)))
+            line.append(
+                " / ".join(_printable(reply.plain or reply.text) for reply in outcome.replies)
+            )
         self._console.print(line if outcome.understood else line[1:])
         for each in outcome.elsewhere:
             self._console.print(_told(each))
+        if done := _done(outcome):
+            self._console.print(Text(f"  does: {_printable(' '.join(done))}", style="magenta"))
 
     async def _typed(self) -> AsyncIterator[str]:
         """Yield lines as a person types them; ends at Ctrl-D or Ctrl-C."""
@@ -198,20 +199,20 @@ def _told(elsewhere: Elsewhere) -> Text:
     """Show what is said and done in another room, which a terminal does not have."""
     said = [reply.plain or reply.text for reply in elsewhere.replies]
     line = Text(f"  in {_printable(elsewhere.room)}: ", style="dim")
-    shown = " / ".join([*said, *_done(elsewhere.actions)])
-    return line.append(_printable(shown), style="magenta")
+    return line.append(_printable(" / ".join([*said, *_done(elsewhere)])), style="magenta")
 
 
-def _done(actions: Iterable[Action]) -> list[str]:
+def _done(decided: Outcome | Elsewhere) -> list[str]:
     """Show what is done beside talking, which a terminal cannot do: `(mute ben 10m)`."""
     return [
-        f"({' '.join(filter(None, (each.kind, each.to, each.text, _lasting(each))))})"
-        for each in actions
+        f"({' '.join(filter(None, (each.kind, each.to, each.text, _lasting(each.seconds))))})"
+        for each in decided.actions
+        if not each.on  # is done elsewhere, and told
     ]
 
 
-def _lasting(action: Action) -> str:
-    return shown_duration(action.seconds) if action.seconds else ""
+def _lasting(seconds: float) -> str:
+    return units.shown_duration(seconds) if seconds else ""
 
 
 def _understood(outcome: Outcome) -> str:
