@@ -84,7 +84,7 @@ class _Sections:
             for name, node in given.items()
             if name not in known
             and isinstance(node.value, dict)
-            and {"run", "flow", "reply", "action", "set"} & node.value.keys()
+            and {"run", "flow", "reply", "set"} & node.value.keys()
         }
         for name, node in strays.items():
             message = f"`{name}` is an operation, and stands beside `operations:`, not under it"
