@@ -36,7 +36,8 @@ def nick_of(flow: Flow) -> str:
 def message_of(step: Step, id_: str, time: datetime, flow: Flow) -> ChatMessage:
     """Return the message of a step: what is not given is as in an ordinary room.
 
-    It addresses the bot if it begins with the bot's name, or was said in private.
+    It addresses the bot if it begins with the bot's name, or was said in private. Who has an
+    account has the roles that the flow gives it.
     """
     given = dict(step.message)
     if step.due is not None:
@@ -46,7 +47,8 @@ def message_of(step: Step, id_: str, time: datetime, flow: Flow) -> ChatMessage:
     private = given.get("private", False)
     given.setdefault("addressed", private or is_addressed(step.said, nick, "ascii"))
     given.setdefault("room", sender if private else ROOM)
-    given.setdefault("network", NETWORK)
+    network = given.setdefault("network", NETWORK)
+    given.setdefault("roles", flow.rules.roles_of(network, given.get("account", "")))
     message = ChatMessage(id=id_, text=step.said, time=time, **given)
     return own_command(message, flow.rules)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +22,14 @@ PASSED, FAILED, XFAILED, XPASSED = "passed", "failed", "xfailed", "xpassed"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What was expected at a step and what came instead."""
+    """What was expected at a step and what came instead, with all that was `understood`."""
 
     mark: Mark
     said: str
     what: str
     expected: str
     found: str
+    understood: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,15 @@ class Results:
 
 def differences_of(step: Step, outcome: Outcome) -> Iterator[Difference]:
     for what, expected, found in _compared(step.expected, outcome):
-        yield Difference(step.mark, step.said, what, expected, found)
+        yield Difference(step.mark, _said(step), what, expected, found, _understood(outcome))
+
+
+def _said(step: Step) -> str:
+    return f"schedule {step.due}" if step.due is not None else step.said
+
+
+def _understood(outcome: Outcome) -> str:
+    return " ".join(f"{name}={_shown(each)}" for name, each in outcome.understood.items())
 
 
 def _compared(expected: Expected, outcome: Outcome) -> Iterator[tuple[str, str, str]]:
@@ -131,11 +141,15 @@ def lines_of(verdict: Verdict) -> Iterator[str]:
         yield f"  take out `xfail: {verdict.trial.xfail}`"
         return
     yield f"{place}: {verdict.trial.name}"
-    for each in verdict.differences:
-        if each.mark != mark:
-            yield f"  line {each.mark.line}: {each.said}"
-        yield f"  {each.what}:"
-        yield from _diff(each.expected, each.found)
+    for _, group in itertools.groupby(verdict.differences, lambda each: each.mark):
+        differences = list(group)
+        if differences[0].mark != mark:
+            yield f"  line {differences[0].mark.line}: {differences[0].said}"
+        for each in differences:
+            yield f"  {each.what}:"
+            yield from _diff(each.expected, each.found)
+        if differences[0].understood:
+            yield f"  understood: {differences[0].understood}"
 
 
 def _diff(expected: str, found: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from chatbot.flowfile.document import Node
-from chatbot.flowfile.entries import EXPRESSION, REPLY, SET
+from chatbot.flowfile.entries import ACT, EXPRESSION, REPLY, SET
 from chatbot.flowfile.including import merged
 from chatbot.flowfile.keys import names
 from chatbot.flowfile.overrides import Override
@@ -124,7 +124,7 @@ def _route(section: Section, variants: list[_Variant]) -> tuple[Section, str]:
     """Return what lets a message reach the instance of its room, and by which input."""
     mark = section.mark
     gate = next(iter(section.inputs), _GATE)
-    plain = section.run in (REPLY, SET, EXPRESSION)
+    plain = section.run in (REPLY, ACT, SET, EXPRESSION)
     when = section.when if gate == _GATE and not plain else ()
     if plain or gate == _GATE:
         gate, wire = _GATE, Wire(mark, (Literal(True, mark),))
@@ -146,7 +146,7 @@ def _texts(mark: Mark, *texts: str) -> Node:
 
 def _gated(section: Section, gate: str, route: str, output: str) -> Section:
     source = Source(route, output, section.mark)
-    if gate == _GATE and section.run not in (REPLY, SET, EXPRESSION):
+    if gate == _GATE and section.run not in (REPLY, ACT, SET, EXPRESSION):
         return replace(section, when=(source,))  # the route has its conditions
     wire = section.inputs.get(gate)
     default = wire.default if wire else None

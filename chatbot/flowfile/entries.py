@@ -28,19 +28,19 @@ from chatbot.flowfile.sections import (
 from chatbot.flowfile.template import is_template
 from chatbot.labels import Placement
 
-REPLY, SET, EXPRESSION = "reply", "set_state", "expression"
-"""The operations that stand behind `reply`, `set` and an expression."""
+REPLY, ACT, SET, EXPRESSION = "reply", "act", "set_state", "expression"
+"""The operations that stand behind `reply`, `action`, `set` and an expression."""
 
 LONGEST = 86_400.0
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|m|h|)")
 SET_KEY = "set"
-_KINDS = ("run", "flow", "reply", SET_KEY)
+_KINDS = ("run", "flow", "reply", "action", SET_KEY)
 _OF_FLOW = ("flow", "with", "forward", "when", "inputs", "retry")
-_OF_RUN = tuple(
-    n for n in table.names("operation") if n not in ("flow", "with", "forward", "reply", SET_KEY)
-)
+_OF_RUN = tuple(n for n in table.names("operation") if n not in ("with", "forward", *_KINDS[1:]))
 _OF_OURS = ("when", "inputs")
+_KICK = Node(Mark("", 0), "kick", Mark("", 0))
+"""Stands for a kind that is missing, which was reported."""
 
 
 class Entries:
@@ -169,6 +169,8 @@ class Entries:
             return "", node.key, None
         if kind == "reply" and "reply" in entries:
             return REPLY, entries["reply"].key, self._reply(entries["reply"])
+        if kind == "action" and "action" in entries:
+            return ACT, entries["action"].key, self._action(entries["action"])
         if kind == SET_KEY and SET_KEY in entries:
             return SET, entries[SET_KEY].key, self._changes(entries[SET_KEY])
         run = entries.get("run")
@@ -192,6 +194,15 @@ class Entries:
         if not {"text", "texts"} & set(given):
             self._report.add(node.mark, "a reply needs a `text`", "reply: Hello {{ message.name }}")
         return Node(node.mark, given, node.key)
+
+    def _action(self, node: Node) -> Node:
+        if not isinstance(node.value, dict):
+            told = not self._is_text(node, "`action`")
+            return Node(node.mark, {"kind": _KICK if told else node}, node.key)
+        given = keys(node, table.names("action"), "`action`", self._report)
+        if "kind" not in given:
+            self._report.add(node.mark, "an action needs a `kind`", "action: {kind: kick}")
+        return Node(node.mark, {"kind": _KICK, **given}, node.key)
 
     def _changes(self, node: Node) -> Node:
         entries = mapping(node, "`set`", self._report)

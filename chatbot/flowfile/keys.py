@@ -40,6 +40,7 @@ __all__ = [
 
 _VERSION = Key("The version of the format.", (WHOLE,), required=True, least=1, most=1)
 _SOURCES = (TEXT, LIST, MAP)
+_ACTS = ("react", "delete", "kick", "ban", "unban", "mute", "unmute")
 
 
 _COMMON = {
@@ -256,7 +257,7 @@ SECTIONS: dict[str, Described] = {
         },
     ),
     "operation": Described(
-        "An instance: an operation (`run`), a subflow (`flow`), a `reply`, or what is `set`.",
+        "An instance: `run` an operation, a sub`flow`, a `reply`, an `action`, or what is `set`.",
         {
             "run": Key("Which operation; the entry's name by default.", (TEXT,)),
             "flow": Key("A subflow: a file, seen from this one.", (TEXT,), example="answer.yaml"),
@@ -271,6 +272,12 @@ SECTIONS: dict[str, Described] = {
                 (TEXT, MAP),
                 section="reply",
                 example="Hello {{ message.name }}!",
+            ),
+            "action": Key(
+                "What to do beside talking: a kind, or in full.",
+                (TEXT, MAP),
+                section="action",
+                suggested=_ACTS,
             ),
             "set": Key(
                 "What to keep: name of a state → source, template or {value: …}.",
@@ -331,6 +338,21 @@ SECTIONS: dict[str, Described] = {
             ),
             "room": Key(
                 "Say it in this room of the network instead; where it is empty, nowhere.", (TEXT,)
+            ),
+        },
+    ),
+    "action": Described(
+        "An action, in full.",
+        {
+            "kind": Key("What is done.", (TEXT,), required=True, choices=_ACTS),
+            "to": Key(
+                "The id of the message, or the sender, that it is about; this one without it.",
+                (TEXT,),
+            ),
+            "text": Key("The emoji of a reaction, or why: a template.", (TEXT,)),
+            "time": Key("For how long somebody is muted or banned.", (TEXT,), example="10m"),
+            "room": Key(
+                "Do it in this room of the network instead; where it is empty, not.", (TEXT,)
             ),
         },
     ),

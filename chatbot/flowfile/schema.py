@@ -35,7 +35,7 @@ LOCAL = r"^\S.*\.py:\w+$"
 
 _JSON = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
-_SAYS: list[Any] = [{"required": [key]} for key in ("run", "flow", "reply", "set")]
+_SAYS: list[Any] = [{"required": [key]} for key in ("run", "flow", "reply", "action", "set")]
 """What an instance may say that it does."""
 
 Schema = dict[str, Any]

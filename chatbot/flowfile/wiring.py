@@ -206,13 +206,14 @@ class Scope:
         section, operation = part.section, part.operation
         self._check_names(section, operation)
         seeds: list[Any] = []
+        given = {k: self._with_default(section, k, d) for k, d in operation.inputs.items()}
+        # DFFML takes an input that has come for a default's origin: one must stand before it.
         inputs = {
-            key: self._wire(part, key, definition, seeds)
-            for key, definition in operation.inputs.items()
+            key: self._wire(part, key, operation.inputs[key], seeds)
+            for key in sorted(given, key=lambda key: has_default(given[key]))
         }
         conditions = [(s, self.definition(s)) for s in section.when]
         known = [(s, d) for s, d in conditions if d is not None]
-        given = {k: self._with_default(section, k, d) for k, d in operation.inputs.items()}
         return Wired(
             operation=operation._replace(
                 inputs={k: hashable(d) for k, d in given.items()},

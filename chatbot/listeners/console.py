@@ -24,7 +24,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from chatbot import settings
+from chatbot import settings, units
 from chatbot.listeners.bridge import Bridge, Delivery
 from chatbot.listeners.stdin import AT_ONCE, piped
 from chatbot.messages import FROM, ChatMessage, Elsewhere, Outcome, answer_id
@@ -191,6 +191,8 @@ class ConsoleListener:
         self._console.print(line if outcome.understood else line[1:])
         for each in outcome.elsewhere:
             self._console.print(_told(each))
+        if done := _done(outcome):
+            self._console.print(Text(f"  does: {_printable(' '.join(done))}", style="magenta"))
 
     async def _typed(self) -> AsyncIterator[str]:
         """Yield lines as a person types them; ends at Ctrl-D or Ctrl-C."""
@@ -233,10 +235,22 @@ def _orders(outcome: Outcome) -> set[str]:
 
 def _told(elsewhere: Elsewhere) -> Text:
     """Show what is said and done in another room, which a terminal does not have."""
-    done = [f"({' '.join((each.kind, each.to)).strip()})" for each in elsewhere.actions]
     said = [reply.plain or reply.text for reply in elsewhere.replies]
     line = Text(f"  in {_printable(elsewhere.room)}: ", style="dim")
-    return line.append(_printable(" / ".join([*said, *done])), style="magenta")
+    return line.append(_printable(" / ".join([*said, *_done(elsewhere)])), style="magenta")
+
+
+def _done(decided: Outcome | Elsewhere) -> list[str]:
+    """Show what is done beside talking, which a terminal cannot do: `(mute ben 10m)`."""
+    return [
+        f"({' '.join(filter(None, (each.kind, each.to, each.text, _lasting(each.seconds))))})"
+        for each in decided.actions
+        if not each.on  # is done elsewhere, and told
+    ]
+
+
+def _lasting(seconds: float) -> str:
+    return units.shown_duration(seconds) if seconds else ""
 
 
 def _understood(outcome: Outcome) -> str:

@@ -82,6 +82,19 @@ async def test_a_default_stands_where_nothing_comes(kind: Kind, tmp_path: Path) 
 
 
 @EVERY
+async def test_a_default_may_be_the_first_input(kind: Kind, tmp_path: Path) -> None:
+    flow = TOP + (
+        "  never: {run: sample_plain, when: message.private, inputs: {text: message.text}}\n"
+        "  a:\n"
+        "    inputs: {term: {from: never.result, default: none}}\n"
+        '    reply: "{{ term }} {{ message.text }}"\n'
+        "outputs: {a: a.reply}\n"
+    )
+    found = await shown(kind, tmp_path, flow, message__text="x", message__private=False)
+    assert found["a"]["text"] == "none x"
+
+
+@EVERY
 async def test_seeds_are_there_for_all(kind: Kind, tmp_path: Path) -> None:
     flow = (
         "version: 1\nseeds: {end: '!', mark: {value: '?', type: string, lock: true}}\n"

@@ -147,6 +147,13 @@ async def test_it_says_who_spoke_and_that_the_bot_was_meant(stdin: int) -> None:
         ([], {"error": "x raised KeyError"}, "could not be answered: x raised KeyError"),
         (["[red]no markup[/] \x1b[31mno\rcolour"], {}, "bot: [red]no markup[/]  [31mno colour"),
         (["long " * 60], {}, "bot: " + ("long " * 60).rstrip()),
+        ([], {"actions": (Action("delete"),)}, "silent\n  does: (delete)"),
+        (
+            ["a"],
+            {"actions": (Action("mute", "ben", seconds=600.0), Action("react", text="👍"))},
+            "bot: a\n  does: (mute ben 10m) (react 👍)",
+        ),
+        ([], {"actions": (Action("post", on="hook"),)}, "silent"),
         (["a"], {"elsewhere": (TOLD,)}, "bot: a\n  in #mods: warned ben / (unmute ben)"),
     ],
 )
