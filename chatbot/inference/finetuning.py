@@ -43,6 +43,7 @@ class Recipe:
     A step has fewer texts, if these are over `tokens` long in all. `rate` is the learning rate,
     which rises for a tenth of the steps and then falls to nothing; `temperature` divides cosines.
     `seconds` of processor time end it sooner: then it has cooled down as if that had been planned.
+    They are for all trainings that a choice takes, two of them at a time.
 
     The rate is the highest of those that Devlin and others, "BERT" (2019), give for fine-tuning,
     the temperature that of sentence-transformers (its scale of 20), the smoothing that of Szegedy
@@ -58,7 +59,7 @@ class Recipe:
     temperature: float = 0.05
     smoothing: float = 0.1
     decay: float = 0.01
-    seconds: float = 250.0
+    seconds: float = 300.0
 
     def texts(self, count: int) -> int:
         """Return how many texts are trained on in all, of `count` different ones."""
@@ -109,7 +110,7 @@ class Tunable:
             labels = self._labels(rows, owners, mixed)
             self._model.train()
             groups = [*_parameters(self._model, recipe), {"params": [labels], "weight_decay": 0.0}]
-            optimizer = torch.optim.AdamW(groups, lr=recipe.rate)
+            optimizer = torch.optim.AdamW(groups, lr=recipe.rate, fused=True)
             size = max(8, min(recipe.size, round(recipe.tokens * len(rows) / sum(map(len, rows)))))
             steps, done = math.ceil(recipe.texts(len(rows)) / size), 0.0
             for step, drawn in zip(range(steps), _draws(owners, size), strict=False):
@@ -132,6 +133,23 @@ class Tunable:
         self._model.eval()
         self._tuned = copy.deepcopy(self._model.state_dict())
         return process_time() - started
+
+    def keep(self, path: Path) -> None:
+        """Write what the last training made of the weights, for `take`."""
+        from safetensors.torch import save_file
+
+        weights = {name: each.contiguous() for name, each in self._tuned.items()}
+        save_file(weights, path, metadata={"share": f"{self.share}"})
+
+    def take(self, path: Path) -> None:
+        """Have the weights that another one of the same model kept, as if it had trained here."""
+        from safetensors import safe_open
+
+        with safe_open(path, "pt") as file:
+            names = file.keys()
+            self._tuned = {name: file.get_tensor(name) for name in names}
+            self.share = min(self.share, float(file.metadata()["share"]))
+        self._model.load_state_dict(self._tuned)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return what an `Encoder` of this model gives for `texts`, up to rounding."""

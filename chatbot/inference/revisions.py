@@ -37,8 +37,8 @@ class About:
     """What is known of a revision: when it was made, of what, and how good it is.
 
     `estimate` is the accuracy on `held` examples that were held back (`low` to `high`: 95 %),
-    `estimate_before` that of the quick training on the same ones. `seconds` are of processor
-    time. `blend` is how far the encoder went from where it began (0: not at all). `share` is how
+    `estimate_before` that of the quick training on the same ones. `seconds` are how many it
+    took. `blend` is how far the encoder went from where it began (0: not at all). `share` is how
     many of the planned steps there was time for.
     """
 

@@ -7,11 +7,12 @@ trained on all. What is not clearly better there is not taken.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic, process_time
+from time import monotonic
 from typing import Any
 
 from chatbot.errors import OperationError
@@ -34,6 +35,7 @@ from chatbot.inference.training import (
     shifted,
     tabled,
 )
+from chatbot.inference.trainings import Job, Trainings, trainings
 
 _BLENDS = (0.5, 0.75, 1.0)
 _WIDTHS = (0.5, 1.0, 2.0)
@@ -66,7 +68,7 @@ class Outcome:
     """What thorough training made, and how many of `held` examples held back were `right`.
 
     `before` is how many quick training gets right of the same ones; `blend` how far the
-    encoder went (0: it is as it was); `seconds` are of processor time. `share` is how many of
+    encoder went (0: it is as it was); `seconds` are how many it took. `share` is how many of
     the steps that were planned there was time for, in the training that had the least.
     `exporting` is how many seconds the export for ONNX Runtime took, which lies beside the
     encoder; `unexported` says why there is none, "" if there is.
@@ -143,19 +145,23 @@ def thorough(
 
     Blocks for minutes; at most about three on two cores.
     """
-    started = process_time()
+    import numpy as np
+
+    started = monotonic()
     recipe = recipe or Recipe()
     tunable = Tunable(name)
     with stage("encoding the examples"):
         table = tabled(Encoder.load(name), examples, several=several)
         head, familiarities = found(table, chosen(table))
     parts = _parts(table, recipe)
-    recipe = replace(recipe, seconds=recipe.seconds / (len(parts) + 1))
-    judged = _all_judged(tunable, table, head.settings, parts, recipe, stage)
-    best = _best(judged)
-    if best.blend:
-        with stage("fine-tuning on all examples") as progress:
-            tunable.tune(table.texts, table.owners.tolist(), recipe, progress)
+    rests = [table.only(np.setdiff1d(np.arange(table.count), part)) for part in parts]
+    jobs = [Job(each.texts, each.owners.tolist()) for each in (*rests, table)]
+    with trainings(name, tunable, jobs, _each(recipe, len(jobs))) as made:
+        judged = _all_judged(tunable, table, head.settings, parts, rests, made, stage)
+        best = _best(judged)
+        if best.blend:
+            with stage("fine-tuning on all examples") as progress:
+                made.take(len(parts), progress)
     tunable.blend(best.blend)
     tunable.save(folder)
     with stage("exporting the model for ONNX Runtime"):
@@ -167,11 +173,16 @@ def thorough(
             plain, _ = machine(tuned, best.settings)
             head = judged[best].calibrated(plain, familiarities)
         head = replace(head, revision=revision(encoder, examples, several=several))
-    spent = process_time() - started, tunable.share, exporting, unexported
+    spent = monotonic() - started, tunable.share, exporting, unexported
     if not judged:
         return Outcome(encoder, head, 0, 0, 0, 0.0, *spent)
     right, before = judged[best].right(), judged[_PLAIN].right()
     return Outcome(encoder, head, len(judged[best].scores), right, before, best.blend, *spent)
+
+
+def _each(recipe: Recipe, count: int) -> Recipe:
+    """Return the recipe of one of `count` trainings: its seconds are for two of them at a time."""
+    return replace(recipe, seconds=recipe.seconds / 2 / math.ceil(count / 2))
 
 
 def _exported(folder: Path) -> tuple[float, str]:
@@ -214,18 +225,18 @@ def _all_judged(
     table: Table,
     settings: Settings,
     parts: Sequence[Any],
-    recipe: Recipe,
+    rests: Sequence[Table],
+    made: Trainings,
     stage: Stage,
 ) -> dict[_Candidate, _Judged]:
     """Return what each candidate makes of what is held back; of all parts together."""
     import numpy as np
 
     pieces: dict[_Candidate, list[_Judged]] = {}
-    for number, part in enumerate(parts, 1):
-        kept = table.only(np.setdiff1d(np.arange(table.count), part))
-        which = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
+    for number, (part, kept) in enumerate(zip(parts, rests, strict=True)):
+        which = f" ({number + 1} of {len(parts)})" if len(parts) > 1 else ""
         with stage(f"fine-tuning without what is held back{which}") as progress:
-            tunable.tune(kept.texts, kept.owners.tolist(), recipe, progress)
+            made.take(number, progress)
         with stage(f"measuring on what was held back{which}"):
             held = table.only(np.sort(part[:_HELD])).without_names()
             for candidate, one in _judged(tunable, kept, held, settings):

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import process_time
+from time import perf_counter
 
 import click
 from rich.table import Table
@@ -121,7 +121,7 @@ def main(folder: Path, only: str | None, quick: bool, folds: int) -> None:
     if unknown:
         raise click.UsageError(f"there is no set {', '.join(sorted(unknown))}")
     screen = Screen()
-    shown = Table("set", "figure", "measured", "asked", "expected", "processor time")
+    shown = Table("set", "figure", "measured", "asked", "expected", "training took")
     reached = True
     for each in SETS:
         if each.name in names:
@@ -142,13 +142,13 @@ def _measured(
         flow = Path(place) / "flow.yaml"
         flow.write_text(FLOW)
         _write(Path(place) / "labels.tsv", each.learned(folder))
-        started = process_time()
+        started = perf_counter()
         if each.scored is None:
             found = evaluate(EvalOptions(flow=str(flow), folds=folds, thorough=not quick), screen)
-            return found, (process_time() - started) / folds
+            return found, (perf_counter() - started) / folds
         if not quick:
             train(str(flow), (), None, screen)
-        seconds = process_time() - started
+        seconds = perf_counter() - started
         data = Path(place) / "data.tsv"
         _write(data, each.scored(folder))
         options = EvalOptions(flow=str(flow), data=data, quick=quick, outside=[OUTSIDE])
