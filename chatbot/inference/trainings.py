@@ -109,7 +109,7 @@ class _SideBySide:
         ]
 
     def __enter__(self) -> _SideBySide:
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         for each in self._workers:
             each.start()
