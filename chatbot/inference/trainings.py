@@ -97,13 +97,13 @@ class _SideBySide:
         self._here = _OneByOne(tunable, jobs, recipe)
         self._folder = folder
         spawning = multiprocessing.get_context("spawn")  # a fork would have the parent's threads
-        numbers = spawning.SimpleQueue()
+        self._numbers = spawning.SimpleQueue()  # gone from here, it would be gone from there
         for number in [*range(len(jobs)), *[None] * count]:
-            numbers.put(number)
+            self._numbers.put(number)
         self._shares = spawning.Array("d", len(jobs))
         self._calmed: Any = None
         own = max(1, threads.cores() // count)
-        arguments = (name, jobs, recipe, folder, own, numbers, self._shares, os.getpid())
+        arguments = (name, jobs, recipe, folder, own, self._numbers, self._shares, os.getpid())
         self._workers = [
             spawning.Process(target=_work, args=arguments, daemon=True) for _ in range(count)
         ]

@@ -41,7 +41,9 @@ def _seen(tunable: Tunable) -> object:
 
 @several
 @pytest.mark.crash
-def test_side_by_side_they_make_the_same(tiny: Path, worth: None) -> None:
+def test_side_by_side_they_make_the_same(
+    tiny: Path, worth: None, caplog: pytest.LogCaptureFixture
+) -> None:
     here, there = Tunable(str(tiny)), Tunable(str(tiny))
     shares: list[float] = []
     with trainings.trainings(str(tiny), there, JOBS, RECIPE) as made:
@@ -49,6 +51,7 @@ def test_side_by_side_they_make_the_same(tiny: Path, worth: None) -> None:
             made.take(number, shares.append)
             here.tune(job.texts, job.owners, RECIPE)
             assert np.allclose(_seen(there), _seen(here), atol=1e-4)
+    assert not caplog.records, "no process ended before its time"
     assert shares[-1] == 1.0
     assert there.share == here.share == 1.0
 
