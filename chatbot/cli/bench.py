@@ -60,9 +60,11 @@ def model(
     """Measure the back ends of FLOW's model.
 
     Shows for each that this machine has how many texts a second it runs, how long a lone one
-    takes, the memory, and its accuracy on the flow's examples: each is judged by a head that
-    has not seen it. The default is exact; one that is faster is chosen with `backend` in the
-    operation's configuration. Takes about ten seconds for each.
+    takes, how soon it is ready, its memory, how many of the flow's examples it gets right, each
+    judged by a head that has not seen it, and for how many the label is the default's. One that
+    gets 2 points less right than the default is refused by nodes. The default is exact; a faster
+    one is chosen with `backend` in the operation's configuration. After `chatbot train` it is the
+    trained model that is measured. Takes about ten seconds for each.
 
     \b
     Examples:

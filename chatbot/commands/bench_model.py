@@ -19,22 +19,40 @@ from chatbot.flowfile.flow import Flow, Instance
 from chatbot.flowfile.load import load
 from chatbot.inference import backends
 from chatbot.inference.examples import read_examples
+from chatbot.inference.loading import kept_for
 from chatbot.inference.loss import MOST
 from chatbot.inference.measuring import Measured, Request
 from chatbot.inference.models import DEFAULT
+from chatbot.inference.training import Examples
 
-HEADS = ("texts/s", "one text, ms", "ready in, s", "memory, MB", "accuracy, %", "agrees, %")
+WORTH = 1.2
+"""Times the default's rate from which on another back end is worth a setting."""
+
+HEADS = ("texts/s", "alone, ms", "ready, s", "MB", "right, %", "agrees, %")
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A classifier of the flow: its instance's name, model, back end and labelled texts."""
+    """A classifier of the flow: its path, model, back end and labelled texts.
+
+    `trained` is the revision of thorough training whose model it is, "" for the flow's own.
+    """
 
     name: str
     encoder: str
     backend: str
-    texts: list[str]
-    owners: list[int]
+    examples: Examples
+    several: bool
+    trained: str = ""
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for texts in self.examples.values() for text in texts]
+
+    @property
+    def owners(self) -> list[int]:
+        """The number of each text's label."""
+        return [number for number, texts in enumerate(self.examples.values()) for _ in texts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +81,7 @@ async def bench_model(
     """
     found = []
     for each in subjects(load(flow, overrides=overrides)):
-        subject = replace(each, encoder=await fetched(each.encoder, nats))
+        subject = _as_trained(replace(each, encoder=await fetched(each.encoder, nats)))
         rows, impossible = await _measure(subject, names or _all(), screen)
         found.append(_as_json(subject, rows, impossible))
         if not as_json:
@@ -94,9 +112,19 @@ def _subject(name: str, instance: Instance) -> Subject:
         name,
         str(config.get("encoder", DEFAULT)),
         str(config.get("backend", backends.AUTO)),
-        [text for texts in examples.values() for text in texts],
-        [number for number, texts in enumerate(examples.values()) for _ in texts],
+        examples,
+        several,
     )
+
+
+def _as_trained(subject: Subject) -> Subject:
+    """Return it with the model that nodes here run: the one that thorough training left, if so."""
+    kept = kept_for(
+        subject.examples, subject.encoder, several=subject.several, models=settings.models_path()
+    )
+    if kept is None:
+        return subject
+    return replace(subject, encoder=str(kept.encoder), trained=kept.about.revision)
 
 
 def _all() -> list[str]:
@@ -166,19 +194,15 @@ def _equal(found: Sequence[int], wanted: Sequence[int]) -> float:
 def _show(
     subject: Subject, rows: Sequence[Row], impossible: Sequence[Measured], screen: Screen
 ) -> None:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=f"{subject.name}: {subject.encoder}, {len(subject.texts)} examples")
+    title = f"{subject.name}: {_model(subject)}, {len(subject.texts)} examples"
+    screen.out.print(title, markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("back end", no_wrap=True)
-    for head in (
-        "texts/s",
-        "one text, ms",
-        "ready in, s",
-        "memory, MB",
-        "accuracy, %",
-        "agrees, %",
-    ):
-        table.add_column(head, justify="right")
+    for head in HEADS:
+        table.add_column(head, justify="right", no_wrap=True)
     table.add_column("")
     for number, row in enumerate(rows):
         it = row.measured
@@ -193,17 +217,44 @@ def _show(
             _remark(row, subject, default=not number),
         )
     screen.out.print(table)
+    for why, names in _together(impossible).items():
+        screen.out.print(f"{', '.join(names)}: {why}", markup=False, soft_wrap=True)
+    if subject.trained:
+        screen.out.print("It was trained on these examples: of what is right, differences count.")
+    screen.out.print(_advice(subject, rows), markup=False, soft_wrap=True)
+
+
+def _model(subject: Subject) -> str:
+    return f"what was trained, {subject.trained[:12]}" if subject.trained else subject.encoder
+
+
+def _together(impossible: Sequence[Measured]) -> dict[str, list[str]]:
+    """Return the back ends that cannot be had, by the reason."""
+    found: dict[str, list[str]] = {}
     for each in impossible:
-        screen.out.print(f"{each.backend}: {each.impossible}", markup=False)
+        why = each.impossible.removeprefix(f"the back end {each.backend!r} cannot be used: ")
+        found.setdefault(why, []).append(each.backend)
+    return found
+
+
+def _advice(subject: Subject, rows: Sequence[Row]) -> str:
+    """Return which is the fastest that nodes do not refuse, and how it is chosen."""
+    best = max((row for row in rows if not row.refused), key=lambda row: row.measured.rate)
+    name, default = best.measured.backend, rows[0].measured
+    times = best.measured.rate / default.rate
+    if times < WORTH:
+        return f"None is much faster than the default here, {default.backend}."
+    setting = f"operations.{subject.name.replace('/', '.operations.')}.config.backend={name}"
+    return f"{name} is {times:.1f} times as fast as the default. To choose it: --set {setting}"
 
 
 def _remark(row: Row, subject: Subject, *, default: bool) -> str:
     backend = row.measured.backend
     remarks = [
         "exact" if backends.is_exact(backend) else "",
-        "the default here" if default else "",
+        "default" if default else "",
         "the flow's" if backend == subject.backend else "",
-        "loses too much: refused" if row.refused else "",
+        "refused" if row.refused else "",
     ]
     return ", ".join(filter(None, remarks))
 
@@ -212,6 +263,7 @@ def _as_json(subject: Subject, rows: Sequence[Row], impossible: Sequence[Measure
     return {
         "operation": subject.name,
         "encoder": subject.encoder,
+        "trained": subject.trained,
         "backend": subject.backend,
         "examples": len(subject.texts),
         "backends": [

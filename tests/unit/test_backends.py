@@ -169,8 +169,31 @@ def test_a_back_end_that_is_not_there_is_told(tiny: Path, cache: Path, tmp_path:
 def test_a_gpu_that_is_not_there_is_told(tiny: Path, cache: Path) -> None:
     if not missing("cuda"):
         pytest.skip("there is one")
-    with pytest.raises(OperationError, match="finds no GPU"):
+    with pytest.raises(OperationError, match=r"'cuda' cannot be used: PyTorch .*(GPU|CUDA)"):
         load(tiny, "cuda")
+
+
+def test_a_batch_that_is_too_large_for_the_gpu_is_run_in_halves(tiny: Path, cache: Path) -> None:
+    import numpy as np
+    import torch
+
+    wanted = load(tiny, "torch").encode(TEXTS)
+    encoder = load(tiny, "torch")
+    most, sizes = 3, []
+
+    def fill(_: object, __: object, given: dict[str, torch.Tensor]) -> None:
+        sizes.append(len(given["input_ids"]))
+        if sizes[-1] > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    encoder._backend._model.register_forward_pre_hook(fill, with_kwargs=True)  # type: ignore[attr-defined]
+    assert np.allclose(encoder.encode(TEXTS), wanted, atol=1e-5)
+    assert max(sizes) > most
+    most = 0
+    with pytest.raises(OperationError, match="not enough memory left to run a text"):
+        encoder.encode(["something else"])
+    most = 3
+    assert encoder.encode(["something else"]).shape == (1, 32), "it goes on"
 
 
 @pytest.mark.parametrize("backend", ["cuda", "cuda-bf16", "cuda-fp16"])

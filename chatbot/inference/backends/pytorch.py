@@ -54,17 +54,34 @@ class TorchBackend:
             raise OperationError(f"the back end {name!r} cannot be used: {why}")
         model = load_model(files.folder, _precision(name))
         use_threads(threads)
-        return cls(
-            name, model.to("cuda") if name.startswith("cuda") else model, files.pooling, threads
-        )
+        if name.startswith("cuda"):
+            model = _on_gpu(model, files)
+        return cls(name, model, files.pooling, threads)
 
     def use_threads(self, count: int) -> None:
         self._threads = count
 
     def run(self, ids: Any, mask: Any) -> Vectors:
+        """Return the vectors; a batch for which the GPU's memory is too small, in halves."""
+        import numpy as np
         import torch
 
         use_threads(self._threads)
+        try:
+            return self._run(ids, mask)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(ids) == 1:
+                raise _full("run a text") from error
+        # Out here, where the error no longer holds the tensors of the batch.
+        torch.cuda.empty_cache()
+        half = len(ids) // 2
+        return np.concatenate(
+            [self.run(ids[:half], mask[:half]), self.run(ids[half:], mask[half:])]
+        )
+
+    def _run(self, ids: Any, mask: Any) -> Vectors:
+        import torch
+
         with torch.inference_mode():
             known = torch.from_numpy(mask).to(self._device)
             tokens = torch.from_numpy(ids).to(self._device)
@@ -114,13 +131,39 @@ def missing(name: str) -> str:
     import torch
 
     if name.startswith("cuda"):
+        if not torch.backends.cuda.is_built():
+            return f"PyTorch {torch.__version__} was built without CUDA: pytorch.org has others"
         if not torch.cuda.is_available():
-            return "PyTorch finds no GPU here"
+            return "PyTorch finds no GPU here; does `nvidia-smi` show one?"
         if name == "cuda-bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
             return "the GPU has no bfloat16"
-    elif name == "torch-bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    elif name == "torch-bf16" and not _has_bf16(torch):
         return "the processor has no bfloat16"
     return ""
+
+
+def _has_bf16(torch: Any) -> bool:
+    """Whether the processor has it, and PyTorch the library that makes use of it."""
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except AttributeError:  # built without oneDNN, as for macOS
+        return False
+
+
+def _on_gpu(model: Any, files: ModelFiles) -> Any:
+    import torch
+
+    try:
+        return model.to("cuda")
+    except torch.cuda.OutOfMemoryError as error:
+        raise _full(f"load the model in {files.folder}") from error
+
+
+def _full(what: str) -> OperationError:
+    return OperationError(
+        f"the GPU has not enough memory left to {what}",
+        hint="`nvidia-smi` shows what else uses it; or choose another back end",
+    )
 
 
 def import_models() -> Any:
