@@ -27,10 +27,11 @@ from chatbot.commands.verdicts import (
     differences_of,
 )
 from chatbot.errors import FlowError, UsageError
+from chatbot.flowfile.document import read
 from chatbot.flowfile.flow import Flow
 from chatbot.flowfile.learning import refuse_lessons
 from chatbot.flowfile.load import load
-from chatbot.flowfile.problems import Report
+from chatbot.flowfile.problems import Problem, Report
 from chatbot.flowfile.shipped import find, names
 from chatbot.flowfile.trial import (
     Trial,
@@ -46,7 +47,12 @@ from chatbot.orchestrator.journey import Journeys, Leg
 
 Decide = Callable[[ChatMessage], Awaitable[Outcome]]
 
+SHOWN = 10
+"""Names of tests that are listed."""
+
 _ADDRESS = re.compile(r"://|:\d+$")
+_OTHER_NAMES = re.compile(r"[._-]tests?$|^tests?[._-]|[._-]specs?$")
+"""How files of tests are called elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,7 @@ def collect(options: Selection) -> list[tuple[Flow, TrialFile]]:
         for flow, file in found
     ]
     if not any(file.trials for _, file in chosen):
-        raise UsageError(f"no test has {options.match!r} in its name", hint="leave out -k")
+        raise UsageError(f"no test has {options.match!r} in its name", hint=_named(found))
     return chosen
 
 
@@ -99,11 +105,28 @@ def is_flow(nats: str) -> bool:
 
 def with_its_flow(path: Path, overrides: Sequence[str]) -> tuple[Flow, TrialFile]:
     """Return the tests of one file, and their flow; raises `FlowError` with all that is wrong."""
-    flow = load(flow_of(path), overrides=overrides)
+    try:
+        flow = load(flow_of(path), overrides=overrides)
+    except FlowError as error:
+        raise FlowError([*error.problems, *_unreadable(path)]) from error
     file = read_trials(path, flow.outputs, [each.name for each in flow.schedules])
     said = [(step.mark, step.said) for trial in file.trials for step in trial.steps]
     refuse_lessons(said, flow.rules.learning, flow.rules.prefix)
     return flow, file
+
+
+def _unreadable(path: Path) -> list[Problem]:
+    """Return why a file of tests cannot be read at all."""
+    report = Report()
+    read(path, report)
+    return report.problems()
+
+
+def _named(found: Iterable[tuple[Flow, TrialFile]]) -> str:
+    """Say which tests there are, or some of them."""
+    names = [trial.name for _, file in found for trial in file.trials]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"there are: {'; '.join(names[:SHOWN])}{more}"
 
 
 def _chosen(trials: Iterable[Trial], match: str) -> tuple[Trial, ...]:
@@ -133,9 +156,21 @@ def _of_flow(name: str) -> Path:
         raise FlowError(report.problems())
     tests = beside(flow)
     if tests is None:
-        expected = flow.with_name(f"{flow.stem}.test.yaml")
-        raise UsageError(f"{flow} has no tests", hint=f"write them in {expected}")
+        what, hint = _without_tests(flow)
+        raise UsageError(what, hint=hint)
     return tests
+
+
+def _without_tests(flow: Path) -> tuple[str, str]:
+    """Return what is wrong with a flow that has no file of tests, and what to do."""
+    expected = flow.with_name(f"{flow.stem}.test.yaml")
+    if _OTHER_NAMES.search(flow.stem) and not is_trial(flow):
+        named = flow.with_name(f"{_OTHER_NAMES.sub('', flow.stem)}.test{flow.suffix}")
+        return f"{flow} is no file of tests by its name", f"call it {named}"
+    for other in sorted(flow.parent.glob(f"*{flow.stem}*")):
+        if _OTHER_NAMES.search(other.stem) and _OTHER_NAMES.sub("", other.stem) == flow.stem:
+            return f"{flow} has no tests", f"call {other} {expected.name}"
+    return f"{flow} has no tests", f"write them in {expected}"
 
 
 async def run(

@@ -83,8 +83,11 @@ class Node:
         return node
 
 
-def read(path: Path, report: Report) -> Node | None:
-    """Return the tree of the file at `path`; `None` where there is none, which is reported."""
+def read(path: Path, report: Report, begin: str = "begin with `version: 1`") -> Node | None:
+    """Return the tree of the file at `path`; `None` where there is none, which is reported.
+
+    `begin` says what stands at the beginning of such a file.
+    """
     start = Mark(str(path))
     try:
         with path.open("rb") as file:
@@ -108,7 +111,7 @@ def read(path: Path, report: Report) -> Node | None:
             return None
     tree = (_toml if path.suffix == ".toml" else parse)(text, start, report)
     if tree is None and all(each.file != start.file for each in report.problems()):
-        report.add(start, "is empty", "begin with `version: 1`")
+        report.add(start, "is empty", begin)
     return tree
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_BOUND = re.compile(r"(<=|>=|<|>) ?(-?\d+(?:\.\d+)?)")
+BOUND = re.compile(r"(<=|>=|<|>) ?(-?\d+(?:\.\d+)?)")
 
 
 def fits(wanted: Any, found: Any) -> bool:
     """Whether a value is as expected: equal, within a bound (`"> 0.5"`), or like a pattern."""
     if isinstance(wanted, str):
-        bound = _BOUND.fullmatch(wanted)
+        bound = BOUND.fullmatch(wanted)
         if bound is not None and isinstance(found, int | float):
             limit = float(bound[2])
             sign = bound[1]

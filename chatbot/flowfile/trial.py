@@ -20,12 +20,13 @@ from typing import Any
 from chatbot import units
 from chatbot.errors import FlowError, UsageError
 from chatbot.flowfile.document import Node, read
+from chatbot.flowfile.expecting import check_bound, read_actions, with_meant_keys
 from chatbot.flowfile.problems import Mark, Report, suggest
 from chatbot.flowfile.sections import keys, mapping
-from chatbot.messages import ACTIONS
 
 SUFFIXES = (".test.yaml", ".test.yml", ".test.json")
 
+_BEGIN = "write `tests:`, and below it `- {said: …, label: …}`"
 _TOP = ("flow", "defaults", "tests")
 _CASE = ("name", "conversation", "xfail")
 _FIELDS = {
@@ -50,7 +51,6 @@ _TIMES = ("schedule", "at", "after")
 
 _EXPECTED = ("reply", "silence", "action", "elsewhere", "outputs", "error")
 _OWN = (*_FIELDS, *_EXPECTED, *_TIMES)
-_ACTION = ("kind", "to", "text", "seconds", "on", "room")
 _WORDS = {str: "a text", bool: "true or false", list: "a list of texts"}
 
 
@@ -127,7 +127,7 @@ def read_trials(
     that a step may have due.
     """
     report = Report()
-    tree = read(path, report)
+    tree = read(path, report, _BEGIN)
     found = _Reader(report, outputs, schedules).file(tree, path) if tree is not None else None
     if report or found is None:
         raise FlowError(report.problems())
@@ -137,7 +137,7 @@ def read_trials(
 def flow_of(path: Path) -> Path:
     """Return the flow that the tests at `path` are for; raises `FlowError`."""
     report = Report()
-    tree = read(path, report)
+    tree = read(path, report, _BEGIN)
     given = tree.value.get("flow") if tree is not None and isinstance(tree.value, dict) else None
     name = path.name
     for suffix in SUFFIXES:
@@ -165,11 +165,12 @@ class _Reader:
 
     def file(self, tree: Node, path: Path) -> TrialFile:
         what = "a file of tests"
-        hint = "write `tests:`, and below it `- {said: …, label: …}`"
+        hint = _BEGIN
         if not isinstance(tree.value, dict):
             self._report.add(tree.mark, f"{what} must be a map, not {tree.kind}", hint)
             return TrialFile(path, path, ())
         entries = keys(tree, _TOP, what, self._report)
+        self._text(entries.get("flow"), "`flow`")
         defaults = self._fields(entries.get("defaults"), "`defaults`")
         tests = entries.get("tests")
         if tests is None or tests.value in (None, []):
@@ -202,7 +203,7 @@ class _Reader:
         talk = node.value.get("conversation")
         if talk is None:
             known = ("name", "xfail", *self._step_keys())
-            steps = (self._step(node, defaults, known),)
+            steps = (self._step(with_meant_keys(node, known, self._report), defaults, known),)
         else:
             keys(node, _CASE, "a conversation", self._report)
             steps = self._conversation(talk, defaults)
@@ -215,7 +216,9 @@ class _Reader:
             hint = "write a list: - {said: …, label: …}"
             self._report.add(node.mark, "`conversation` must be a list of messages", hint)
             return ()
-        steps = [self._step(each, defaults, self._step_keys()) for each in node.value]
+        known = self._step_keys()
+        meant = [with_meant_keys(each, known, self._report) for each in node.value]
+        steps = [self._step(each, defaults, known) for each in meant]
         self._check_order(steps, node.value)
         return tuple(steps)
 
@@ -275,7 +278,7 @@ class _Reader:
         try:
             return units.duration(str(node.value))
         except UsageError as error:
-            self._report.add(node.mark, f"`after`: {error.message}", error.hint or "such as 2h")
+            self._report.add(node.mark, f"`after`: {error.message}", f"such as 2h; {error.hint}")
             return None
 
     def _fields(self, node: Node | None, what: str) -> dict[str, Any]:
@@ -288,7 +291,8 @@ class _Reader:
             texts = not isinstance(value, list) or all(isinstance(each, str) for each in value)
             if type(value) is not wanted or not texts:
                 message = f"`{name}` must be {_WORDS[wanted]}, not {node.kind}"
-                self._report.add(node.mark, message)
+                hint = f"write [{value}]" if wanted is list and isinstance(value, str) else ""
+                self._report.add(node.mark, message, hint)
                 continue
             found["sender" if name == "by" else name] = (
                 tuple(value) if isinstance(value, list) else value
@@ -325,11 +329,14 @@ class _Reader:
             if name == "label"
             or (name in self._outputs and name not in (*_FIELDS, *_EXPECTED, *_TIMES))
         }
+        for name in outputs:
+            check_bound(given[name], name, self._report)
         more = given.get("outputs")
         for name, each in mapping(more, "`outputs`", self._report).items() if more else ():
             if self._outputs and name not in self._outputs:
                 hint = suggest(name, self._outputs, what="outputs")
                 self._report.add(each.key, f"the flow has no output `{name}`", hint)
+            check_bound(each, name, self._report)
             outputs[name] = each.plain()
         if "label" in given and self._outputs and "label" not in self._outputs:
             hint = suggest("label", self._outputs, what="outputs")
@@ -339,7 +346,7 @@ class _Reader:
             outputs=outputs,
             replied=replied,
             replies=replies,
-            actions=self._actions(given.get("action")),
+            actions=read_actions(given.get("action"), self._report),
             error=self._text(given.get("error"), "`error`"),
             elsewhere=self._elsewhere(given.get("elsewhere")),
         )
@@ -367,26 +374,6 @@ class _Reader:
         entries = {} if node.value is False else mapping(node, "`elsewhere`", self._report, hint)
         texts = {room: self._text(each, f"`{room}`") for room, each in entries.items()}
         return {room: text for room, text in texts.items() if text is not None}
-
-    def _actions(self, node: Node | None) -> tuple[dict[str, Any], ...] | None:
-        if node is None:
-            return None
-        items = node.value if isinstance(node.value, list) else [node]
-        return tuple(self._action(each) for each in items if each.value is not False)
-
-    def _action(self, node: Node) -> dict[str, Any]:
-        kind: Node | None = node
-        given: dict[str, Node] = {}
-        if isinstance(node.value, dict):
-            given = keys(node, _ACTION, "an action", self._report)
-            kind = given.get("kind")
-        if kind is None or kind.value not in ACTIONS:
-            where = kind or node
-            hint = suggest(str(where.value), ACTIONS) if kind is not None else ""
-            message = f"an action is one of {', '.join(ACTIONS)}"
-            self._report.add(where.mark, message, hint)
-        own = {name: each.plain() for name, each in given.items()}
-        return {"kind": kind.value if kind else "", **own}
 
 
 def _called(step: Step) -> str:
