@@ -234,3 +234,10 @@ async def said(bot: Process, line: dict[str, Any], awaited: str) -> None:
     bot.process.stdin.write(json.dumps(line).encode() + b"\n")
     await bot.process.stdin.drain()
     await bot.wait_for(awaited)
+
+
+async def test_support_leads_to_the_section_of_the_page_that_answers() -> None:
+    page = "operations.recall.with.url=https://example.org/faq"
+    async with bench(load(FLOWS / "support.yaml", overrides=[page])) as flow:
+        [reply] = (await flow.decide(spoken("does it work offline?"))).replies
+    assert reply.text.endswith(") https://example.org/faq#does-it-work-without-internet")
