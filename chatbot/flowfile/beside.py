@@ -39,6 +39,13 @@ def operation(section: Section, folder: Path, report: Report) -> Loaded | None:
     return Loaded(implementation.op, implementation)
 
 
+def meant(run: str, folder: Path) -> str:
+    """Return `karma.py:find` for `karma.find` and `karma:find`, where there is such a file."""
+    name, sign, function = run.replace(":", ".").rpartition(".")
+    path = file_at(folder, f"{name}.py") if sign and name else None
+    return f"{name}.py:{function}" if path is not None and path.is_file() else ""
+
+
 def file_of(implementation: Any) -> LocalFile | None:
     """Return the file that an implementation is from, where that is no package."""
     found: LocalFile | None = getattr(implementation, "local", None)

@@ -34,7 +34,7 @@ _RUN = re.compile(r"[\[{]{256}")
 _MERGE = "<<"
 _BLANK = re.compile("[\u00a0\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
 """What looks like a space, or like nothing; it comes with what is copied from web pages."""
-_GLUED_COMMENT = re.compile(r":[ \t]+(#[^\s#]\S*)[ \t]*$")
+_GLUED_COMMENT = re.compile(r":[ \t]+(#[^\s#]\S*)[ \t]*(?:#.*)?$")
 _SAID = ("reply", "text", "title", "body")
 _CUT = re.compile(r"[ \t]+#[^\s#]")
 _CORE = "tag:yaml.org,2002:"

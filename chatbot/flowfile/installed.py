@@ -56,6 +56,8 @@ class Installed:
         if section.run not in self._catalog:
             named = section.run_mark is not section.mark
             hint = packages.hint_for_unknown(section.run, self._catalog.names(), named=named)
+            if (local := beside.meant(section.run, folder_of(section.run_mark, file.path))) != "":
+                hint = f"did you mean {local}?"
             message = f"there is no operation `{section.run}`"
             self._report.add(section.run_mark, message, hint)
             return None

@@ -20,7 +20,8 @@ class Key:
     or `suggested` some of them, and `pattern` (of Python's `re`, the whole text) is what it looks
     like. A map is the section that `section` names, or has such sections under names of the
     author's choice (`each`); the items of a list are likewise of `each`, or have one of the types
-    `items`, as the values of a map without a section have. `least` and `most` are of a number.
+    `items`, as the values of a map without a section have. Where no text may
+    stand, `choices` are of the values of a map. `least` and `most` are of a number.
     """
 
     doc: str
@@ -50,6 +51,20 @@ class Described:
     keys: dict[str, Key]
     open: bool = False
 
+
+OFF = "off"
+RATE = r"off|\d{1,6} in \S.*"
+QUIET = r"off|\d{1,2}:\d\d ?- ?\d{1,2}:\d\d \S+"
+_WORDS = (
+    *("hour", "day", "weekday", "weekend", "month", "sunday", "monday"),
+    *("tuesday", "wednesday", "thursday", "friday", "saturday"),
+)
+EVERY = (
+    r"\s*(\d{1,3} ?[MmHh][A-Za-z]*|("
+    + "|".join("".join(f"[{c}{c.upper()}]" for c in word) for word in _WORDS)
+    + r")(\s+[Aa][Tt]\s+(:\d\d|\d{1,2}(:\d\d)?))?)\s*"
+)
+"""What such texts look like, in any case; the checker knows more."""
 
 NAME = r"[a-z0-9][a-z0-9_-]*"
 DURATION = r"\d+(\.\d+)? ?(ms|s|min|m|h|d|w)?"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from chatbot.flowfile.key import (
     ANY,
+    EVERY,
     LIST,
     MAP,
     NAME,
     NULL,
     NUMBER,
+    OFF,
     PRIMITIVES,
     SOURCE,
     TEXT,
@@ -49,6 +51,7 @@ _COMMON = {
     "include": Key(
         "Files that are laid under this one: their sections are as if they stood here.",
         (TEXT, LIST, MAP),
+        section="include",
         each="include",
         example="networks.yaml",
     ),
@@ -97,14 +100,17 @@ SECTIONS: dict[str, Described] = {
                 choices=("by person", "any"),
             ),
             "commands": Key(
-                "The bot's own commands; off for none.", (MAP, TEXT, TRUTH), section="commands"
+                "The bot's own commands; off for none.",
+                (MAP, TEXT, TRUTH),
+                pattern=OFF,
+                section="commands",
             ),
             "learning": Key("What people may teach it in the channel.", (MAP,), section="learning"),
             "backlog": Key(
                 "What becomes of messages that are old when their turn comes.",
                 (TEXT,),
                 default="skip older than 10m",
-                pattern=r"(skip|record|answer|ask nothing)\b.*",
+                pattern=r"answer|(skip|record|ask nothing, only record)( older than \S.*)?",
                 suggested=("skip older than 10m", "record older than 10m", "answer"),
             ),
             "storage": Key(
@@ -132,7 +138,13 @@ SECTIONS: dict[str, Described] = {
         "A flow that others use as an operation, or `chatbot run` never: it declares inputs.",
         {
             **_COMMON,
-            "inputs": Key("What it is given: name → type.", (MAP,), required=True, items=(TEXT,)),
+            "inputs": Key(
+                "What it is given: name → type.",
+                (MAP,),
+                required=True,
+                items=(TEXT,),
+                choices=tuple(PRIMITIVES),
+            ),
             "outputs": Key(
                 "What it gives: name → source.", (MAP,), required=True, items=_SOURCES[:1]
             ),
@@ -208,7 +220,12 @@ SECTIONS: dict[str, Described] = {
                 pattern=r"\d+(\.\d+)? ?([KMGT]i?)?B",
             ),
             "replicas": Key(
-                "On how many servers of a cluster.", (TEXT, WHOLE), default="auto", least=1, most=5
+                "On how many servers of a cluster.",
+                (TEXT, WHOLE),
+                default="auto",
+                pattern="auto",
+                least=1,
+                most=5,
             ),
         },
     ),
@@ -219,6 +236,7 @@ SECTIONS: dict[str, Described] = {
                 "When, in words.",
                 (TEXT,),
                 suggested=("15m", "hour", "day at 18:00", "weekday at 9:00", "monday at 9:00"),
+                pattern=EVERY,
             ),
             "cron": Key(
                 "When, in cron's five fields.",

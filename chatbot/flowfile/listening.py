@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatbot.flowfile.key import ANY, LIST, MAP, TEXT, TRUTH, Described, Key
+from chatbot.flowfile.key import ANY, LIST, MAP, OFF, QUIET, RATE, TEXT, TRUTH, Described, Key
 
 _POLICY = {
     "only": Key(
@@ -11,6 +11,7 @@ _POLICY = {
     "limits": Key(
         "How many messages may be answered; off for any number.",
         (MAP, TEXT, TRUTH),
+        pattern=OFF,
         section="limits",
         example="{person: 10 in 1m, room: 60 in 1m}",
     ),
@@ -18,6 +19,7 @@ _POLICY = {
         "Hours, by the clock of a time zone, in which only who speaks to the bot is answered.",
         (TEXT, TRUTH),
         default="off",
+        pattern=QUIET,
         example="22:00-07:00 Europe/Berlin",
     ),
 }
@@ -75,8 +77,10 @@ LISTENING: dict[str, Described] = {
     "limits": Described(
         "How many messages may be answered in a time, such as `10 in 1m`.",
         {
-            "person": Key("Of a person in a room.", (TEXT, TRUTH), example="10 in 1m"),
-            "room": Key("In a room.", (TEXT, TRUTH), example="60 in 1m"),
+            "person": Key(
+                "Of a person in a room.", (TEXT, TRUTH), pattern=RATE, example="10 in 1m"
+            ),
+            "room": Key("In a room.", (TEXT, TRUTH), pattern=RATE, example="60 in 1m"),
         },
     ),
 }

@@ -56,7 +56,8 @@ def hint_for_unknown(name: str, installed: Iterable[str], *, named: bool) -> str
     near = nearest(name.replace(":", ".").rpartition(".")[2] or name, known)
     if not named:
         meant = f"did you mean {near}? " if near else ""
-        return f"{meant}say which it runs: `run: {near or 'OPERATION'}`"
+        said = "" if near else ", or what it says: `reply: TEXT`"
+        return f"{meant}say which it runs: `run: {near or 'OPERATION'}`{said}"
     module, colon, function = name.partition(":")
     if not near and colon and module.replace(".", "_").isidentifier() and function.isidentifier():
         path = module.replace(".", "/")

@@ -12,7 +12,7 @@ from chatbot.flowfile import slips
 from chatbot.flowfile.document import Node
 from chatbot.flowfile.entries import Entries
 from chatbot.flowfile.keys import PRIMITIVES
-from chatbot.flowfile.problems import Mark, Report
+from chatbot.flowfile.problems import Mark, Report, nearest
 from chatbot.flowfile.remembering import is_of
 from chatbot.flowfile.sections import (
     INPUT,
@@ -215,7 +215,11 @@ class _Sections:
         return {name: self._seed(n, name) for name, n in self._identifiers(entries).items()}
 
     def _seed(self, node: Node, name: str) -> Seed:
-        if not isinstance(node.value, dict) or "value" not in node.value:
+        given = node.value if isinstance(node.value, dict) else {}
+        if "value" not in given and any(nearest(key, ("value",)) for key in given):
+            given = keys(node, table.names("seed"), f"`{name}`", self._report)
+            return Seed(None, "any", False, node.mark)
+        if "value" not in given:
             return Seed(node.plain(), "any", False, node.mark)
         given = keys(node, table.names("seed"), f"`{name}`", self._report)
         lock = given.get("lock")

@@ -23,6 +23,9 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"type": "string", "pattern": r"\$\{\w+(:-[^}]*)?\}"}
 """A setting may come from the environment."""
 
+_PARAMETER = r".*\$\{\w+(:-[^}]*)?\}.*"
+"""A text may have a parameter in it, and be what its pattern wants only then."""
+
 _SHORT = ("parameter", "seed", "source", "change", "include")
 """Sections instead of which a bare value may stand."""
 
@@ -55,6 +58,8 @@ def schema() -> Schema:
         own["properties"] = {name: _called(name) for name in operations}
         own["additionalProperties"] = {"$ref": "#/$defs/operation", "anyOf": _SAYS}
         own |= {"type": "object", "minProperties": 1}
+        defs[section]["required"].remove("operations")  # what it includes may have them
+        defs[section]["anyOf"] = [{"required": [key]} for key in ("operations", "include")]
     networks = defs["flow"]["properties"]["listeners"]
     networks["properties"] = {name: _named_like(name) for name in Catalog(LISTENERS).names()}
     networks["additionalProperties"] = {"$ref": "#/$defs/listener", "required": ["kind"]}
@@ -86,12 +91,12 @@ def _key(key: Key) -> Schema:
         found["default"] = key.default
     if key.example:
         found["examples"] = [key.example]
-    if key.choices:
+    if key.choices and keys.TEXT in key.types:
         found["enum"] = [*key.choices, *([True, False] if keys.TRUTH in key.types else [])]
     if key.suggested:
         found["examples"] = list(key.suggested)
     if key.pattern:
-        found["pattern"] = f"^(?:{key.pattern})$"
+        found["pattern"] = rf"^(?:{key.pattern}|{_PARAMETER})$"
     for name, bound in (("minimum", key.least), ("maximum", key.most)):
         if bound is not None:
             found[name] = bound
@@ -106,15 +111,18 @@ def _types(key: Key) -> list[str]:
 def _inside(key: Key) -> Schema:
     """Return what lies in a key's map or list."""
     items: Schema = {"type": list(key.items)} if key.items else {}
+    if key.choices and keys.TEXT not in key.types:
+        items["enum"] = list(key.choices)
     found: Schema = {}
     if key.section:
-        return {"anyOf": [{"not": {"type": "object"}}, {"$ref": f"#/$defs/{key.section}"}]}
+        found = _map_of(key.section)
+        return {**found, "items": _map_of(key.each)} if key.each else found
     if key.each:
         items = {"$ref": f"#/$defs/{key.each}"}
         if key.each == "seed":  # a map without a value is one
             items = {"anyOf": [{"not": {"type": "object", "required": ["value"]}}, items]}
         elif key.each in _SHORT:
-            items = {"anyOf": [{"not": {"type": "object"}}, items]}
+            items = _map_of(key.each)
     if keys.MAP in key.types and items:
         found["additionalProperties"] = items
         if key.each in _NAMED:
@@ -122,6 +130,11 @@ def _inside(key: Key) -> Schema:
     if keys.LIST in key.types and key.items:
         found["items"] = {"type": list(key.items)}
     return found
+
+
+def _map_of(section: str) -> Schema:
+    """Return the schema of a section, instead of which something that is no map may stand."""
+    return {"anyOf": [{"not": {"type": "object"}}, {"$ref": f"#/$defs/{section}"}]}
 
 
 def _any_operation(own: Schema, names: list[str]) -> Schema:

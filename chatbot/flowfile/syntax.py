@@ -22,6 +22,7 @@ _CONFLICT = re.compile(r"(<{7}|={7}|>{7})( |$)")
 _IN_LIST = re.compile(r"([\[{](?:[^\]}#]*[,\s])?)(#[\w#-][^,\s\]}]*)")
 _OPENING = re.compile(r"""\s*(?:- )?[\w.-]+:\s+["']""")
 _VALUE = re.compile(r"\s*(?:- )?[\w.-]+:\s+(?=\S)")
+_UNQUOTED_TAG = re.compile(r"[:,\[{]\s+(!)[^\"']*$")
 _SAME_COLUMN = "keys of one map begin in the same column"
 _QUOTES = "put the whole text in quotes"
 
@@ -97,6 +98,14 @@ def _comment(seen: _Seen) -> Fault | None:
             hint = f'put it in quotes: "{found[2]}"'
             return Fault(number, found.start(2), "# begins a comment here", hint)
     return None
+
+
+def _tag(seen: _Seen) -> Fault | None:
+    line = _line(seen.lines, seen.at.line)
+    found = _UNQUOTED_TAG.search(line, 0, seen.at.column)
+    if not _UNCLOSED.search(seen.problem) or found is None:
+        return None
+    return Fault(seen.at.line, found.start(1), "a text cannot begin with !", _QUOTES)
 
 
 def _variable(seen: _Seen) -> Fault | None:
@@ -336,6 +345,7 @@ _LOOKS: tuple[Callable[[_Seen], Fault | None], ...] = (
         _conflict,
         _tab,
         _comment,
+        _tag,
         _variable,
         _unclosed,
         _bracket,

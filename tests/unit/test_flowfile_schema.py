@@ -120,6 +120,10 @@ ODD = [
     "  say: {reply: hi}\nseeds: {a: 1, b: {value: x, type: string}, c: [1], d: {k: v}, e: null}\n",
     "  say: {reply: hi}\nbacklog: ask nothing, only record\n",
     "  say: {reply: hi}\nlisteners:\ncommands: off\n",
+    "  say: {reply: hi}\nparameters: {long: 1d}\nstorage: {keep: '${long}'}\n",
+    "  say: {reply: hi}\nlisteners: {irc: {server: a.example, limits: {person: off}}}\n",
+    "  say: {reply: '{{ schedule.d.date }}'}\n"
+    "listeners: {irc: {server: a.example}}\nschedules: {d: {every: Day at 18:00, in: irc/#a}}\n",
 ]
 
 
@@ -143,6 +147,15 @@ def test_what_is_odd_and_right_is_valid(
         "storage: {size: 1 gig}\n",
         "storage: {keep: 1 week}\n",
         "schedules: {d: {cron: 0 18 * *, in: irc/#a}}\n",
+        "schedules: {d: {every: daily, in: irc/#a}}\n",
+        "schedules: {d: {every: day at 6pm, in: irc/#a}}\n",
+        "listeners: {irc: {server: a.example, quiet: at night}}\n",
+        "listeners: {irc: {server: a.example, limits: 10 in 1m}}\n",
+        "listeners: {irc: {server: a.example, limits: {person: 10 per minute}}}\n",
+        "commands: '!'\n",
+        "backlog: skip older then 10m\n",
+        "storage: {replicas: many}\n",
+        "include: [{path: a.yaml}]\n",
     ],
 )
 def test_figures_that_are_none_are_not_valid(
@@ -150,3 +163,8 @@ def test_figures_that_are_none_are_not_valid(
 ) -> None:
     path, *_ = broken.written(tmp_path, f"version: 1\n{wrong}operations: {{say: {{reply: hi}}}}\n‸")
     assert not validator.is_valid(tree_of(path))
+
+
+def test_a_flow_that_only_includes_others_is_valid(validator: Draft202012Validator) -> None:
+    assert validator.is_valid({"version": 1, "include": ["a.yaml", {"file": "b.yaml"}]})
+    assert not validator.is_valid({"version": 1})

@@ -53,6 +53,7 @@ def written(folder: Path, text: str, suffix: str = ".yaml") -> tuple[Path, int, 
     (folder / "labels.yaml").write_text(LABELS)
     (folder / "one.yaml").write_text("greeting: [hi, hello]\n")
     (folder / "inner.yaml").write_text(INNER)
+    (folder / "karma.py").write_text("def find() -> None: ...\n")
     return path, before.count("\n") + 1, len(before) - before.rfind("\n")
 
 

@@ -46,6 +46,10 @@ NOT_TOML = [
 ]  # fmt: skip
 
 SETTINGS = [
+ (f"{TOP}commands: {{prefix: ‸!, flow: [x]}}\n{SAY}", "a text cannot begin with !", "quotes"),
+ (f"{TOP}seeds: {{a: {{‸valeu: 1, lock: true}}}}\n{SAY}", "`a` has no key `valeu`", "did you mean value?"),
+ (f"{TOP}parameters: {{room: x}}\noperations:\n  a: {{run: ‸karma.find, inputs: {{text: message.text}}}}\n", "no operation `karma.find`", "did you mean karma.py:find?"),
+ (f"{TOP}operations:\n  a: {{run: ‸karma:find, inputs: {{text: message.text}}}}\n", "no operation `karma:find`", "did you mean karma.py:find?"),
  (f"{OFF}    port: ‸70000\n{SAY}", "1 to 65535"),
  (f"{OFF}    nick: ‸my bot\n{SAY}", "must be a nick"),
  (f"{OFF}    channels: [‸dev]\n{SAY}", "'dev' is not a channel", 'write "#dev"'),
@@ -70,6 +74,7 @@ TEMPLATES = [
 ]  # fmt: skip
 
 WARNED = [
+ (f"{TOP}parameters:\n  ‸room: #dev   # where\n{SAY}", "`room` is empty: # begins a comment", '"#dev"'),
  (f"{IRC}schedules: {{d: {{every: hour, in: [‸'irc/#aa']}}}}\n{SAY}", "does not join `#aa`", "did you mean #a?"),
  (f"{TOP}operations:\n  a: {{run: expression, inputs: {{x: [message.text, ‸b.value]}}, config: {{text: '{{{{ x }}}}'}}}}\n  b: {{run: expression, inputs: {{y: a.value}}, config: {{text: '{{{{ y }}}}'}}}}\n", "`a` comes after itself, and may never end: `a` ← `b` ← `a`", "when"),
  (f"{HI}‸see #support for more\n", "ends before the #", "quotes"),
