@@ -70,7 +70,9 @@ def faults(text: str) -> list[Fault]:
         return [fault_of(str(error.message), error.lineno, text)]
     except RecursionError:
         return [Fault("this is nested too deep")]
-    return [fault for node in tree.find_all(nodes.Node) for fault in faults_of(node)]
+    called = {id(call.node) for call in tree.find_all(nodes.Call)}  # is told of the call
+    parts = (node for node in tree.find_all(nodes.Node) if id(node) not in called)
+    return [fault for node in parts for fault in faults_of(node)]
 
 
 def used(text: str) -> list[Used]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from jinja2 import nodes
 
 from chatbot.flowfile.problems import nearest, suggest
+from chatbot.messages import ChatMessage
 
 FILTERS = (
     *("abs", "capitalize", "count", "d", "default", "first", "float", "int", "join", "last"),
@@ -96,6 +97,8 @@ def faults_of(node: nodes.Node) -> Iterator[Fault]:
         yield _of_call(node, line)
     elif isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
         yield Fault(f"`{node.attr}` cannot be had", "", line, node.attr)
+    elif isinstance(node, nodes.Getattr) and (field := _message_field(node.node)):
+        yield Fault(f"`message.{field}` has no `{node.attr}`", _meant(node.attr), line, node.attr)
 
 
 def _of_call(node: nodes.Call, line: int) -> Fault:
@@ -106,6 +109,22 @@ def _of_call(node: nodes.Call, line: int) -> Fault:
         name = fragment = node.node.name
     hint = f"write `| {name}`" if name in FILTERS else _LIKE.get(name, "use a filter")
     return Fault("nothing but range(…) can be called in a template", hint, line, fragment)
+
+
+def _message_field(node: nodes.Expr) -> str:
+    """Return the field of the message that `node` is; none of them has anything in it."""
+    if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
+        known = node.node.name == "message" and node.attr in ChatMessage.__struct_fields__
+        return node.attr if known else ""
+    return ""
+
+
+def _meant(attribute: str) -> str:
+    if attribute in ChatMessage.__struct_fields__:
+        return f"did you mean message.{attribute}?"
+    if attribute in FILTERS:
+        return f"write `| {attribute}`"
+    return _LIKE.get(attribute, f"leave out .{attribute}")
 
 
 def _is_range(node: nodes.Call) -> bool:
