@@ -19,6 +19,7 @@ from chatbot.authoring.hints import made, plain, values_of
 from chatbot.authoring.place import Fault, places_of
 from chatbot.authoring.signature import DECISIONS, InputHint, Signature, signature_of
 from chatbot.errors import SignatureError
+from chatbot.messages import ACTIONS, Action
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -326,6 +327,8 @@ class _Caller:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Action) and value.kind not in ACTIONS:
+        raise TypeError(f"there is no action `{value.kind}`: there are {', '.join(ACTIONS)}")
     if type(value) in DECISIONS:
         return msgspec.to_builtins(value)  # without what is as usual
     return plain(value)

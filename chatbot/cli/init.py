@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -63,7 +65,13 @@ def init(
 
     kinds = [each.name for each in commands.TEMPLATES]
     width = max(map(len, kinds))
-    about = [f"  {each.name:<{width}}  {each.about}" for each in commands.TEMPLATES]
+    about = [_told(each.name, each.about, width) for each in commands.TEMPLATES]
+    _check_given(
+        (template, commands.template_called),
+        (name, commands.checked_name),
+        (listen, commands.checked_place),
+        (only, commands.checked_only),
+    )
     asked = _Asking(yes)
     kind = asked.answer(
         template, f"What is it to do?\n{chr(10).join(about)}\n", kinds[0], commands.template_called
@@ -100,6 +108,23 @@ def tell_written(written: list[Path], following: list[tuple[str, str]]) -> None:
         shown.say(f"  {command:<{width}}  # {about}")
 
 
+def _told(name: str, about: str, width: int) -> str:
+    """Return a line for a template; where the terminal is narrow, several, broken at words."""
+    return textwrap.fill(
+        f"{name:<{width}}  {about}",
+        max(shutil.get_terminal_size().columns, 2 * width),
+        initial_indent="  ",
+        subsequent_indent=" " * (width + 4),
+    )
+
+
+def _check_given(*given: tuple[str | None, Callable[[str], object]]) -> None:
+    """Refuse an option that is wrong before anything is asked."""
+    for value, check in given:
+        if value is not None:
+            check(value)
+
+
 class _Asking:
     def __init__(self, yes: bool) -> None:
         self._yes = yes
@@ -114,6 +139,7 @@ class _Asking:
             except click.Abort:
                 if settings.stdin_is_terminal():
                     raise
+                click.echo(err=True)  # ends the line of the question
                 hint = "--yes takes what is usual; --help has an option for each question"
                 raise UsageError("nobody answers", hint=hint) from None
             except UsageError as error:

@@ -60,10 +60,12 @@ class Answers:
 
 
 def template_called(name: str) -> Template:
-    """Return the template; raises `UsageError`."""
-    for each in TEMPLATES:
-        if each.name == name:
-            return each
+    """Return the template of that name, or the only one that begins so; raises `UsageError`."""
+    beginning = [each for each in TEMPLATES if name and each.name.startswith(name)]
+    exact = [each for each in beginning if each.name == name]
+    for found in (exact, beginning):
+        if len(found) == 1:
+            return found[0]
     hint = suggest(name, [each.name for each in TEMPLATES], what="there are")
     raise UsageError(f"there is no template `{name}`", hint=hint)
 

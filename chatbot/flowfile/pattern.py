@@ -28,3 +28,21 @@ def like(pattern: str, text: str) -> bool:
     parts = re.split(r"(\\\*|\*)", pattern)
     regex = "".join({"*": ".*", "\\*": r"\*"}.get(part, re.escape(part)) for part in parts)
     return re.fullmatch(regex, text, re.DOTALL) is not None
+
+
+def resembles(pattern: str, text: str) -> bool:
+    """Whether `text` is `pattern`, in any case; `*` stands for any text. Takes linear time."""
+    first, *rest = pattern.casefold().split("*")
+    text = text.casefold()
+    if not rest:
+        return text == first
+    if not text.startswith(first):
+        return False
+    *inner, last = rest
+    at = len(first)
+    for part in inner:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return len(text) - at >= len(last) and text.endswith(last)

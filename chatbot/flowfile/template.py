@@ -20,6 +20,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chatbot.errors import OperationError
+from chatbot.flowfile.pattern import resembles
 from chatbot.flowfile.template_faults import FILTERS, TESTS, Fault, fault_of, faults_of
 
 LONGEST = 16 * 1024
@@ -69,7 +70,9 @@ def faults(text: str) -> list[Fault]:
         return [fault_of(str(error.message), error.lineno, text)]
     except RecursionError:
         return [Fault("this is nested too deep")]
-    return [fault for node in tree.find_all(nodes.Node) for fault in faults_of(node)]
+    called = {id(call.node) for call in tree.find_all(nodes.Call)}  # is told of the call
+    parts = (node for node in tree.find_all(nodes.Node) if id(node) not in called)
+    return [fault for node in parts for fault in faults_of(node)]
 
 
 def used(text: str) -> list[Used]:
@@ -197,6 +200,7 @@ def _environments(finalize: Callable[[Any], str]) -> _Environment:
         undefined=StrictUndefined, finalize=finalize, trim_blocks=True, lstrip_blocks=True
     )
     own = {"_bounded": _bounded, "_joined": _joined, "raw": Raw, "join": _join}
+    own["like"] = _like
     kept = {name: environment.filters[name] for name in FILTERS if name in environment.filters}
     environment.filters = {**kept, **own}
     environment.tests = {k: environment.tests[k] for k in environment.tests if k in {*TESTS, "=="}}
@@ -275,6 +279,11 @@ def _join(parts: Iterable[Any], between: str = "") -> str:
         if size > LONGEST:
             _too_long()
     return between.join(found)
+
+
+def _like(text: Any, pattern: str) -> bool:
+    """Whether a text is like a pattern with `*`, in any case; null is like none."""
+    return text is not None and resembles(str(pattern), str(text))
 
 
 def _short(text: str) -> str:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from jinja2 import nodes
 
 from chatbot.flowfile.problems import nearest, suggest
+from chatbot.messages import ChatMessage
 
 FILTERS = (
     *("abs", "capitalize", "count", "d", "default", "first", "float", "int", "join", "last"),
-    *("length", "list", "lower", "max", "min", "raw", "round", "sort", "sum", "title", "trim"),
-    *("truncate", "unique", "upper"),
+    *("length", "like", "list", "lower", "max", "min", "raw", "round", "sort", "sum", "title"),
+    *("trim", "truncate", "unique", "upper"),
 )
 TESTS = (
     *("defined", "undefined", "none", "in", "even", "odd", "number", "string", "boolean"),
@@ -52,6 +53,13 @@ _BRACKET = re.compile(r"unexpected '.', expected '([\])}])'")
 _SINGLE = re.compile(r"(?<![=!<>])=(?!=)")
 
 
+_LIKE = {
+    "startswith": "write `| like('…*')`",
+    "endswith": "write `| like('*…')`",
+    **dict.fromkeys(("match", "search", "find", "regex", "contains"), "write `| like('*…*')`"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong with a template; where in it: `fragment`, or a line from 1."""
@@ -79,15 +87,21 @@ def faults_of(node: nodes.Node) -> Iterator[Fault]:
         hint = "there are if, for, set and {{ … }}"
         yield Fault(f"`{what}` is not for templates here", hint, line)
     elif isinstance(node, nodes.Filter) and node.name not in FILTERS:
-        yield Fault(f"there is no filter `{node.name}`", _near(node.name, FILTERS), line, node.name)
+        hint = _LIKE.get(node.name) or _near(node.name, FILTERS)
+        yield Fault(f"there is no filter `{node.name}`", hint, line, node.name)
+    elif isinstance(node, nodes.Filter) and node.name == "like" and len(node.args) != 1:
+        yield Fault("`like` needs a text", "write `| like('…*')`", line, node.name)
     elif isinstance(node, nodes.Test) and node.name not in TESTS:
-        yield Fault(f"there is no test `{node.name}`", _near(node.name, TESTS), line, node.name)
+        hint = _LIKE.get(node.name) or _near(node.name, TESTS)
+        yield Fault(f"there is no test `{node.name}`", hint, line, node.name)
     elif isinstance(node, nodes.For) and node.recursive:
         yield Fault("`recursive` is not for templates here", "", line)
     elif isinstance(node, nodes.Call) and not _is_range(node):
         yield _of_call(node, line)
     elif isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
         yield Fault(f"`{node.attr}` cannot be had", "", line, node.attr)
+    elif isinstance(node, nodes.Getattr) and (field := _message_field(node.node)):
+        yield Fault(f"`message.{field}` has no `{node.attr}`", _meant(node.attr), line, node.attr)
 
 
 def _of_call(node: nodes.Call, line: int) -> Fault:
@@ -96,8 +110,24 @@ def _of_call(node: nodes.Call, line: int) -> Fault:
         name, fragment = node.node.attr, f".{node.node.attr}"
     elif isinstance(node.node, nodes.Name):
         name = fragment = node.node.name
-    hint = f"write `| {name}`" if name in FILTERS else "use a filter"
+    hint = f"write `| {name}`" if name in FILTERS else _LIKE.get(name, "use a filter")
     return Fault("nothing but range(…) can be called in a template", hint, line, fragment)
+
+
+def _message_field(node: nodes.Expr) -> str:
+    """Return the field of the message that `node` is; none of them has anything in it."""
+    if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
+        known = node.node.name == "message" and node.attr in ChatMessage.__struct_fields__
+        return node.attr if known else ""
+    return ""
+
+
+def _meant(attribute: str) -> str:
+    if attribute in ChatMessage.__struct_fields__:
+        return f"did you mean message.{attribute}?"
+    if attribute in FILTERS:
+        return f"write `| {attribute}`"
+    return _LIKE.get(attribute, f"leave out .{attribute}")
 
 
 def _is_range(node: nodes.Call) -> bool:

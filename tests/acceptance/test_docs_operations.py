@@ -92,6 +92,10 @@ async def test_the_other_flows_do_what_the_page_says(folder: Path) -> None:
     (folder / "mood.yaml").write_text(text + "outputs: {mood: mood.mood}\n")
     outcome = await run(load(folder / "mood.yaml").dataflow, text="HEY")
     assert outcome["understood"] == {"mood": "angry"}
+    outcome = await run(load(folder / "glossary.yaml").dataflow, text="node")
+    assert [reply["text"] for reply in outcome["replies"]] == [
+        "node is a process that runs operations"
+    ]
 
 
 def test_what_is_wrong_is_told_as_shown(folder: Path) -> None:

@@ -170,6 +170,26 @@ async def test_a_bad_flag_is_explained_and_nothing_is_written(
     assert not (tmp_path / "a").exists()
 
 
+async def test_a_bad_flag_is_refused_before_anything_is_asked(
+    program: Program, tmp_path: Path
+) -> None:
+    code, _, err = await program.run("init", str(tmp_path / "a"), "--listen", "#room")
+    assert code == 2
+    assert "`#room` is no place to listen" in err
+    assert "What is it to do?" not in err
+
+
+async def test_lines_are_broken_at_words_and_a_name_may_be_begun(
+    program: Program, tmp_path: Path
+) -> None:
+    code, _, err = await program.run("init", str(tmp_path / "a"), stdin="mod\n\n\n\n", COLUMNS="40")
+    assert code == 0, err
+    assert (tmp_path / "a" / "moderation.yaml").exists()
+    listed = err.partition("[support]")[0].splitlines()
+    assert max(map(len, listed)) <= 40
+    assert "  moderation  warns of rudeness and" in listed
+
+
 def test_nothing_is_written_over_unless_forced(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
     (tmp_path / "helper.test.yaml").symlink_to("nowhere")

@@ -233,6 +233,16 @@ async def test_one_that_is_marked_runs_in_a_thread() -> None:
     assert (await run(quick))["result"] == threading.current_thread().name
 
 
+async def test_an_action_that_there_is_not_fails_where_it_is_returned() -> None:
+    @operation
+    def take(name: str) -> Action:
+        return Action(name)
+
+    assert await run(take, name="delete") == {"action": {"kind": "delete"}}
+    with pytest.raises(TypeError, match="no action `redact`: there are react, delete"):
+        await run(take, name="redact")
+
+
 async def test_a_reply_and_an_action_are_what_the_bot_says_and_does() -> None:
     class Both(NamedTuple):
         reply: str
