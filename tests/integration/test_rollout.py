@@ -92,6 +92,7 @@ async def test_nodes_take_over_what_was_trained_and_what_people_taught_stays(
         taught = await revision(room)
         [kept], err = await train(path, capsys)
         assert "with 1 correction" in err
+        assert "exported for ONNX Runtime in" in err
         assert "nodes take over" in err
         assert (kept["corrections"], kept["current"]) == (1, True)
         tuned = await changes(room, taught)
