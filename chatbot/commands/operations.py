@@ -33,6 +33,11 @@ operations:
   answer:
     when: "{{ message.text == 'hi' }}"
     reply: "Hello {{ message.name }}!\"""",
+    "act": """\
+operations:
+  hush:
+    when: "{{ message.text | length > 2000 }}"
+    action: {kind: mute, time: 10m}""",
     "set_state": """\
 state: {count: {per: room, type: integer, start: 0}}
 operations:
