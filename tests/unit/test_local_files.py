@@ -82,8 +82,7 @@ def test_all_that_is_wrong_with_the_file_is_told_with_its_lines(tmp_path: Path) 
     )
     found = problems_of(flow(tmp_path, code))
     told = [(Path(each.file).name, each.line, each.column) for each in found]
-    assert told == [("loud.yaml", 4, 15), ("shout.py", 3, 11), ("shout.py", 5, 1)]
-    assert found[0].message == "shout.py cannot be used: something is wrong in its line 3"
+    assert told == [("shout.py", 3, 11), ("shout.py", 5, 1)]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +110,7 @@ def test_a_file_that_cannot_be_loaded_says_why(
     tmp_path: Path, code: str, line: int, message: str, hint: str
 ) -> None:
     (tmp_path / "helper.py").touch()
-    _, found = problems_of(flow(tmp_path, code))
+    [found] = problems_of(flow(tmp_path, code))
     assert (found.line, found.message, found.hint) == (line, message, hint)
 
 

@@ -115,7 +115,6 @@ def test_what_every_value_fulfils_is_a_warning(tmp_path: Path, condition: str) -
         "message.text in understand.text",
         "message.text | lower == 'a'",
         "message.text == understand.text",
-        "message.text == 1 or message.text == 'a'",
         "(message.text | length) > 3 and (message.text | length) < 10",
     ],
 )
