@@ -93,7 +93,7 @@ class _Sections:
             for name, node in given.items()
             if name not in known
             and isinstance(node.value, dict)
-            and {"run", "flow", "reply", "set"} & node.value.keys()
+            and {"run", "flow", "reply", "set", "action"} & node.value.keys()
             and not difflib.get_close_matches(name, set(known) - given.keys(), n=1, cutoff=0.85)
         }
         for name, node in strays.items():

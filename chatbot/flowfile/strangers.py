@@ -56,7 +56,10 @@ def stranger(tree: Node) -> tuple[Node, str] | None:
 
 def _is_meant(name: str, node: Node) -> bool:
     """Whether a key is one of a flow's, misspelt, or an operation that stands too far left."""
-    if isinstance(node.value, dict) and {"run", "flow", "reply", "set"} & node.value.keys():
+    if (
+        isinstance(node.value, dict)
+        and {"run", "flow", "reply", "set", "action"} & node.value.keys()
+    ):
         return True
     if slips.is_word_for(name, _KNOWN):
         return True
