@@ -256,7 +256,18 @@ def _of_message(origin: Origin) -> Collection[Any] | None:
 
 
 def _computed(frame: Frame, part: Part, text: str) -> Collection[Any] | None:
-    """Return all values that an expression can have, where those of its inputs are known."""
+    """Return all values that an expression can have, where those of its inputs are known.
+
+    Of one that waits for itself nothing is known.
+    """
+    name = part.section.name
+    if name not in frame.computed:
+        frame.computed[name] = None
+        frame.computed[name] = _outcomes(frame, part, text)
+    return frame.computed[name]
+
+
+def _outcomes(frame: Frame, part: Part, text: str) -> Collection[Any] | None:
     choices: dict[str, list[Any]] = {}
     for name, wire in part.section.inputs.items():
         found = [o for source in wire.sources for o in _from(frame, source)]

@@ -5,7 +5,7 @@ The rule: what was reported already, and so is not known, is `Unknown`, and noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,8 @@ class Frame:
     instance: str = ""
     values: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """What is known of the values of instances, by output: found once, as files are read for it."""
+    computed: dict[str, Collection[Any] | None] = field(default_factory=dict)
+    """The values that expressions can have, where they are known: found once."""
 
     def frames(self) -> Iterator[Frame]:
         """Yield this and all that is in it."""
