@@ -6,6 +6,7 @@ that a model is loaded once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -18,6 +19,9 @@ from chatbot.commands.playing import Given, outcome_or_error
 from chatbot.flowfile.flow import Flow, dataflows
 from chatbot.messages import ChatMessage, Outcome
 from chatbot.orchestrator.keeping import Imagined
+
+LIMIT = 60.0
+"""Seconds that one message may take."""
 
 
 class Bench:
@@ -37,20 +41,28 @@ class Bench:
         self._state = Imagined(self._flow.dataflow, self._flow.state)
 
     async def decide(self, message: ChatMessage) -> Outcome:
-        """Return what the flow decides for `message`; an operation's error is in the outcome."""
+        """Return what the flow decides for `message`; an operation's error is in the outcome.
+
+        So it is where the flow does not end: DFFML's orchestrator would go round for ever.
+        """
         self._count += 1
         self._ran.clear()
         inputs = [
             Input(value=each.value, definition=each.definition)
             for each in (*self._given.of(message), *self._state.recall(message))
         ]
-        results, failure = None, None
+        results, failure, late = None, None, ""
         try:
-            async for _, found in self._octx.run({str(self._count): inputs}):
-                results = found
+            async with asyncio.timeout(LIMIT):
+                async for _, found in self._octx.run({str(self._count): inputs}):
+                    results = found
+        except TimeoutError:
+            late = f"it went on for {LIMIT:g} s: does it go round a circle?"
         except Exception as error:  # noqa: BLE001 - whatever an operation raised
             failure = error
         self.coverage.count(self._ran)
+        if late:
+            return Outcome(message.id, message.network, message.room, message.sender, error=late)
         outcome = outcome_or_error(message, results, failure)
         self._state.keep(message, outcome)
         return outcome

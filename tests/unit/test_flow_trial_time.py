@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from chatbot.commands import bench
 from chatbot.commands.screen import Screen
 from chatbot.commands.trials import Selection, collect, run
 from chatbot.commands.verdicts import Verdict
@@ -98,3 +100,27 @@ def test_a_time_that_is_none_is_refused(
 ) -> None:
     told = refused(tmp_path, f"tests: [{test}]\n")
     assert any(line.startswith(f"timed.test.yaml:{place}: ") and message in line for line in told)
+
+
+ROUND = """\
+version: 1
+operations:
+  more:
+    run: expression
+    inputs: {value: [message.text, more.value]}
+    config: {text: "{{ value }}+"}
+  say: {when: "{{ more.value == 'x' }}", reply: hi}
+"""
+
+
+async def test_a_message_that_goes_round_for_ever_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "LIMIT", 0.3)
+    write(tmp_path, round=ROUND)
+    (tmp_path / "round.test.yaml").write_text("tests:\n  - {said: a, silence: true}\n")
+    chosen = Selection(paths=[str(tmp_path / "round.yaml")])
+    async with asyncio.timeout(20):
+        found = await run(chosen, collect(chosen), Screen(quiet=True), lambda _: None)
+    [each] = found.verdicts[0].differences
+    assert each.found == "it failed: it went on for 0.3 s: does it go round a circle?"
