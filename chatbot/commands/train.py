@@ -125,7 +125,7 @@ def _cut_short(share: float) -> str:
     """Return what is said of a training that had time for that share of its steps."""
     return (
         f"training was cut short: its processor time was up after {int(share * 100)} % of the steps"
-        "; where less runs beside it, it gets further"
+        "; with fewer or shorter examples, or less that runs beside it, it gets further"
     )
 
 
