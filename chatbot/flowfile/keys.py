@@ -6,6 +6,7 @@ Schema, completion, the reference). The rule: a key that is not in this table is
 
 from __future__ import annotations
 
+from chatbot.flowfile.answering import ACTS, ANSWERING
 from chatbot.flowfile.key import (
     ANY,
     EVERY,
@@ -16,7 +17,6 @@ from chatbot.flowfile.key import (
     NUMBER,
     OFF,
     PRIMITIVES,
-    SOURCE,
     TEXT,
     TRUTH,
     WHOLE,
@@ -42,7 +42,6 @@ __all__ = [
 
 _VERSION = Key("The version of the format.", (WHOLE,), required=True, least=1, most=1)
 _SOURCES = (TEXT, LIST, MAP)
-_ACTS = ("react", "delete", "kick", "ban", "unban", "mute", "unmute")
 
 
 _COMMON = {
@@ -295,7 +294,7 @@ SECTIONS: dict[str, Described] = {
                 "What to do beside talking: a kind, or in full.",
                 (TEXT, MAP),
                 section="action",
-                suggested=_ACTS,
+                suggested=ACTS,
             ),
             "set": Key(
                 "What to keep: name of a state → source, template or {value: …}.",
@@ -342,38 +341,7 @@ SECTIONS: dict[str, Described] = {
             ),
         },
     ),
-    "reply": Described(
-        "A reply, in full.",
-        {
-            "text": Key("What to say: a template.", (TEXT,)),
-            "by": Key("What chooses one of the `texts`: a source.", (TEXT,), pattern=SOURCE),
-            "texts": Key("What to say, by the value of `by`; else `text`.", (MAP,), items=(TEXT,)),
-            "notice": Key("Say it as a notice, where there is one.", (TRUTH,), default=False),
-            "markdown": Key(
-                "It is Markdown: networks that have formatted text show it so.",
-                (TRUTH,),
-                default=False,
-            ),
-            "room": Key(
-                "Say it in this room of the network instead; where it is empty, nowhere.", (TEXT,)
-            ),
-        },
-    ),
-    "action": Described(
-        "An action, in full.",
-        {
-            "kind": Key("What is done.", (TEXT,), required=True, choices=_ACTS),
-            "to": Key(
-                "The id of the message, or the sender, that it is about; this one without it.",
-                (TEXT,),
-            ),
-            "text": Key("The emoji of a reaction, or why: a template.", (TEXT,)),
-            "time": Key("For how long somebody is muted or banned.", (TEXT,), example="10m"),
-            "room": Key(
-                "Do it in this room of the network instead; where it is empty, not.", (TEXT,)
-            ),
-        },
-    ),
+    **ANSWERING,
     "source": Described(
         "Where an input comes from, in full; mostly a source alone, or a list of them.",
         {

@@ -7,7 +7,6 @@ context has finished when nothing is outstanding.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -16,52 +15,15 @@ from dffml.df.base import BaseInputSetContext, OperationException
 from dffml.df.exceptions import MultipleAncestorsFoundError, ValidatorMissing
 from dffml.df.types import Input
 
+from chatbot.orchestrator.call import Call, next_number
 from chatbot.orchestrator.plan import NOWHERE, Plan, Source, Step, Targets, permutations
 from chatbot.orchestrator.values import Value, convert
 
 log = logging.getLogger(__name__)
 
 NOTHING: frozenset[int] = frozenset()
-_numbers = itertools.count(1)
-
 _UNRELATED = "unrelated"
 """A condition for which its origin gave something, but no value: it is not missing."""
-
-
-def next_number() -> int:
-    """Return a number that no context of this process has."""
-    return next(_numbers)
-
-
-class Call:
-    """One parameter set of one step. `values` has DFFML's inputs, a default's own value."""
-
-    __slots__ = ("context", "number", "step", "values")
-
-    def __init__(self, context: Context, number: int, step: Step, values: tuple[Any, ...]) -> None:
-        self.context = context
-        self.number = number
-        self.step = step
-        self.values = values
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        """What the operation is given: a new dict each time."""
-        step = self.step
-        if step.alone:
-            return {step.names[0]: self.values[0].value}
-        if not step.has_defaults:
-            return {name: item.value for name, item in zip(step.names, self.values, strict=True)}
-        return {
-            name: item.value if isinstance(item, Input) else item
-            for name, item in zip(step.names, self.values, strict=True)
-        }
-
-    @property
-    def parents(self) -> Sequence[Input]:
-        if not self.step.has_defaults:
-            return self.values
-        return [item for item in self.values if isinstance(item, Input)]
 
 
 Dispatch = Callable[[Call], None]
@@ -115,7 +77,7 @@ class Context:
         strict: bool = True,
         octx: Any = None,
     ) -> None:
-        self.number = next(_numbers)
+        self.number = next_number()
         self.plan = plan
         self.ctx = ctx
         self.octx = octx

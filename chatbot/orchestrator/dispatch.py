@@ -24,7 +24,7 @@ from chatbot.errors import BrokerError, EncodingError
 from chatbot.messages import Call as WireCall
 from chatbot.messages import Part, Result, Results, Work
 from chatbot.nodes.parts import UNWANTED, WANTED
-from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.call import Call
 from chatbot.orchestrator.large import HeldValues, unpack_outputs
 from chatbot.orchestrator.parts import Yielding
 from chatbot.orchestrator.raised import exception

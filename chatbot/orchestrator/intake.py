@@ -24,24 +24,21 @@ from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.flowfile.sections import SCHEDULE
 from chatbot.kept import Kept
-from chatbot.messages import ChatMessage, OperationRecord, Outcome, PrimaryRecord, is_retry
+from chatbot.messages import ChatMessage, OperationRecord, Outcome, PrimaryRecord
 from chatbot.nodes.roster import Roster, announce
 from chatbot.orchestrator.commands import Commands
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.deadline import deadline_for
-from chatbot.orchestrator.decision import (
-    fields_of,
-    inputs_of,
-    outcome_of,
-    silenced,
-)
+from chatbot.orchestrator.decision import fields_of, inputs_of, outcome_of, silenced
 from chatbot.orchestrator.held import Running
 from chatbot.orchestrator.keeping import Keeping
+from chatbot.orchestrator.lacking import Lacking
 from chatbot.orchestrator.mutes import MUTED, Mutes
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.order import Order
 from chatbot.orchestrator.outbox import Outbox
 from chatbot.orchestrator.run import NatsOrchestratorContext
+from chatbot.orchestrator.silence import Silence
 from chatbot.orchestrator.tally import Tally
 from chatbot.orchestrator.timetable import inputs_of_due
 from chatbot.orchestrator.trials import Trials
@@ -56,9 +53,6 @@ IN_FLIGHT = {Lane.PEOPLE: 512, Lane.BULK: 256}
 PARKED = 128
 """Contexts that may wait for an operation that no node offers; further ones are handed back."""
 
-LOOK = 0.1
-"""Seconds between looks for nodes while messages come."""
-
 WAITING = 128
 """Messages that may wait for another one's end; further ones are handed back until it is there."""
 
@@ -70,9 +64,6 @@ HANDED_BACK = 3.0
 DRAIN = 5.0
 ANSWER_ALL = Backlog(ANSWER)
 NO_RULES = Rules(prefix="")
-
-UNSAID = frozenset({"reaction", "unreaction"})
-"""Kinds of message that are nothing said; a flow sees them if it looks at the kind."""
 
 
 class Intake:
@@ -93,27 +84,22 @@ class Intake:
     ) -> None:
         self._orchestrator = orchestrator
         self._octx = octx
-        self._roster = roster
+        self._lacking = Lacking(orchestrator, roster)
         self._listeners = listeners
-        self._backlog = backlog
-        self._minds_age = backlog.policy != ANSWER
         self._trials = trials
         self._commands = commands
-        self._mutes = mutes
         self._keeping = keeping
-        self._muted = {} if mutes is None else mutes.rooms
         self.flow = orchestrator.flow
         self.grace = DRAIN
         """Seconds, at its end, for what runs."""
 
         self._fields = fields_of(octx.config.dataflow)
         self._due = fields_of(octx.config.dataflow, f"{SCHEDULE}.")
-        self._unsaid = frozenset() if "kind" in self._fields else UNSAID
+        self.silence = Silence(backlog, mutes, self._fields)
         self._running: dict[str, Running] = {}
         self._order = Order(broker, self.flow, self._running)
         self._outbox = Outbox(broker, self.flow)
         self._tally = Tally(orchestrator.id, self.flow)
-        self._looked, self._lacking = 0.0, False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -190,11 +176,7 @@ class Intake:
     @property
     def missing(self) -> list[str]:
         """The operations that the flow needs and no node offers now, by their instances' names."""
-        return [
-            record.instance
-            for record in self._orchestrator.needed
-            if not self._roster.offers(record.key)
-        ]
+        return self._lacking.missing
 
     def record(self) -> PrimaryRecord:
         """Return what the primary announces of itself."""
@@ -218,42 +200,27 @@ class Intake:
             self._spawn(taken.term())
         elif known is not None:
             known.taken = taken  # delivered again while it runs: settle this delivery
-        elif not self._backlog.runs and self._is_old(message):
+        elif not self.silence.backlog.runs and self.silence.is_old(message):
             self._skip(lane, taken, message, TOO_OLD)
         elif message.command and self._commands is not None and self._commands.takes(message):
             self._obey(lane, taken, message)
-        elif len(self._running) >= PARKED and self._lacks_a_node():
+        elif len(self._running) >= PARKED and self._lacking.a_node():
             self._spawn(taken.nak(HANDED_BACK))
-        elif message.after or message.kind in self._unsaid or self._muted:
+        elif message.after or message.kind in self.silence.unsaid or self.silence.muted:
             self._consider(lane, taken, message)
         else:
             self._start(self._hold(lane, taken, message))
 
     def _consider(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
         """Deal with a message that may not be answered, or not yet."""
-        if self._is_muted(message):
+        if self.silence.is_muted(message):
             self._skip(lane, taken, message, MUTED)
-        elif message.kind in self._unsaid:
+        elif message.kind in self.silence.unsaid:
             self._skip(lane, taken, message, "")
         elif not message.after:
             self._start(self._hold(lane, taken, message))
         else:
             self._follow(self._hold(lane, taken, message))
-
-    def _is_muted(self, message: ChatMessage) -> bool:
-        room = message.network, message.room
-        return room in self._muted and self._mutes is not None and bool(self._mutes.until(*room))
-
-    def _is_old(self, message: ChatMessage) -> bool:
-        """Whether it is not to be answered any more; who has one tried again wants an answer."""
-        return self._backlog.is_old(message.time) and not is_retry(message.id)
-
-    def _lacks_a_node(self) -> bool:
-        """Whether an operation has no node; asked at each message, looked up now and then."""
-        now = time.monotonic()
-        if now > self._looked + LOOK:
-            self._looked, self._lacking = now, bool(self.missing)
-        return self._lacking
 
     def _skip(self, lane: Lane, taken: Taken, message: ChatMessage, why: str) -> None:
         running = self._hold(lane, taken, message)
@@ -262,7 +229,7 @@ class Intake:
 
     def _obey(self, lane: Lane, taken: Taken, message: ChatMessage) -> None:
         """Run a command; one that is old may not be what anybody wants now."""
-        if self._is_old(message):
+        if self.silence.is_old(message):
             self._skip(lane, taken, message, TOO_OLD)
             return
         running = self._hold(lane, taken, message)
@@ -309,7 +276,7 @@ class Intake:
         return running
 
     def _start(self, running: Running) -> None:
-        if self._minds_age and self._is_old(running.message):
+        if self.silence.minds_age and self.silence.is_old(running.message):
             running.skipped = TOO_OLD
         if self._trials.alone or running.taken.attempt == 1:
             self._run(running)
@@ -378,7 +345,7 @@ class Intake:
     def _decide(self, running: Running, results: Any) -> Outcome:
         message = running.message
         outcome = outcome_of(message, results, self._orchestrator.revision)
-        if self._muted and not message.command and self._is_muted(message):
+        if self.silence.muted and not message.command and self.silence.is_muted(message):
             running.skipped = running.skipped or MUTED
         decided = silenced(outcome, running.skipped) if running.skipped else outcome
         return decided if self._keeping is None else self._keeping.signed(message, decided)
@@ -389,11 +356,7 @@ class Intake:
             await asyncio.sleep(1.0)
             deadline = deadline_for(self._orchestrator.longest)
             oldest = time.monotonic() - deadline
-            late = [
-                (message_id, running)
-                for message_id, running in self._running.items()
-                if running.started < oldest
-            ]
+            late = [each for each in self._running.items() if each[1].started < oldest]
             for message_id, running in late:
                 await self._hand_back(message_id, running)
             if late:

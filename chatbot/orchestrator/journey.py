@@ -14,7 +14,8 @@ from typing import Any
 
 from dffml.df.types import Stage
 
-from chatbot.orchestrator.context import Call, Context
+from chatbot.orchestrator.call import Call
+from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.plan import Step
 
 WHEN = "`when` is not true"

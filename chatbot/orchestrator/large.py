@@ -18,7 +18,8 @@ from chatbot.broker.objects import LargeValues
 from chatbot.encoding import Packed, Place, is_packed, owner_of, pack, stored, unpack
 from chatbot.errors import BrokerError, EncodingError
 from chatbot.messages import Part, Result
-from chatbot.orchestrator.context import Call, Context
+from chatbot.orchestrator.call import Call
+from chatbot.orchestrator.context import Context
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chatbot.errors import LockLostError
-from chatbot.orchestrator.context import Call, next_number
+from chatbot.orchestrator.call import Call, next_number
 from chatbot.orchestrator.locks import Names, NatsPrimaryLockNetworkContext
 
 log = logging.getLogger(__name__)

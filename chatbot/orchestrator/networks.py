@@ -21,7 +21,7 @@ from chatbot.broker.subjects import Lane
 from chatbot.messages import OperationRecord
 from chatbot.nodes.implementations import ContextMaker, ImplementationNetworkContext
 from chatbot.orchestrator import locked
-from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.call import Call
 from chatbot.orchestrator.dispatch import Dispatcher, Route
 from chatbot.orchestrator.locks import NatsPrimaryLockNetworkContext
 from chatbot.orchestrator.optional import Optional

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.call import Call
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
-from dffml.base import config, field
 from dffml.df.base import (
     BaseOrchestrator,
     FailedToLoadOperationImplementation,
@@ -38,68 +37,21 @@ from chatbot.broker.buckets import FLOW_KEPT, Bucket, open_bucket
 from chatbot.broker.locks import SharedLocks
 from chatbot.broker.subjects import Lane
 from chatbot.errors import BrokerError, OperationError
-from chatbot.labels import Placement, shown
-from chatbot.messages import FlowRecord, LearnerRecord, OperationRecord, digest
+from chatbot.labels import shown
+from chatbot.messages import FlowRecord, OperationRecord, digest
 from chatbot.nodes.implementations import ContextMaker, Implementation, find, installed
 from chatbot.nodes.node import Given, Node
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import Shortage
 from chatbot.orchestrator import placement, reachability
+from chatbot.orchestrator.configuration import InstanceSettings, NatsOrchestratorConfig
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.dispatch import Dispatcher
-from chatbot.orchestrator.inputs import NatsMasterInputNetwork
-from chatbot.orchestrator.locks import NatsPrimaryLockNetwork
-from chatbot.orchestrator.networks import (
-    NatsPrimaryOperationImplementationNetwork,
-    NatsPrimaryOperationImplementationNetworkContext,
-)
+from chatbot.orchestrator.networks import NatsPrimaryOperationImplementationNetworkContext
 from chatbot.orchestrator.plan import Plan, compile_flow
 from chatbot.orchestrator.run import NatsOrchestratorContext, NatsOrchestratorContextConfig
 
 log = logging.getLogger(__name__)
-
-
-class InstanceSettings(Protocol):
-    """What a flow file says of one operation instance, beside its configuration."""
-
-    @property
-    def on(self) -> Placement | None: ...
-    @property
-    def batch(self) -> int: ...
-    @property
-    def concurrency(self) -> int: ...
-    @property
-    def timeout(self) -> float: ...
-    @property
-    def optional(self) -> float: ...
-    @property
-    def learning(self) -> LearnerRecord | None: ...
-
-
-@config
-class NatsOrchestratorConfig:
-    url: str = field(
-        "Address of the NATS server; CHATBOT_NATS_URL, else an embedded one",
-        default=None,
-        repr=False,  # DFFML logs and prints configurations
-    )
-    flow: str = field("Name under which nodes know the flow; one of its own", default=None)
-    lane: str = field("people or bulk: whose work goes first", default="people")
-    max_ctxs: int = field("Maximum number of contexts to run concurrently", default=None)
-    placement: dict = field(  # type: ignore[type-arg]
-        "Where operations run, by their paths: primary, nodes, or the labels of nodes",
-        default_factory=dict,
-    )
-    input_network: NatsMasterInputNetwork = field(
-        "Input network to use", default_factory=lambda: NatsMasterInputNetwork.withconfig({})
-    )
-    lock_network: NatsPrimaryLockNetwork = field(
-        "Lock network to use", default_factory=lambda: NatsPrimaryLockNetwork.withconfig({})
-    )
-    opimp_network: NatsPrimaryOperationImplementationNetwork = field(
-        "Operation implementation network to use",
-        default_factory=lambda: NatsPrimaryOperationImplementationNetwork.withconfig({}),
-    )
 
 
 @entrypoint("nats")

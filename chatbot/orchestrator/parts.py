@@ -14,7 +14,7 @@ from chatbot.broker import Broker
 from chatbot.errors import BrokerError, EncodingError
 from chatbot.messages import Part, Partial
 from chatbot.nodes.partial import preview, show
-from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.call import Call
 from chatbot.orchestrator.inputs import handle_of
 from chatbot.orchestrator.large import HeldValues, Spawn, unpack_outputs
 from chatbot.orchestrator.raised import exception

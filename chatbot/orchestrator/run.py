@@ -23,7 +23,8 @@ from dffml.df.types import DataFlow, Definition, Input, Stage
 
 from chatbot.broker.subjects import Lane
 from chatbot.orchestrator import outputs, subflow
-from chatbot.orchestrator.context import Call, Context
+from chatbot.orchestrator.call import Call
+from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.dispatch import Route
 from chatbot.orchestrator.feed import Feed
 from chatbot.orchestrator.plan import Plan, Step

@@ -18,7 +18,8 @@ from dffml.operation.dataflow import (
     run_dataflow,
 )
 
-from chatbot.orchestrator.context import Call, Context
+from chatbot.orchestrator.call import Call
+from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.plan import Plan, Step
 from chatbot.orchestrator.values import Value, convert
 

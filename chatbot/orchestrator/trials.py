@@ -26,7 +26,7 @@ from chatbot.broker.buckets import ATTEMPTS_KEPT, Bucket, open_bucket
 from chatbot.messages import digest
 from chatbot.nodes.attempts import ANSWER, UNKNOWN, BusyError, Trial
 from chatbot.nodes.failure import here
-from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.call import Call
 from chatbot.orchestrator.dispatch import Route
 from chatbot.orchestrator.raised import exception
 

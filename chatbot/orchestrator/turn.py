@@ -21,7 +21,7 @@ from typing import Any, cast
 from chatbot.broker.subjects import Lane
 from chatbot.nodes.implementations import Begin
 from chatbot.nodes.limits import GRACE, Sighting, look_later, over_time
-from chatbot.orchestrator.context import Call
+from chatbot.orchestrator.call import Call
 from chatbot.orchestrator.parts import take_yields
 from chatbot.orchestrator.plan import Step
 from chatbot.orchestrator.standby import WAITS, Standby

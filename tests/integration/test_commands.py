@@ -146,14 +146,14 @@ async def test_status_is_a_line(broker: Broker, tmp_path: Path) -> None:
 async def test_all_primaries_are_silent_in_a_muted_room(broker: Broker, tmp_path: Path) -> None:
     async with primaries(broker, tmp_path, 2) as both, Room.open(broker, RULES) as room:
         assert "I am silent here until" in await room.ask("!mute 1h", **BEN)
-        await until(lambda: all(each._muted for each in both))
+        await until(lambda: all(each.silence.muted for each in both))
         said = await asyncio.gather(*(room.ask(f"hello {n} 0") for n in range(20)))
         assert set(said) == {"muted"}
         assert sum(each.record().skipped for each in both) == 20
         assert await room.ask("hello 0", room="#other") == "hello 0"
         assert "not answered (muted)" in await room.ask("!why"), "commands are answered"
         assert await room.ask("!unmute", **BEN) == "ben: I am back"
-        await until(lambda: not any(each._muted for each in both))
+        await until(lambda: not any(each.silence.muted for each in both))
         assert await room.ask("hello again 0") == "hello again 0"
         assert await room.ask("!unmute", **BEN) == "ben: I was not silent here"
 
@@ -176,7 +176,7 @@ async def test_a_mute_holds_for_a_primary_that_comes_later_until_it_is_over(
         async with primaries(broker, tmp_path) as (intake,):
             assert await room.ask("hello 0") == "muted"
             await until(
-                lambda: not intake._is_muted(ChatMessage("", NETWORK, "#room", "", "", NOW))
+                lambda: not intake.silence.is_muted(ChatMessage("", NETWORK, "#room", "", "", NOW))
             )
             assert await room.ask("hello again 0") == "hello again 0"
 
@@ -315,8 +315,8 @@ async def test_garbage_in_the_state_stops_nobody(broker: Broker, tmp_path: Path)
         key = f"$KV.{subjects.STATE}.last.{digest(FLOW)}.{digest(NETWORK)}.{digest('#room')}"
         await broker.publish(key, b"\xff")
         assert "no message here yet" in await room.ask("!why")
-        await intake._mutes._state.mute(mute)  # type: ignore[union-attr]
-        await until(lambda: intake._muted)
+        await intake.silence.mutes._state.mute(mute)  # type: ignore[union-attr]
+        await until(lambda: intake.silence.muted)
         assert await room.ask("hello 0") == "muted"
     assert await all_mutes(broker) == [mute]
     assert await forget(broker, lambda *_: True) == 1

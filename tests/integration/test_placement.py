@@ -23,7 +23,8 @@ from chatbot.nodes import shortage, worker
 from chatbot.nodes.node import Node
 from chatbot.nodes.roster import Roster
 from chatbot.orchestrator import placement as placing
-from chatbot.orchestrator.orchestrator import NatsOrchestrator, NatsOrchestratorConfig
+from chatbot.orchestrator.configuration import NatsOrchestratorConfig
+from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.primary import primary
 from chatbot.settings import NATS_URL
 from tests.integration.test_intake import hear, message, outcomes, settled
