@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from chatbot import settings
 from chatbot.commands.screen import Screen
 from chatbot.commands.understanding import Subject, subject
 from chatbot.errors import UsageError
+from chatbot.inference import backends
+from chatbot.inference.backends import AUTO
 from chatbot.inference.labelled import Labelled, read_labelled
 from chatbot.inference.loading import kept_for, understanding
 from chatbot.inference.revisions import Kept
@@ -56,13 +58,22 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was found; `revision` is of what answered, "quick" or that of a thorough training."""
+    """What was found; `revision` is of what answered, "quick" or that of a thorough training.
+
+    `exact` is the accuracy of an exact back end on the same texts, where the flow's is not.
+    """
 
     subject: Subject
     scores: Scores
     answers: list[Answer]
     revision: str
     estimate: Estimate | None
+    exact: float | None = None
+
+    @property
+    def lost(self) -> float:
+        """What the flow's back end loses of the accuracy; below 0 where it wins."""
+        return 0.0 if self.exact is None else self.exact - self.scores.accuracy
 
 
 def evaluate(options: EvalOptions, screen: Screen) -> Evaluation:
@@ -88,14 +99,29 @@ def evaluate(options: EvalOptions, screen: Screen) -> Evaluation:
     rows = read_labelled(options.data, frozenset(what.examples) | outside)  # type: ignore[arg-type]
     if all(outside.intersection(row.labels) for row in rows):
         raise UsageError(f"{options.data} has no text that has a label of the flow")
-    classifier, kept = _classifier(what, options.quick, screen)
-    with screen.counting("classifying", len(rows)) as advance:
-        answers = list(_answers(classifier, rows, outside, advance))
+    answers, kept = _answered(what, rows, outside, options.quick, screen)
+    scores, exact = scored(answers), None
+    if not backends.is_exact(backends.chosen(what.backend)):
+        exactly, _ = _answered(replace(what, backend=AUTO), rows, outside, options.quick, screen)
+        exact = scored(exactly).accuracy
     estimate = None
     if options.estimate:
         estimate = _estimate_of(kept) if kept else _estimated(what, screen)
     revision = kept.about.revision if kept else "quick"
-    return Evaluation(what, scored(answers), answers, revision, estimate)
+    return Evaluation(what, scores, answers, revision, estimate, exact)
+
+
+def _answered(
+    what: Subject,
+    rows: Sequence[Labelled],
+    outside: frozenset[str],
+    quick: bool,
+    screen: Screen,
+) -> tuple[list[Answer], Kept | None]:
+    """Return the answers of what a node would run, and what thorough training it is from."""
+    classifier, kept = _classifier(what, quick, screen)
+    with screen.counting(f"classifying ({classifier.encoder.backend})", len(rows)) as advance:
+        return list(_answers(classifier, rows, outside, advance)), kept
 
 
 def _classifier(what: Subject, quick: bool, screen: Screen) -> tuple[Classifier, Kept | None]:
@@ -111,6 +137,7 @@ def _classifier(what: Subject, quick: bool, screen: Screen) -> tuple[Classifier,
             models=models,
             heads=settings.cache_folder() / "heads",
             quick=quick,
+            backend=what.backend,
         )
     made = Classifier(encoder, head, threshold=what.threshold, likeness=what.likeness)
     return made, None if quick else kept
@@ -242,6 +269,8 @@ def as_json(found: Evaluation) -> dict[str, object]:
     figures: dict[str, object] = {
         "operation": found.subject.name,
         "revision": found.revision,
+        "backend": found.subject.backend,
+        "exact": found.exact,
         "estimate": msgspec.to_builtins(found.estimate),
     }
     figures.update(msgspec.to_builtins(found.scores))
@@ -253,6 +282,11 @@ def show(found: Evaluation, screen: Screen, most: int = WORST) -> None:
     from chatbot.commands import evaluation_tables as tables
 
     tables.show(found.scores, worst(found.answers, most), screen)
+    if found.exact is not None:
+        screen.out.print(
+            f"with {found.subject.backend}; an exact back end has {found.exact:.1%}: "
+            f"{abs(found.lost) * 100:.1f} points {'lost' if found.lost >= 0 else 'won'}"
+        )
     if found.estimate is not None:
         each = found.estimate
         screen.out.print(

@@ -13,6 +13,9 @@ from chatbot import settings
 from chatbot.commands import rollout
 from chatbot.commands.screen import Screen
 from chatbot.commands.understanding import Subject, subject
+from chatbot.errors import OperationError
+from chatbot.inference import backends, loss
+from chatbot.inference.encoder import Encoder
 from chatbot.inference.loading import fingerprint
 from chatbot.inference.revisions import QUICK, About, Kept, Revisions, key, now
 from chatbot.inference.scoring import interval
@@ -55,6 +58,8 @@ def train(
             shutil.copytree(Path(folder) / "encoder", place)
 
         kept = _store(what).keep(_about(what, made, len(taught)), made.head, save)
+    if not backends.is_exact(backends.chosen(what.backend)):
+        screen.say(_taken(given, kept))
     rollout.choose(running, _key(what), kept, screen)
     return kept
 
@@ -127,6 +132,18 @@ def _cut_short(share: float) -> str:
         f"training was cut short: its processor time was up after {int(share * 100)} % of the steps"
         "; with fewer or shorter examples, or less that runs beside it, it gets further"
     )
+
+
+def _taken(what: Subject, kept: Kept) -> str:
+    """Return what is said of the flow's own back end, which is not exact, and this result."""
+    try:
+        encoder = Encoder.load(str(kept.encoder), backend=what.backend, shared=False)
+        loss.check(encoder, str(kept.encoder), what.examples, settings.cache_folder() / "losses")
+    except OperationError as error:
+        return f"nodes refuse this result, and go on with what they have: {error.message}" + (
+            f"; {error.hint}" if error.hint else ""
+        )
+    return f"nodes may run it with {what.backend}, as the flow says: it loses little"
 
 
 def _exported(made: Outcome) -> str:

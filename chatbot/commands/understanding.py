@@ -12,6 +12,7 @@ from chatbot.commands.server import connected
 from chatbot.errors import UsageError
 from chatbot.flowfile.load import load
 from chatbot.flowfile.problems import suggest
+from chatbot.inference.backends import AUTO
 from chatbot.inference.encoder import DEFAULT
 from chatbot.inference.examples import read_examples
 from chatbot.inference.registry import NATS, local
@@ -24,7 +25,7 @@ CLASSIFIES = "classify_text"
 class Subject:
     """An operation that classifies: its path in the `flow`, its examples and its settings.
 
-    `encoder` is what `chatbot.inference.registry.local` returned.
+    `encoder` is what `chatbot.inference.registry.local` returned, `backend` what nodes run it with.
     """
 
     flow: str
@@ -34,6 +35,7 @@ class Subject:
     threshold: float | None
     likeness: float | None
     several: bool
+    backend: str = AUTO
 
     @property
     def count(self) -> int:
@@ -73,6 +75,7 @@ def subject(
         config.get("threshold"),
         config.get("likeness"),
         several,
+        config.get("backend", AUTO),
     )
 
 

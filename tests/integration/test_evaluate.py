@@ -63,6 +63,40 @@ def test_figures_are_for_people_and_for_programs(
     assert "hey hi" not in json.dumps(found)
 
 
+def test_a_back_end_that_is_not_exact_is_scored_beside_one_that_is(
+    flow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    backend = "operations.understand.config.backend="
+    arguments = ("eval", flow, tmp_path / "data.tsv", "--outside", "oos", "--no-estimate")
+    assert _run(*arguments, "--json") == 0
+    exact = json.loads(capsys.readouterr().out)
+    assert (exact["backend"], exact["exact"]) == ("auto", None)
+    assert _run(*arguments, "--json", "--set", f"{backend}onnx-int8") == 0
+    fast = json.loads(capsys.readouterr().out)
+    assert (fast["backend"], fast["exact"]) == ("onnx-int8", exact["accuracy"])
+    assert _run(*arguments, "--set", f"{backend}onnx-int8") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"with onnx-int8; an exact back end has {exact['accuracy']:.1%}" in said
+
+
+@pytest.mark.parametrize(
+    ("most", "said"), [(1.0, "nodes may run it with onnx-int8"), (-1.0, "nodes refuse this result")]
+)
+def test_training_says_whether_nodes_take_it_with_the_flows_back_end(
+    most: float,
+    said: str,
+    flow: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("chatbot.inference.loss.check.__defaults__", (most,))
+    backend = "operations.understand.config.backend=onnx-int8"
+    assert _run("train", flow, "--json", "--set", backend) == 0
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_too_low_an_accuracy_is_an_exit_code(
     flow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
