@@ -24,7 +24,8 @@ _REFERENCE = {"type": "string", "pattern": r"\$\{\w+(:-[^}]*)?\}"}
 """A setting may come from the environment."""
 
 _PARAMETER = r".*\$\{\w+(:-[^}]*)?\}.*"
-"""A text may have a parameter in it, and be what its pattern wants only then."""
+"""A text may have a parameter in it, and be what its pattern wants only then; and where something
+else than a text is wanted, a parameter may stand for it."""
 
 _SHORT = ("parameter", "seed", "source", "change", "include")
 """Sections instead of which a bare value may stand."""
@@ -87,12 +88,15 @@ def _section(name: str) -> Schema:
 
 def _key(key: Key) -> Schema:
     found: Schema = {"description": key.doc, "type": _types(key)}
+    if keys.TEXT not in key.types:
+        found |= {"type": [*found["type"], "string"], "pattern": f"^(?:{_PARAMETER})$"}
     if key.default is not None:
         found["default"] = key.default
     if key.example:
         found["examples"] = [key.example]
     if key.choices and keys.TEXT in key.types:
-        found["enum"] = [*key.choices, *([True, False] if keys.TRUTH in key.types else [])]
+        choices = [*key.choices, *([True, False] if keys.TRUTH in key.types else [])]
+        found["anyOf"] = [{"enum": choices}, {"type": "string", "pattern": f"^(?:{_PARAMETER})$"}]
     if key.suggested:
         found["examples"] = list(key.suggested)
     if key.pattern:

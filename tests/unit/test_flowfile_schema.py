@@ -122,6 +122,9 @@ ODD = [
     "  say: {reply: hi}\nlisteners:\ncommands: off\n",
     "  say: {reply: hi}\nparameters: {long: 1d}\nstorage: {keep: '${long}'}\n",
     "  say: {reply: hi}\nlisteners: {irc: {server: a.example, limits: {person: off}}}\n",
+    "  say: {reply: hi}\nparameters: {mode: by person}\norder: '${mode}'\n",
+    "  say: {run: expression, inputs: {x: message.text}, config: {text: '{{ x }}'}, batch: '${n}',"
+    " concurrency: '${n}'}\nparameters: {n: 3}\n",
     "  say: {reply: '{{ schedule.d.date }}'}\n"
     "listeners: {irc: {server: a.example}}\nschedules: {d: {every: Day at 18:00, in: irc/#a}}\n",
 ]
@@ -155,6 +158,7 @@ def test_what_is_odd_and_right_is_valid(
         "commands: '!'\n",
         "backlog: skip older then 10m\n",
         "storage: {replicas: many}\n",
+        "order: by room\n",
         "include: [{path: a.yaml}]\n",
     ],
 )
