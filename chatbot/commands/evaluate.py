@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +14,6 @@ from chatbot import settings
 from chatbot.commands.screen import Screen
 from chatbot.commands.understanding import Subject, subject
 from chatbot.errors import UsageError
-from chatbot.inference import backends
 from chatbot.inference.backends import AUTO
 from chatbot.inference.labelled import Labelled, read_labelled
 from chatbot.inference.loading import kept_for, understanding
@@ -92,23 +92,29 @@ def evaluate(options: EvalOptions, screen: Screen) -> Evaluation:
         check()
     what = subject(options.flow, options.overrides, options.operation, options.nats)
     if options.folds is not None:
-        answers = _in_folds(what, options.folds, options.thorough, screen)
-        revision = f"{options.folds} folds"
-        return Evaluation(what, scored(answers), answers, revision, None)
+        folds, exact = functools.partial(_in_folds, folds=options.folds, screen=screen), None
+        answers = folds(what, thorough=options.thorough)
+        if not what.exact and not options.thorough:
+            exact = scored(folds(_exactly(what))).accuracy
+        return Evaluation(what, scored(answers), answers, f"{options.folds} folds", None, exact)
     outside = frozenset(options.outside)
     rows = read_labelled(options.data, frozenset(what.examples) | outside)  # type: ignore[arg-type]
     if all(outside.intersection(row.labels) for row in rows):
         raise UsageError(f"{options.data} has no text that has a label of the flow")
     answers, kept = _answered(what, rows, outside, options.quick, screen)
     scores, exact = scored(answers), None
-    if not backends.is_exact(backends.chosen(what.backend)):
-        exactly, _ = _answered(replace(what, backend=AUTO), rows, outside, options.quick, screen)
+    if not what.exact:
+        exactly, _ = _answered(_exactly(what), rows, outside, options.quick, screen)
         exact = scored(exactly).accuracy
     estimate = None
     if options.estimate:
         estimate = _estimate_of(kept) if kept else _estimated(what, screen)
     revision = kept.about.revision if kept else "quick"
     return Evaluation(what, scores, answers, revision, estimate, exact)
+
+
+def _exactly(what: Subject) -> Subject:
+    return replace(what, backend=AUTO)
 
 
 def _answered(
@@ -166,15 +172,18 @@ def _estimate_of(kept: Kept) -> Estimate:
 
 def _estimated(what: Subject, screen: Screen) -> Estimate:
     folds = min(FOLDS, what.count)
-    answers = _in_folds(what, folds, False, screen)
+    answers = _in_folds(what, folds, screen)
     right = sum(each.right for each in answers)
     low, high = interval(right, len(answers))
     how = f"nested cross-validation of the examples in {folds} folds"
     return Estimate(right / len(answers), low, high, len(answers), how)
 
 
-def _in_folds(what: Subject, folds: int, thorough: bool, screen: Screen) -> list[Answer]:
-    """Return an answer for each example, from training on the other folds with all its choices."""
+def _in_folds(what: Subject, folds: int, screen: Screen, *, thorough: bool = False) -> list[Answer]:
+    """Return an answer for each example, from training on the other folds with all its choices.
+
+    What trained thoroughly answers with an exact back end.
+    """
     rows = _rows(what.examples)
     parts = _folds(rows, min(folds, len(rows)))
     answers: list[Answer] = []
@@ -198,7 +207,7 @@ def _quickly(what: Subject, rows: Sequence[Labelled]) -> Train:
     from chatbot.inference.encoder import Encoder
     from chatbot.inference.training import fitted, tabled
 
-    encoder = Encoder.load(what.encoder)
+    encoder = Encoder.load(what.encoder, backend=what.backend)
     table = tabled(encoder, _examples(what, rows), several=what.several, most=len(rows))
 
     @contextmanager

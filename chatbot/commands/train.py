@@ -14,7 +14,7 @@ from chatbot.commands import rollout
 from chatbot.commands.screen import Screen
 from chatbot.commands.understanding import Subject, subject
 from chatbot.errors import OperationError
-from chatbot.inference import backends, loss
+from chatbot.inference import loss
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.loading import fingerprint
 from chatbot.inference.revisions import QUICK, About, Kept, Revisions, key, now
@@ -58,7 +58,7 @@ def train(
             shutil.copytree(Path(folder) / "encoder", place)
 
         kept = _store(what).keep(_about(what, made, len(taught)), made.head, save)
-    if not backends.is_exact(backends.chosen(what.backend)):
+    if not what.exact:
         screen.say(_taken(given, kept))
     rollout.choose(running, _key(what), kept, screen)
     return kept

@@ -12,7 +12,7 @@ from chatbot.commands.server import connected
 from chatbot.errors import UsageError
 from chatbot.flowfile.load import load
 from chatbot.flowfile.problems import suggest
-from chatbot.inference.backends import AUTO
+from chatbot.inference.backends import AUTO, chosen, is_exact
 from chatbot.inference.encoder import DEFAULT
 from chatbot.inference.examples import read_examples
 from chatbot.inference.registry import NATS, local
@@ -41,6 +41,11 @@ class Subject:
     def count(self) -> int:
         """How many examples it has."""
         return sum(map(len, self.examples.values()))
+
+    @property
+    def exact(self) -> bool:
+        """Whether nodes run it with a back end that is exact; raises `OperationError` for none."""
+        return is_exact(chosen(self.backend))
 
 
 def subject(

@@ -75,6 +75,9 @@ def test_a_back_end_that_is_not_exact_is_scored_beside_one_that_is(
     assert _run(*arguments, "--json", "--set", f"{backend}onnx-int8") == 0
     fast = json.loads(capsys.readouterr().out)
     assert (fast["backend"], fast["exact"]) == ("onnx-int8", exact["accuracy"])
+    assert _run("eval", flow, "--folds", 3, "--json", "--set", f"{backend}onnx-int8") == 0
+    folds = json.loads(capsys.readouterr().out)
+    assert 0.0 < folds["exact"] <= 1.0
     assert _run(*arguments, "--set", f"{backend}onnx-int8") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"with onnx-int8; an exact back end has {exact['accuracy']:.1%}" in said
