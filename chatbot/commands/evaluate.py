@@ -91,6 +91,9 @@ def evaluate(options: EvalOptions, screen: Screen) -> Evaluation:
 
         check()
     what = subject(options.flow, options.overrides, options.operation, options.nats)
+    if what.backend != AUTO and (why := what.missing):
+        screen.say(f"scoring with an exact back end: {what.backend} cannot be had here ({why})")
+        what = _exactly(what)
     if options.folds is not None:
         folds, exact = functools.partial(_in_folds, folds=options.folds, screen=screen), None
         answers = folds(what, thorough=options.thorough)

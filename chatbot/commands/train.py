@@ -136,6 +136,8 @@ def _cut_short(share: float) -> str:
 
 def _taken(what: Subject, kept: Kept) -> str:
     """Return what is said of the flow's own back end, which is not exact, and this result."""
+    if why := what.missing:
+        return f"what {what.backend} loses with it is measured by each node: not here ({why})"
     try:
         encoder = Encoder.load(str(kept.encoder), backend=what.backend, shared=False)
         loss.check(encoder, str(kept.encoder), what.examples, settings.cache_folder() / "losses")

@@ -12,7 +12,7 @@ from chatbot.commands.server import connected
 from chatbot.errors import UsageError
 from chatbot.flowfile.load import load
 from chatbot.flowfile.problems import suggest
-from chatbot.inference.backends import AUTO, chosen, is_exact
+from chatbot.inference.backends import AUTO, chosen, is_exact, missing
 from chatbot.inference.encoder import DEFAULT
 from chatbot.inference.examples import read_examples
 from chatbot.inference.registry import NATS, local
@@ -46,6 +46,11 @@ class Subject:
     def exact(self) -> bool:
         """Whether nodes run it with a back end that is exact; raises `OperationError` for none."""
         return is_exact(chosen(self.backend))
+
+    @property
+    def missing(self) -> str:
+        """Why this machine cannot run it with its back end, "" if it can. May import torch."""
+        return missing(chosen(self.backend))
 
 
 def subject(

@@ -35,6 +35,9 @@ from chatbot.progress import tell
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Encoder
 
+_LEARNED = "2"
+"""Changes with how a head is learned: those that were kept are learned again."""
+
 _CHOSEN_ON = 1500
 _CHOICES: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("names", (True,)),
@@ -86,7 +89,7 @@ def revision(
     """Return the revision that a head for `examples` has; trains nothing."""
     shape = json.dumps([[label, list(texts)] for label, texts in examples.items()])
     taken = "" if like is None else like.revision
-    return digest(FORMAT, encoder.identity, shape, f"{several}", taken, length=32)
+    return digest(FORMAT, _LEARNED, encoder.identity, shape, f"{several}", taken, length=32)
 
 
 def train(

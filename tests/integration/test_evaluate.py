@@ -10,6 +10,7 @@ import pytest
 
 from chatbot.cli import cli
 from chatbot.errors import ChatbotError, OperationError, UsageError
+from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe
 from tests.unit.test_classifier import EXAMPLES, tiny
 
@@ -67,20 +68,50 @@ def test_a_back_end_that_is_not_exact_is_scored_beside_one_that_is(
     flow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("onnxruntime")
+    loaded = _loaded(monkeypatch)
     backend = "operations.understand.config.backend="
     arguments = ("eval", flow, tmp_path / "data.tsv", "--outside", "oos", "--no-estimate")
     assert _run(*arguments, "--json") == 0
+    assert loaded == ["auto"]
     exact = json.loads(capsys.readouterr().out)
     assert (exact["backend"], exact["exact"]) == ("auto", None)
     assert _run(*arguments, "--json", "--set", f"{backend}onnx-int8") == 0
+    assert loaded == ["auto", "onnx-int8", "auto"]
     fast = json.loads(capsys.readouterr().out)
     assert (fast["backend"], fast["exact"]) == ("onnx-int8", exact["accuracy"])
     assert _run("eval", flow, "--folds", 3, "--json", "--set", f"{backend}onnx-int8") == 0
+    assert loaded[3:] == ["onnx-int8", "auto"]
     folds = json.loads(capsys.readouterr().out)
     assert 0.0 < folds["exact"] <= 1.0
     assert _run(*arguments, "--set", f"{backend}onnx-int8") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"with onnx-int8; an exact back end has {exact['accuracy']:.1%}" in said
+
+
+def _loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that is told each back end which an encoder is loaded with."""
+    told: list[str] = []
+    load = Encoder.load
+
+    def loading(name: str, *, backend: str = "auto", shared: bool = True) -> Encoder:
+        told.append(backend)
+        return load(name, backend=backend, shared=shared)
+
+    monkeypatch.setattr(Encoder, "load", loading)
+    return told
+
+
+def test_a_back_end_that_this_machine_lacks_does_not_stop_anybody(
+    flow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("chatbot.commands.understanding.missing", lambda _: "no GPU")
+    backend = ("--set", "operations.understand.config.backend=cuda-fp16")
+    assert _run("eval", flow, "--folds", 3, "--json", *backend) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["exact"] is None
+    assert "cuda-fp16 cannot be had here (no GPU)" in " ".join(told.err.split())
+    assert _run("train", flow, "--json", *backend) == 0
+    assert "is measured by each node" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(
