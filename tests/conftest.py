@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.models",
     "tests.servers.irc",
     "tests.servers.inspircd",
+    "tests.servers.synapse",
     "tests.servers.matrix",
     "tests.servers.nats",
     "tests.servers.processes",

@@ -21,8 +21,9 @@ from tests.acceptance import test_docs_operations
 from tests.integration import contract
 from tests.servers import pages
 from tests.servers.irc import Ngircd, free_port
-from tests.servers.matrix import Person, Synapse
+from tests.servers.matrix_people import Person
 from tests.servers.processes import ROOT, Program, environment
+from tests.servers.synapse import Synapse
 
 PAGES = [page for page in pages.PAGES if page not in pages.TUTORIALS]  # these: test_tutorials.py
 README = pages.blocks(ROOT / "README.md")

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from tests.servers.lessons import flow_file
-from tests.servers.matrix import MatrixVenue, Person
+from tests.servers.matrix import MatrixVenue
+from tests.servers.matrix_people import Person
 from tests.servers.processes import Program
 
 pytestmark = pytest.mark.crash

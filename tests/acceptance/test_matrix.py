@@ -8,7 +8,8 @@ from collections import Counter
 
 import pytest
 
-from tests.servers.matrix import MatrixVenue, Person
+from tests.servers.matrix import MatrixVenue
+from tests.servers.matrix_people import Person
 from tests.servers.processes import Process, Program
 
 POSTED = 500

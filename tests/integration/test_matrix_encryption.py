@@ -13,7 +13,8 @@ import pytest
 from nio.store import SqliteStore
 
 from chatbot.messages import Outcome, Reply
-from tests.servers.matrix import MatrixVenue, User, listening
+from tests.servers.matrix import MatrixVenue, listening
+from tests.servers.synapse import User
 
 MEGOLM = {"algorithm": "m.megolm.v1.aes-sha2"}
 

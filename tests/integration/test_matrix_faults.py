@@ -17,14 +17,11 @@ from chatbot.listeners.matrix import Timing
 from chatbot.listeners.matrix.unreadable import NOTICE
 from chatbot.messages import ChatMessage, Outcome, Reply
 from tests.servers.listening import MemoryBridge
-from tests.servers.matrix import (
-    MatrixVenue,
-    Person,
-    Proxy,
-    Synapse,
-    listening,
-)
+from tests.servers.matrix import MatrixVenue, listening
+from tests.servers.matrix_people import Person
+from tests.servers.matrix_proxy import Proxy
 from tests.servers.processes import until
+from tests.servers.synapse import Synapse
 
 
 def reply(bridge: MemoryBridge, to: ChatMessage, *texts: str, attempt: int = 1) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from chatbot.messages import ChatMessage, Outcome, Reply
 from tests.servers.listening import MemoryBridge
-from tests.servers.matrix import MatrixVenue, Person, listening
+from tests.servers.matrix import MatrixVenue, listening
+from tests.servers.matrix_people import Person
 from tests.servers.processes import until
 
 LAST = "the last"
