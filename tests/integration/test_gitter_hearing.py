@@ -15,8 +15,16 @@ import pytest
 from chatbot.errors import ListenerError
 from chatbot.listeners.gitter import GitterListener
 from chatbot.listeners.gitter.rooms import REJOINS
-from tests.servers.gitter import NETWORK, QUICK, TOKEN, GitterServer, Place, settings
-from tests.servers.gittering import listening, nothing_more, quick, texts_heard
+from tests.servers.gitter import TOKEN, GitterServer, Place
+from tests.servers.gittering import (
+    NETWORK,
+    QUICK,
+    listening,
+    nothing_more,
+    quick,
+    settings,
+    texts_heard,
+)
 from tests.servers.listening import MemoryBridge, logged
 from tests.servers.processes import until
 

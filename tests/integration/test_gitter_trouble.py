@@ -13,8 +13,18 @@ from aiohttp import web
 
 from chatbot.errors import ListenerError
 from chatbot.listeners.gitter import GitterListener
-from tests.servers.gitter import NETWORK, QUICK, TOKEN, GitterServer, Place, settings
-from tests.servers.gittering import listening, nothing_more, outcome, quick, said, texts_heard
+from tests.servers.gitter import TOKEN, GitterServer, Place
+from tests.servers.gittering import (
+    NETWORK,
+    QUICK,
+    listening,
+    nothing_more,
+    outcome,
+    quick,
+    said,
+    settings,
+    texts_heard,
+)
 from tests.servers.irc import Certificate, free_port
 from tests.servers.listening import MemoryBridge, logged
 from tests.servers.processes import until

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chatbot.messages import Action, Outcome, Reply
-from tests.servers.gitter import GitterVenue
+from tests.servers.gittering import GitterVenue
 from tests.servers.listening import PATIENCE, MemoryBridge
 from tests.servers.matrix import MatrixVenue
 from tests.servers.venues import NETWORK, IrcVenue, Venue

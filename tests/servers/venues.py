@@ -1,6 +1,6 @@
 """A network with people in it, as the contract that all listeners keep sees one.
 
-Each network's venue stands beside its server (`tests/servers/<network>.py`) or here.
+Each network's venue stands beside its listener's settings (`matrix.py`, `gittering.py`) or here.
 """
 
 from __future__ import annotations
