@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from dffml import DataFlow, Definition, Input, MemoryOrchestrator, Stage, op
+from dffml.operation.dataflow import RunDataFlowConfig, run_dataflow
+from dffml.operation.output import GetSingle
 
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 
@@ -97,4 +99,22 @@ def collecting(*operations: Any, of: list[Definition]) -> DataFlow:
 
     made = DataFlow(*operations, collect)
     made.seed.append(Input(value=[], definition=ASKED))
+    return made
+
+
+def single(name: str, *operations: Any) -> DataFlow:
+    """Return a flow of `operations` that gives one value of the definition `name`."""
+    made = DataFlow(*operations, GetSingle)
+    made.seed.extend(given(GetSingle.op.inputs["spec"], [name]))
+    return made
+
+
+def embedded(inner: DataFlow, takes: dict[str, Definition], gives: dict[str, Definition]) -> Any:
+    """Return a flow that runs `inner` as an operation, under the name `inner`."""
+    made = single(next(iter(gives)), run_dataflow)
+    (own,) = (name for name in made.operations if name == run_dataflow.op.name)
+    operation = made.operations.pop(own)
+    made.operations["inner"] = operation._replace(inputs=takes, outputs=gives, expand=[])
+    made.configs["inner"] = RunDataFlowConfig(inner)
+    made.update(auto_flow=True)
     return made

@@ -1,4 +1,4 @@
-"""The contract: flows within flows, and what is forwarded to them. Over both orchestrators."""
+"""The contract: flows within flows. Over both orchestrators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from dffml import DataFlow, Definition, Input, Stage, op
+from dffml import DataFlow, Definition, Stage, op
 from dffml.df.base import OperationException, OperationImplementationContext
 from dffml.operation.dataflow import (
     InvalidCustomRunDataFlowContext,
@@ -15,7 +15,7 @@ from dffml.operation.dataflow import (
     RunDataFlowConfig,
     run_dataflow,
 )
-from dffml.operation.output import GetMulti, GetSingle
+from dffml.operation.output import GetMulti
 
 from tests.integration.orchestrators import (
     EVERY,
@@ -28,15 +28,14 @@ from tests.integration.orchestrators import (
     D,
     Kind,
     collecting,
+    embedded,
     given,
     over,
+    single,
 )
 from tests.servers.processes import until
 
 pytestmark = pytest.mark.usefixtures("nats_address")
-
-WORDS = Definition(name="words", primitive="string")
-PASSED = Definition(name="passed", primitive="string")
 
 
 @dataclass
@@ -54,24 +53,6 @@ async def double(a):  # type: ignore[no-untyped-def]
     if a == "bad":
         raise ValueError(a)
     return {"b": a * 2}
-
-
-def single(name: str, *operations: Any) -> DataFlow:
-    """Return a flow of `operations` that gives one value of the definition `name`."""
-    made = DataFlow(*operations, GetSingle)
-    made.seed.extend(given(GetSingle.op.inputs["spec"], [name]))
-    return made
-
-
-def embedded(inner: DataFlow, takes: dict[str, Definition], gives: dict[str, Definition]) -> Any:
-    """Return a flow that runs `inner` as an operation, under the name `inner`."""
-    made = single(next(iter(gives)), run_dataflow)
-    (own,) = (name for name in made.operations if name == run_dataflow.op.name)
-    operation = made.operations.pop(own)
-    made.operations["inner"] = operation._replace(inputs=takes, outputs=gives, expand=[])
-    made.configs["inner"] = RunDataFlowConfig(inner)
-    made.update(auto_flow=True)
-    return made
 
 
 @EVERY
@@ -317,108 +298,3 @@ async def test_an_operation_may_run_a_flow_by_itself(kind: Kind) -> None:
     made = single("d", Within)
     made.configs["within"] = RunDataFlowConfig(inner)
     assert await kind.only(made, given(A, "1")) == {"d": "11"}
-
-
-# Forwarding.
-
-
-def joining(joined: list[Any], started: asyncio.Event, gate: asyncio.Event) -> DataFlow:
-    """Return a flow that ends when `gate` opens, and joins `a` with what is forwarded to it."""
-
-    @op(name="hold", inputs={"a": A}, outputs={"b": B})
-    async def hold(a):
-        started.set()
-        await gate.wait()
-        return {"b": a}
-
-    @op(name="join", inputs={"a": A, "passed": PASSED}, outputs={})
-    async def join(a, passed):
-        joined.append((a, passed))
-        gate.set()
-
-    return single("b", hold, join)
-
-
-@HERE
-@pytest.mark.parametrize("depth", [1, 2])
-async def test_values_that_come_are_forwarded_to_a_subflow_that_runs(
-    kind: Kind, depth: int
-) -> None:
-    joined: list[Any] = []
-    started, gate = asyncio.Event(), asyncio.Event()
-
-    @op(name="late", inputs={"c": C}, outputs={})
-    async def late(self, c):
-        await started.wait()
-        for definition in (D, PASSED):
-            await self.octx.ictx.cadd(self.ctx, Input(value=c, definition=definition))
-
-    made = joining(joined, started, gate)
-    for level in range(depth):
-        made = embedded(made, {"a": A}, {"b": B})
-        made.forward.add("inner", [PASSED])
-        if level == depth - 1:
-            made.operations["late"] = late
-            made.update(auto_flow=True)
-    assert await kind.only(made, given(A, "1") + given(C, "p")) == {"b": "1"}
-    assert joined == [("1", "p")]
-
-
-@over(PRIMARY)  # DFFML's own loses what comes before the subflow has registered
-@pytest.mark.parametrize("depth", [1, 2])
-async def test_values_that_came_before_are_forwarded_when_the_subflow_starts(
-    kind: Kind, depth: int
-) -> None:
-    joined: list[Any] = []
-    made = joining(joined, asyncio.Event(), asyncio.Event())
-    for _ in range(depth):
-        made = embedded(made, {"a": A}, {"b": B})
-        made.forward.add("inner", [PASSED])
-    made.seed.extend(given(PASSED, "seeded"))
-    assert await kind.only(made, given(PASSED, "p") + given(A, "1")) == {"b": "1"}
-    assert sorted(joined) == [("1", "p"), ("1", "seeded")]
-
-
-@over(PRIMARY)
-async def test_what_is_forwarded_stays_within_its_context(kind: Kind) -> None:
-    joined: list[Any] = []
-    started = asyncio.Event()
-
-    @op(name="join", inputs={"a": A, "passed": PASSED}, outputs={"b": B})
-    async def join(a, passed):
-        joined.append((a, passed))
-        started.set()
-        return {"b": a}
-
-    made = embedded(single("b", join), {"a": A}, {"b": B})
-    made.forward.add("inner", [PASSED])
-    inputs = {name: given(A, name) + given(PASSED, name) for name in "xyz"}
-    assert await kind.run(made, inputs) == {name: {"b": name} for name in "xyz"}
-    assert sorted(joined) == [(name, name) for name in "xyz"]
-
-
-@over(PRIMARY)
-async def test_only_what_the_flow_says_is_forwarded_and_only_if_it_is_valid(kind: Kind) -> None:
-    seen: list[Any] = []
-
-    @op(name="look", inputs={"a": A}, outputs={"b": B})
-    async def look(self, a):
-        for definition in (A, C, PASSED, WORDS):
-            async with self.octx.ictx.definitions(self.ctx) as held:
-                seen.extend([item.value async for item in held.inputs(definition)])
-        return {"b": a}
-
-    words = WORDS._replace(validate="check")
-
-    @op(name="check", inputs={"words": words}, outputs={}, validator=True)
-    async def check(words):
-        return None
-
-    made = embedded(single("b", look), {"a": A}, {"b": B})
-    made.operations["check"] = check
-    made.update(auto_flow=True)
-    made.forward.add("inner", [PASSED, words])
-    made.forward.add("other", [C])
-    inputs = given(PASSED, "p") + given(C, "c") + given(words, "w") + given(A, "1")
-    assert await kind.only(made, inputs) == {"b": "1"}
-    assert seen == ["1", "p"]
