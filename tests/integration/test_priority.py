@@ -25,8 +25,8 @@ from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
 from chatbot.settings import NATS_URL
 from tests.integration.test_intake import REFUSE_WITHIN, gated, settled, taking, written
-from tests.integration.test_irc_listener import joined, person, settings
 from tests.integration.test_nodes import serving, texts, waiting
+from tests.servers.channel import joined, person, settings
 from tests.servers.irc import Ngircd
 from tests.servers.listening import QUICK
 from tests.servers.processes import Program, until
