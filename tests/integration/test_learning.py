@@ -1,27 +1,18 @@
-"""Learning in the channel: corrections, taken over by nodes, and taken back."""
+"""Learning in the channel: who may correct what, how, and how it is taken back."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from nats.js.errors import NotFoundError
 
-from chatbot.broker import Broker, subjects
-from chatbot.broker.buckets import open_bucket
-from chatbot.broker.corrections import Corrections, forget
-from chatbot.broker.heads import HeadRecord, Heads, drop
-from chatbot.inference import training
+from chatbot.broker import Broker
+from chatbot.broker.corrections import Corrections
+from chatbot.broker.heads import Heads
 from chatbot.learning import LONGEST
-from chatbot.nodes.roster import Roster
-from tests.servers.lessons import ANNA, BEN, CARL, becomes, bot, flow_file, label
-from tests.servers.processes import until
-
-SAID = "flux warp flux"
-TAUGHT = "install"
+from tests.servers.lessons import ANNA, BEN, CARL, SAID, TAUGHT, becomes, bot, flow_file, label
 
 
 async def test_a_correction_is_learned_and_undone(broker: Broker, tmp_path: Path) -> None:
@@ -157,158 +148,6 @@ async def test_who_disagree_are_told_and_nothing_is_learned_of_it(
         assert told.endswith("is not thanks; it is thanks now, as others said")
 
 
-def several_flow(folder: Path) -> Path:
-    path = flow_file(folder, inputs=", room: message.room")
-    text = path.read_text().replace("threshold: 0.2, likeness: 0.2", "several: true")
-    path.write_text(text.replace("outputs: {", "outputs: {all: classify.labels, "))
-    return path
-
-
-async def test_several_labels_are_taught_at_once_and_one_by_one(
-    broker: Broker, tmp_path: Path
-) -> None:
-    async with bot(broker, several_flow(tmp_path)) as (room, _, _):
-
-        async def are(*wanted: str) -> None:
-            async with asyncio.timeout(5):
-                while set(await understood()) != set(wanted):
-                    await asyncio.sleep(0.02)
-
-        async def understood() -> list[str]:
-            found: list[str] = (await room.outcome(await room.hear(SAID))).understood["all"]
-            return found
-
-        said = await room.hear(SAID)
-        await room.outcome(said)
-        told = await room.ask("!label install bug", reply_to=said, **BEN)
-        assert told == "ben: noted: what anna said is install and bug; !undo takes it back"
-        await are("install", "bug")
-        told = await room.ask("!label -bug", reply_to=said, **BEN)
-        assert told == "ben: noted: what anna said is not bug; !undo takes it back"
-        await are("install")
-        await room.outcome(await room.hear("!!", kind="reaction", reply_to=said, **BEN))
-        await are("install", "bug")
-        await room.outcome(await room.hear("!!", kind="unreaction", reply_to=said, **BEN))
-        await are("install")
-        assert "is thanks;" in await room.ask("!label thanks", reply_to=said, **CARL)
-        await are("install", "thanks")
-        told = await room.ask("!label -install", reply_to=said, **CARL)
-        assert told == "carl: noted, but ben says install: I learn neither until you agree"
-        told = await room.ask("!undo", reply_to=said, **CARL)
-        assert told == "carl: taken back: what anna said is install and thanks now"
-        told = await room.ask("!label bug bgu", **BEN)
-        assert told == "ben: there is no label bgu (did you mean bug?)"
-
-
-async def test_a_text_that_has_none_of_the_labels_is_learned_too(
-    broker: Broker, tmp_path: Path
-) -> None:
-    async with bot(broker, several_flow(tmp_path)) as (room, _, _):
-        text = "crash warp"
-        said = await room.hear(text)
-        assert (await room.outcome(said)).understood["all"] == ["bug"]
-        await room.ask("!label -bug", reply_to=said, **BEN)
-        async with asyncio.timeout(5):
-            while (await room.outcome(await room.hear(text))).understood["all"]:
-                await asyncio.sleep(0.02)
-
-
-async def test_one_label_is_one_label(broker: Broker, tmp_path: Path) -> None:
-    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
-        await room.hear(SAID)
-        told = await room.ask("!label bug install", **BEN)
-        assert told.startswith("ben: a message has one label here")
-
-
-async def test_a_room_may_have_lessons_of_its_own(broker: Broker, tmp_path: Path) -> None:
-    path = flow_file(tmp_path, learning=", rooms: own", inputs=", room: message.room")
-    async with bot(broker, path) as (room, _, _):
-        said = await room.hear(SAID)
-        before = (await room.outcome(said)).understood["label"]
-        told = await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
-        assert told.startswith("ben: noted in this room: ")
-        await becomes(room, SAID, TAUGHT)
-        assert await label(room, SAID, room="#other") == before
-        both = await asyncio.gather(
-            *(label(room, SAID, room=where) for where in ("#room", "#other") * 8)
-        )
-        assert both == [TAUGHT, before] * 8
-        await room.ask(f"!label {TAUGHT} everywhere", reply_to=said, **BEN)
-        await becomes(room, SAID, TAUGHT, room="#other")
-
-
-async def test_a_room_is_refused_where_the_operation_is_not_told_of_it(
-    broker: Broker, tmp_path: Path
-) -> None:
-    async with bot(broker, flow_file(tmp_path)) as (room, _, _):
-        said = await room.hear(SAID)
-        told = await room.ask("!label bug here", reply_to=said, **BEN)
-        assert "what I learn counts in all rooms (in the flow file, give classify" in told
-
-
-async def test_a_node_that_comes_late_knows_what_the_others_do(
-    broker: Broker, tmp_path: Path
-) -> None:
-    path = flow_file(tmp_path)
-    async with bot(broker, path) as (room, intake, _):
-        said = await room.hear(SAID)
-        await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
-        await becomes(room, SAID, TAUGHT)
-        [record] = intake.records
-        assert record.learning is not None
-        heads = await Heads.open(broker, record.learning.name, record.key)
-        first = await heads.current()
-    async with bot(broker, path) as (room, _, _):
-        assert await label(room, SAID, id="late") == TAUGHT, "from the first message on"
-        assert await heads.current() == first, "it was not taught again"
-
-
-async def test_the_forgotten_are_in_no_example_and_in_no_head(
-    broker: Broker, tmp_path: Path
-) -> None:
-    async with bot(broker, flow_file(tmp_path)) as (room, intake, _):
-        said = await room.hear(SAID)
-        await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
-        other = await room.hear("zoom zoom", sender="dora")
-        await room.ask("!label bug", reply_to=other, **BEN)
-        await becomes(room, SAID, TAUGHT)
-        await becomes(room, "zoom zoom", "bug")
-        both = await room.outcome(await room.hear(SAID))
-        assert await forget(broker, lambda _, sender: sender in ("anna", "ben"), "another") == 0
-        assert await forget(broker, lambda _, sender: sender in ("anna", "ben")) == 2
-        async with asyncio.timeout(5):
-            while (await room.outcome(await room.hear(SAID))).revision == both.revision:
-                await asyncio.sleep(0.02)
-        corrections = await Corrections.open(broker, "test", "classify")
-        [left] = await corrections.all()
-        assert (left.text, left.votes[0].by, left.votes[0].sender) == ("zoom zoom", "", "dora")
-        async with asyncio.timeout(5):
-            while await stored_heads(broker) != 1:  # the former ones are erased
-                await asyncio.sleep(0.02)
-        assert intake.missing == []
-
-
-async def test_a_node_says_that_it_learns_and_answers_meanwhile(
-    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    async with Roster.follow(broker) as roster, bot(broker, flow_file(tmp_path)) as (room, _, _):
-
-        async def does(text: str) -> None:
-            await until(lambda: [each.doing for each in roster.nodes] == [text])
-
-        await does("")
-        with training._training:  # the one that learns waits for us
-            said = await room.hear(SAID)
-            await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
-            await does("classify_text: learning 1 correction")
-            assert await label(room, "hello") == "greeting"
-        await becomes(room, SAID, TAUGHT)
-        await does("")
-    assert "learn 1 corrections" in caplog.text
-    assert "learned them in" in caplog.text
-
-
 async def test_what_is_taken_back_on_the_network_is_not_learned_either(
     broker: Broker, tmp_path: Path
 ) -> None:
@@ -323,69 +162,6 @@ async def test_what_is_taken_back_on_the_network_is_not_learned_either(
         corrections = await Corrections.open(broker, "test", "classify")
         assert await corrections.all() == []
         await becomes(room, SAID, before)
-
-
-async def stored_heads(broker: Broker) -> int:
-    objects = await broker.js.object_store("chatbot-heads")
-    try:
-        return len(await objects.list())
-    except NotFoundError:  # how nats-py says that there is none
-        return 0
-
-
-async def test_heads_that_are_dropped_while_others_come_leave_nothing_behind(
-    broker: Broker,
-) -> None:
-    heads = await Heads.open(broker, "learner", "operation")
-    bucket = await open_bucket(broker, subjects.LEARNED)
-
-    async def publish(number: int) -> bool:
-        record = HeadRecord("r", "", "l", number, 1, datetime.now(UTC))
-        return await heads.publish(record, b"the same each time", shadow=False)
-
-    for number in range(1, 40, 4):
-        await asyncio.gather(
-            *(publish(number + i) for i in range(4)), drop(broker, bucket, "learner")
-        )
-        current = await heads.current()
-        assert await stored_heads(broker) == (current is not None)
-        if current is not None:
-            assert await heads.load(current) == b"the same each time"
-    assert await publish(100)
-    assert not await publish(99), "an older one does not take its place"
-    assert await stored_heads(broker) == 1
-    await drop(broker, bucket, "learner")
-    assert await heads.current() is None
-    assert await stored_heads(broker) == 0
-
-
-async def test_a_shadow_is_compared_and_takes_over_after_so_many_messages(
-    broker: Broker, tmp_path: Path
-) -> None:
-    path = flow_file(tmp_path, learning=", shadow: {after: 20}")
-    async with bot(broker, path, nodes=2) as (room, intake, _):
-        said = await room.hear(SAID)
-        before = (await room.outcome(said)).understood["label"]
-        told = await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
-        assert f"is {TAUGHT} (I try it beside what I know first); !undo" in told
-        [record] = intake.records
-        assert record.learning is not None
-        heads = await Heads.open(broker, record.learning.name, record.key)
-        async with asyncio.timeout(5):
-            while (shadow := await heads.next()) is None:
-                await asyncio.sleep(0.02)
-        assert await label(room, SAID) == before, "it does not run yet"
-        async with asyncio.timeout(20):
-            while await label(room, SAID) == before:
-                compared = await heads.compared(shadow)
-                assert compared.seen <= 60
-                await asyncio.sleep(0.05)
-        compared = await heads.compared(shadow)
-        assert compared.seen >= 20
-        assert all(pair[1] == TAUGHT for pair in compared.pairs)
-        assert sum(pair[2] for pair in compared.pairs) == compared.differing > 0
-        assert await heads.next() is None
-        assert (await heads.current()) == shadow
 
 
 async def test_the_same_command_run_again_changes_nothing(broker: Broker, tmp_path: Path) -> None:

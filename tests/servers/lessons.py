@@ -49,6 +49,8 @@ operations:
     config: {{examples: labels.yaml, encoder: {encoder}, threshold: 0.2, likeness: 0.2}}
 outputs: {{label: classify.label, score: classify.score, sure: classify.sure}}
 """
+SAID = "flux warp flux"
+TAUGHT = "install"
 BEN: dict[str, Any] = {"sender": "ben", "account": "ben"}
 CARL: dict[str, Any] = {"sender": "carl", "account": "carl"}
 ANNA: dict[str, Any] = {"sender": "anna", "account": "anna"}
