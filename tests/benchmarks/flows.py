@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from chatbot_test_operations import ANSWER, TEXT, bench_classify, bench_format, bench_respond
+from chatbot_test_benchmarks import ANSWER, TEXT, bench_classify, bench_format, bench_respond
 from dffml import DataFlow, GetSingle, Input
 
 from chatbot import service, settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from chatbot_test_operations import bench_slow
+from chatbot_test_benchmarks import bench_slow
 
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from tests.benchmarks import flows

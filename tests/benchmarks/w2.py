@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from chatbot_test_operations import bench_slow
+from chatbot_test_benchmarks import bench_slow
 
 from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from tests.benchmarks import flows, raw

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chatbot_test_operations import DROP, make, measure, widen
+from chatbot_test_values import DROP, make, measure, widen
 from dffml import DataFlow, Definition, GetMulti, Input
 from dffml.operation.dataflow import RunDataFlowConfig, run_dataflow
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chatbot_test_operations import DROP, drip
+from chatbot_test_values import DROP, drip
 from dffml import DataFlow, Definition, GetMulti, Input, op
 from dffml.df.base import OperationException
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from chatbot_test_operations import Kind, Size, Thing, echo, make, measure, widen
+from chatbot_test_values import Kind, Size, Thing, echo, make, measure, widen
 from dffml import DataFlow, Definition, GetSingle, Input, op
 from dffml.df.base import OperationException
 from nats.js.errors import NotFoundError

@@ -9,11 +9,7 @@ import re
 import signal
 import threading
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
 
 from dffml.df.base import OperationImplementationContext, op
 from dffml.df.types import Definition
@@ -235,91 +231,6 @@ async def odd(text):
 odd.imp.cheap = True
 
 
-class Size(NamedTuple):
-    """Part of a thing, to see that named tuples are made again."""
-
-    wide: int
-    high: Decimal
-
-
-class Kind(Enum):
-    NEW = "new"
-    OLD = ("old", 2)
-
-
-@dataclass
-class Thing:
-    """A record that the definitions below declare."""
-
-    name: str
-    made: datetime
-    kind: Kind
-    sizes: list[Size]
-
-
-@op(
-    name="test_echo",
-    inputs={
-        "value": Definition(name="echo.value", primitive="generic"),
-        "thing": Definition(name="echo.thing", primitive="map", spec=Thing),
-        "things": Definition(name="echo.things", primitive="array", spec=Thing, subspec=True),
-    },
-    outputs={
-        "seen": Definition(name="echo.seen", primitive="string"),
-        "value": Definition(name="echo.value_again", primitive="generic"),
-        "thing": Definition(name="echo.thing_again", primitive="map", spec=Thing),
-        "things": Definition(name="echo.things_again", primitive="array", spec=Thing, subspec=True),
-    },
-)
-async def echo(value, thing, things):
-    """Give back what was given, and how it looked here."""
-    return {
-        "seen": f"{value!r} {thing!r} {things!r}",
-        "value": value,
-        "thing": thing,
-        "things": things,
-    }
-
-
-MADE = Definition(name="made", primitive="generic")
-
-
-@op(
-    name="test_make",
-    inputs={"recipe": Definition(name="make.recipe", primitive="string")},
-    outputs={"value": MADE},
-)
-async def make(recipe):
-    """Give what cannot cross, or what is large, as `recipe` says."""
-    recipes = {
-        "lock": lambda: [1, {"x": threading.Lock()}],
-        "text": lambda: "é" * 2_500_000,
-        "bytes": lambda: b"x" * 5_000_000,
-        "list": lambda: ["x" * 1000] * 5_000,
-    }
-    return {"value": recipes[recipe]() if recipe in recipes else recipe}
-
-
-@op(
-    name="test_measure",
-    inputs={"value": MADE},
-    outputs={"size": Definition(name="measure.size", primitive="int")},
-)
-async def measure(value):
-    return {"size": len(value)}
-
-
-@op(
-    name="test_widen",
-    inputs={name: Definition(name=f"widen.{name}", primitive="generic") for name in "abcdef"},
-    outputs={
-        name: Definition(name=f"widen.{name}_again", primitive="generic") for name in "abcdef"
-    },
-)
-async def widen(a, b, c, d, e, f):
-    return {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f}
-
-
 @dataclass
 class HarmConfig:
     """`folder`: where `ran-<pid>` is written, a line for each call."""
@@ -360,73 +271,6 @@ class Harm(OperationImplementationContext):
         if harm == "odd":
             return {"text": object()}
         return {"text": await asyncio.to_thread(str, text)}
-
-
-DROP = Definition(name="drip.drop", primitive="generic")
-
-
-@op(
-    name="test_drip",
-    inputs={
-        "folder": Definition(name="drip.folder", primitive="string"),
-        "count": Definition(name="drip.count", primitive="int"),
-        "held": Definition(name="drip.held", primitive="int"),
-        "size": Definition(name="drip.size", primitive="int", default=0),
-    },
-    outputs={"drop": DROP},
-)
-async def drip(folder, count, held, size=0):
-    """Yield `count` numbers (or so many bytes); after `held` of them wait for the file `open`."""
-    folder = Path(folder)
-    (folder / f"started-{os.getpid()}").touch()
-    try:
-        for number in range(count):
-            if number == held:
-                while not (folder / "open").exists():
-                    await asyncio.sleep(0.01)
-            if number == 1000:
-                raise ValueError("enough")
-            yield {"drop": bytes([number]) * size if size else number}
-    finally:
-        (folder / f"closed-{os.getpid()}").touch()
-
-
-TEXT = Definition(name="bench.text", primitive="string")
-CLEAN = Definition(name="bench.clean", primitive="string")
-LABEL = Definition(name="bench.label", primitive="string")
-ANSWER = Definition(name="bench.answer", primitive="string")
-
-
-@op(name="bench_format", inputs={"text": TEXT}, outputs={"clean": CLEAN})
-async def bench_format(text):
-    return {"clean": text.strip().lower()}
-
-
-@op(name="bench_classify", inputs={"clean": CLEAN}, outputs={"label": LABEL})
-async def bench_classify(clean):
-    return {"label": "question" if "?" in clean else "other"}
-
-
-@op(name="bench_respond", inputs={"label": LABEL}, outputs={"answer": ANSWER})
-async def bench_respond(label):
-    return {"answer": f"that is a {label}"}
-
-
-bench_format.imp.cheap = bench_respond.imp.cheap = True
-
-
-@op(name="bench_reply", inputs={"label": LABEL}, outputs={"reply": REPLY})
-async def bench_reply(label):
-    return {"reply": {"text": f"that is a {label}"}}
-
-
-@op(name="bench_slow", inputs={"clean": CLEAN}, outputs={"label": LABEL})
-async def bench_slow(clean):
-    await asyncio.sleep(0.02)
-    return {"label": "question" if "?" in clean else "other"}
-
-
-bench_reply.imp.cheap = True
 
 
 @op(
