@@ -56,9 +56,9 @@ class Classifier:
         threshold: float | None = None,
         likeness: float | None = None,
     ) -> None:
-        if head.dim != encoder.dim:
+        if head.dim != 2 * encoder.dim:
             raise OperationError(
-                f"the head is for vectors of {head.dim}, the encoder has {encoder.dim}"
+                f"the head is for vectors of {head.dim}, the encoder has {2 * encoder.dim}"
             )
         self.encoder = encoder
         self.head = head
@@ -78,7 +78,7 @@ class Classifier:
         predictions = [NOTHING] * len(texts)
         if filled:
             some = [texts[index] for index in filled]
-            judged = self._judge(self.encoder.encode(some), some)
+            judged = self._judge(self.encoder.features(some), some)
             for index, prediction in zip(filled, judged, strict=True):
                 predictions[index] = prediction
         return predictions

@@ -32,12 +32,12 @@ __all__ = ["DEFAULT", "Encoder", "Vectors"]
 
 
 class Encoder:
-    """A transformer whose pooled last layer, at unit length, stands for a text.
+    """A transformer whose pooled layers stand for a text.
 
-    `dim` is the length of a vector; `identity` changes with the model's files and with a back
-    end that is not exact, and with nothing else: it is the same on another machine. `backend`
-    is the back end's name, `folder` where the files are. Threads may share one: what they ask
-    for at the same time runs in common batches, what is not `chatbot.urgency.bulk` first.
+    `dim` is the length of a sentence's vector; `identity` changes with the model's files and with
+    a back end that is not exact, and with nothing else: it is the same on another machine.
+    `backend` is the back end's name, `folder` where the files are. Threads may share one: what
+    they ask for at the same time runs in common batches, what is not `chatbot.urgency.bulk` first.
     """
 
     def __init__(self, files: ModelFiles, tokens: Tokens, backend: Backend) -> None:
@@ -74,7 +74,19 @@ class Encoder:
             return load(files, backends.chosen(backend), models.seen(folder))
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return an array of shape (len(texts), dim), float32, each row of unit length.
+        """Return sentence vectors, float32 of shape (len(texts), dim), each of unit length.
+
+        They are the pooled last layer: what is alike in them means the same. Else as `features`.
+        """
+        import numpy as np
+
+        return np.ascontiguousarray(self.features(texts)[:, : self.dim]) * np.float32(2**0.5)
+
+    def features(self, texts: Sequence[str]) -> Vectors:
+        """Return what heads learn from: float32 of shape (len(texts), 2 dim), of unit length.
+
+        The first half is the pooled last layer, the second the mean of the pooled middle ones,
+        which know more of the words; both are equally long.
 
         Texts are cut at 256 tokens. One that was encoded within the last minute, or is being
         encoded for another thread, is not run again. Blocks while the model runs.
@@ -87,7 +99,7 @@ class Encoder:
             return self._merging.run(self._tokens.rows(missing), bulk=bulk)
 
         known = self._sharing.find(texts, made, bulk=bulk)
-        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        vectors = np.empty((len(texts), 2 * self.dim), dtype=np.float32)
         for row, text in enumerate(texts):
             vectors[row] = known[text]
         return vectors

@@ -21,6 +21,7 @@ from time import process_time
 from typing import TYPE_CHECKING, Any
 
 from chatbot.errors import OperationError
+from chatbot.inference.backends.pytorch import of_layers, pooled
 from chatbot.inference.batching import batches
 from chatbot.inference.models import described, find
 
@@ -151,14 +152,14 @@ class Tunable:
             self.share = min(self.share, float(file.metadata()["share"]))
         self._model.load_state_dict(self._tuned)
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    def features(self, texts: Sequence[str]) -> Vectors:
         """Return what an `Encoder` of this model gives for `texts`, up to rounding."""
         import numpy as np
         import torch
 
         rows = self._rows(texts, self._files.max_tokens)
         with torch.inference_mode():
-            vectors, order = self._vectors(rows, contextlib.nullcontext)
+            vectors, order = self._vectors(rows, contextlib.nullcontext, layers=True)
         found = np.empty((len(rows), vectors.shape[1]), dtype=np.float32)
         found[order] = vectors.numpy()
         return found
@@ -200,18 +201,20 @@ class Tunable:
         means.index_add_(0, torch.tensor([owners[each] for each in order]), vectors)
         return torch.nn.Parameter(torch.nn.functional.normalize(means, dim=1))
 
-    def _vectors(self, rows: list[list[int]], mixed: Any) -> tuple[Any, list[int]]:
+    def _vectors(
+        self, rows: list[list[int]], mixed: Any, *, layers: bool = False
+    ) -> tuple[Any, list[int]]:
         """Return vectors of unit length, and the place in `rows` that each belongs to."""
         import torch
 
         pieces, order = [], []
         with mixed():  # around all: it keeps the weights in bf16 until its end
             for batch in batches([len(row) for row in rows], _BATCH_TOKENS):
-                pieces.append(self._embedded([rows[each] for each in batch]))
+                pieces.append(self._embedded([rows[each] for each in batch], layers))
                 order.extend(batch)
         return torch.cat([each.float() for each in pieces]), order
 
-    def _embedded(self, rows: list[list[int]]) -> Any:
+    def _embedded(self, rows: list[list[int]], layers: bool) -> Any:
         import torch
 
         width = max(map(len, rows))
@@ -219,12 +222,10 @@ class Tunable:
         ids = torch.tensor([row + [padding] * (width - len(row)) for row in rows])
         lengths = torch.tensor([len(row) for row in rows])
         mask = (torch.arange(width)[None, :] < lengths[:, None]).long()
-        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        if self._files.pooling == "cls":
-            pooled = hidden[:, 0]
-        else:
-            pooled = (hidden * mask[:, :, None]).sum(dim=1) / lengths[:, None]
-        return torch.nn.functional.normalize(pooled, dim=1)
+        found = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=layers)
+        if layers:
+            return of_layers(found, mask, self._files.pooling)
+        return pooled(found.last_hidden_state, mask, self._files.pooling)
 
 
 def _transformers() -> Any:

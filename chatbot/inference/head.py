@@ -23,7 +23,7 @@ from chatbot.inference.ridge import gaussian_of
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Vectors
 
-FORMAT = "chatbot head 3"
+FORMAT = "chatbot head 4"
 """Changes with what the numbers mean, too: older heads are learned again."""
 
 _ARRAYS = ("examples", "targets", "alphas", "bias", "floors")
@@ -48,13 +48,14 @@ class Judgement:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What training chooses: the Gaussian's `gamma`, the ridge's `penalty`, the weight of the
-    letters, and whether labels' names are examples.
+    letters, whether labels' names are examples, and whether the `middle` layers count.
     """
 
     gamma: float = 0.5
     penalty: float = 0.1
     letters: float = 0.0
     names: bool = False
+    middle: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +65,11 @@ class Head:
     It is a kernel machine: a text's score for a label is the sum of `alphas` (examples x labels),
     each weighted by how near its example is, plus `bias` (labels), plus what the `lexicon`'s
     features weigh in `lexical` (features x labels) where there is one. `examples` (examples x
-    dim) have unit length, `targets` (examples x labels) are 1 where an example has a label.
-    `shift` is what the last label's scores are raised by, `temperature` makes scores
-    probabilities. A text is in scope from the familiarity `accepted` on. With `several`, each
-    label is a question of its own and given from its probability in `floors` on. `revision`
-    changes with the examples, the encoder and the settings of the training.
+    dim) are what an `Encoder` has as features, `targets` (examples x labels) are 1 where an
+    example has a label. `shift` is what the last label's scores are raised by, `temperature`
+    makes scores probabilities. A text is in scope from the familiarity `accepted` on. With
+    `several`, each label is a question of its own and given from its probability in `floors` on.
+    `revision` changes with the examples, the encoder and the settings of the training.
     """
 
     labels: tuple[str, ...]
@@ -88,24 +89,27 @@ class Head:
 
     @property
     def dim(self) -> int:
-        """The length of the vectors that it takes."""
+        """The length of the features that it takes."""
         return int(self.examples.shape[1])
 
     def judge(self, vectors: Vectors, texts: Sequence[str], centroids: Any = None) -> Judgement:
-        """Judge texts by their vectors (texts x dim, unit length) and their letters.
+        """Judge texts by their features (texts x dim) and their letters.
 
         Who judges more than once hands `centroids` in, which take as long as some texts.
         """
         centroids = self.centroids() if centroids is None else centroids
-        similarities = vectors @ self.examples.T
-        scores = self._scores(similarities, texts)
+        similarities = cosines(vectors, self.examples)
+        scores = self._scores(self._mixed(similarities, vectors), texts)
         likelihood = sigmoid if self.several else softmax
-        familiar = familiarity(similarities, vectors @ centroids.T, scores)
+        familiar = familiarity(similarities, centrality(vectors, centroids), scores)
         return Judgement(likelihood(scores, self.temperature), similarities, familiar)
 
     def scores(self, vectors: Vectors, texts: Sequence[str]) -> Any:
         """Return how well each label fits each text (texts x labels), about -1 to 1."""
-        return self._scores(vectors @ self.examples.T, texts)
+        return self._scores(self._mixed(cosines(vectors, self.examples), vectors), texts)
+
+    def _mixed(self, similarities: Any, vectors: Vectors) -> Any:
+        return mixed(similarities, vectors, self.examples) if self.settings.middle else similarities
 
     def _scores(self, similarities: Any, texts: Sequence[str]) -> Any:
         scores = gaussian_of(similarities, self.settings.gamma) @ self.alphas + self.bias
@@ -115,8 +119,8 @@ class Head:
         return scores
 
     def centroids(self) -> Any:
-        """Return the mean of each label's examples (labels x dim), of unit length."""
-        return unit(self.targets.T.astype(self.examples.dtype) @ self.examples)
+        """Return the mean of each label's examples (labels x dim / 2), of unit length."""
+        return unit(self.targets.T.astype(self.examples.dtype) @ last(self.examples))
 
     def dumps(self) -> bytes:
         """Return the head as bytes that `loads` takes, on any machine."""
@@ -146,6 +150,27 @@ class Head:
             return _checked(_assembled(load(data), json.loads(metadata["about"])))
         except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
             raise OperationError(f"the head cannot be read: {error}") from error
+
+
+def last(features: Any) -> Any:
+    """Return what features have of the last layer, of length √½."""
+    return features[:, : features.shape[1] // 2]
+
+
+def cosines(left: Any, right: Any) -> Any:
+    """Return the cosines of sentence vectors, by features: of shape (len(left), len(right))."""
+    return 2.0 * (last(left) @ last(right).T)
+
+
+def mixed(similarities: Any, left: Any, right: Any) -> Any:
+    """Return cosines of which the last layer's `similarities` and the middle ones' are half."""
+    half = left.shape[1] // 2
+    return 0.5 * similarities + left[:, half:] @ right[:, half:].T
+
+
+def centrality(features: Any, centroids: Any) -> Any:
+    """Return the cosines of sentence vectors, by features, to centroids of unit length."""
+    return 2.0**0.5 * (last(features) @ centroids.T)
 
 
 def familiarity(similarities: Any, centrality: Any, scores: Any) -> Any:

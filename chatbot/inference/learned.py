@@ -50,15 +50,15 @@ class Remembering:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.encoder, name)
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    def features(self, texts: Sequence[str]) -> Vectors:
         own = self._own
         if own.known is None or not texts:
-            return self.encoder.encode(texts)
+            return self.encoder.features(texts)
         import numpy as np
 
         unknown = list(dict.fromkeys(text for text in texts if text not in own.known))
         if unknown:
-            own.known.update(zip(unknown, self.encoder.encode(unknown), strict=True))
+            own.known.update(zip(unknown, self.encoder.features(unknown), strict=True))
         own.used.update(texts)
         return np.stack([own.known[text] for text in texts])
 
@@ -70,7 +70,7 @@ class Remembering:
         texts = list(dict.fromkeys(text for each in examples.values() for text in each))
         if len(texts) != len(head.examples):
             return
-        ends = self.encoder.encode([texts[0], texts[-1]])
+        ends = self.encoder.features([texts[0], texts[-1]])
         if all(
             a @ b > SAME for a, b in zip(ends, (head.examples[0], head.examples[-1]), strict=True)
         ):
@@ -131,7 +131,7 @@ class Classifiers:
         with self.encoder.remembering():
             filled = [text for text in texts if text and not text.isspace()]
             if filled:
-                self.encoder.encode(filled)
+                self.encoder.features(filled)
             yield
 
     def _in_rooms(self, texts: Sequence[str], where: Sequence[str]) -> list[Prediction]:

@@ -28,13 +28,8 @@ class Solution:
     held_back: Any
 
 
-def gaussian(left: Matrix, right: Matrix, gamma: float) -> Any:
-    """Return exp(-gamma |l - r|²) for rows of unit length, of shape (len(left), len(right))."""
-    return gaussian_of(left @ right.T, gamma)
-
-
 def gaussian_of(cosines: Matrix, gamma: float) -> Any:
-    """Return the same of the rows' cosines, which are left as they are."""
+    """Return exp(-gamma |l - r|²) of vectors of unit length, by their cosines, which stay so."""
     import numpy as np
 
     kernel = cosines - 1.0

@@ -31,7 +31,7 @@ Examples = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Examples as arrays: texts, their vectors and `targets` (texts x labels; 1 or -1).
+    """Examples as arrays: texts, their features and `targets` (texts x labels; 1 or -1).
 
     The last `names` of them are no examples but the labels' names. `count` is that of the
     examples.
@@ -101,7 +101,7 @@ def _encoded(encoder: Encoder, texts: Sequence[str]) -> Vectors:
     for start in range(0, len(texts), _TOLD):
         if start:
             tell(f"encoding the examples: {start:,} of {len(texts):,}")
-        parts.append(encoder.encode(texts[start : start + _TOLD]))
+        parts.append(encoder.features(texts[start : start + _TOLD]))
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

@@ -19,7 +19,7 @@ from chatbot.errors import OperationError
 from chatbot.inference.backends import AUTO, TORCH
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe, Tunable
-from chatbot.inference.head import Head, Settings, closeness, familiar
+from chatbot.inference.head import Head, Settings, centrality, closeness, cosines, familiar
 from chatbot.inference.models import described
 from chatbot.inference.training import (
     Examples,
@@ -38,7 +38,7 @@ from chatbot.inference.training import (
 from chatbot.inference.trainings import Job, Trainings, trainings
 
 _BLENDS = (0.5, 0.75, 1.0)
-_WIDTHS = (0.5, 1.0, 2.0)
+_WIDTHS = (0.5, 1.0, 2.0, 4.0)
 _PENALTIES = (0.1, 0.3)
 _PARTS = 5
 """Of which one is held back at a time; as many times as there is time for."""
@@ -169,7 +169,7 @@ def thorough(
     with stage("learning the labels"):
         encoder = Encoder.load(str(folder), backend=TORCH if unexported else AUTO)
         if best.settings:
-            tuned = replace(table, vectors=encoder.encode(table.texts))
+            tuned = replace(table, vectors=encoder.features(table.texts))
             plain, _ = machine(tuned, best.settings)
             head = judged[best].calibrated(plain, familiarities)
         head = replace(head, revision=revision(encoder, examples, several=several))
@@ -252,8 +252,8 @@ def _judged(
     yield _PLAIN, _judge(known, held, chosen(known), None)
     for blend in _BLENDS:
         tunable.blend(blend)
-        tuned = replace(known, vectors=tunable.encode(known.texts))
-        rest = replace(held, vectors=tunable.encode(held.texts))
+        tuned = replace(known, vectors=tunable.features(known.texts))
+        rest = replace(held, vectors=tunable.features(held.texts))
         for near in _near(settings):
             yield _Candidate(blend, near), _judge(tuned, rest, near, letters)
 
@@ -272,7 +272,9 @@ def _near(settings: Settings) -> list[Settings]:
 def _judge(known: Table, held: Table, settings: Settings, letters: Letters | None) -> _Judged:
     head, _ = machine(known, settings, letters)
     scores = head.scores(held.vectors, held.texts)
-    close = closeness(held.vectors @ head.examples.T, held.vectors @ head.centroids().T)
+    close = closeness(
+        cosines(held.vectors, head.examples), centrality(held.vectors, head.centroids())
+    )
     return _Judged(head, scores, close, held.targets)
 
 

@@ -25,9 +25,20 @@ from chatbot.inference.calibration import (
     temperature_of,
     temperature_of_each,
 )
-from chatbot.inference.head import FORMAT, Head, Settings, familiarity, load_head, save_head, unit
+from chatbot.inference.head import (
+    FORMAT,
+    Head,
+    Settings,
+    cosines,
+    familiarity,
+    last,
+    load_head,
+    mixed,
+    save_head,
+    unit,
+)
 from chatbot.inference.lexicon import Lexicon
-from chatbot.inference.ridge import Solution, gaussian, solve
+from chatbot.inference.ridge import Solution, gaussian_of, solve
 from chatbot.inference.tables import MOST, Examples, Table, drawn, spoken, tabled
 from chatbot.messages import digest
 from chatbot.progress import tell
@@ -35,14 +46,15 @@ from chatbot.progress import tell
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Encoder
 
-_LEARNED = "2"
+_LEARNED = "3"
 """Changes with how a head is learned: those that were kept are learned again."""
 
 _CHOSEN_ON = 1500
 _CHOICES: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("names", (True,)),
     ("letters", (0.5, 1.0, 2.0, 4.0)),
-    ("gamma", (0.25, 1.0)),
+    ("middle", (True,)),
+    ("gamma", (0.25, 1.0, 2.0)),
     ("penalty", (0.03, 0.3, 1.0, 3.0)),
 )
 _FLOORS = tuple(step / 100 for step in range(20, 81, 5))
@@ -281,7 +293,10 @@ class Letters:
 def _solved(table: Table, settings: Settings, letters: Letters | None) -> Solution:
     import numpy as np
 
-    kernel = gaussian(table.vectors, table.vectors, settings.gamma).astype(np.float64)
+    similarities = cosines(table.vectors, table.vectors)
+    if settings.middle:
+        similarities = mixed(similarities, table.vectors, table.vectors)
+    kernel = gaussian_of(similarities, settings.gamma).astype(np.float64)
     if letters is not None:
         size = len(kernel)  # without the names, which come last
         kernel += settings.letters * letters.kernel[:size, :size]
@@ -334,15 +349,16 @@ def held_back_familiarity(table: Table, scores: Any) -> Any:
     """Return how familiar each example, of which `scores` has a row, is to all else."""
     import numpy as np
 
-    similarities = table.vectors[: table.count] @ table.vectors.T
+    vectors = last(table.vectors) * 2.0**0.5
+    similarities = vectors[: table.count] @ vectors.T
     np.fill_diagonal(similarities, -1.0)
     members = (table.targets > 0).astype(np.float32)
-    sums = members.T @ table.vectors
-    centrality = table.vectors[: table.count] @ unit(sums).T
+    sums = members.T @ vectors
+    centrality = vectors[: table.count] @ unit(sums).T
     for row, number in zip(*np.nonzero(members[: table.count]), strict=True):
-        without = sums[number] - table.vectors[row]
+        without = sums[number] - vectors[row]
         length = np.linalg.norm(without)
-        centrality[row, number] = without @ table.vectors[row] / length if length > 1e-6 else 0.0
+        centrality[row, number] = without @ vectors[row] / length if length > 1e-6 else 0.0
     return familiarity(similarities, centrality, scores)
 
 

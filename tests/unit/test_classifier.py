@@ -109,7 +109,7 @@ def test_two_labels_have_probabilities_that_add_up(encoder: Encoder) -> None:
     two = {label: EXAMPLES[label] for label in ("greeting", "install")}
     head = train(encoder, two)
     texts = [*two["greeting"], *two["install"]]
-    scores = head.judge(encoder.encode(texts), texts).probabilities
+    scores = head.judge(encoder.features(texts), texts).probabilities
     assert np.allclose(scores.sum(axis=1), 1)
     assert scores.argmax(axis=1).tolist() == [0, 0, 0, 1, 1]
 
@@ -317,9 +317,9 @@ async def test_what_is_encoded_to_learn_waits_behind_what_people_wait_for(
     seen = []
 
     class Watched(Remembering):
-        def encode(self, texts: Sequence[str]) -> Any:
+        def features(self, texts: Sequence[str]) -> Any:
             seen.append(is_bulk())
-            return super().encode(texts)
+            return super().features(texts)
 
     thread = ClassifierThread(config())
     try:

@@ -21,7 +21,7 @@ OWNERS = [number for number, texts in enumerate(EXAMPLES.values()) for _ in text
 
 def _encoded(tunable: Tunable, folder: Path) -> np.ndarray:
     tunable.save(folder)
-    return Encoder.load(str(folder)).encode(TEXTS)
+    return Encoder.load(str(folder)).features(TEXTS)
 
 
 def _mixed_up(vectors: np.ndarray) -> float:
@@ -39,9 +39,9 @@ def test_training_brings_texts_of_one_label_together(tiny: Path, tmp_path: Path)
     assert seen == sorted(seen)
     assert tunable.share == 1.0
     assert seen[-1] == 1.0
-    before = Encoder.load(str(tiny)).encode(TEXTS)
+    before = Encoder.load(str(tiny)).features(TEXTS)
     after = _encoded(tunable, tmp_path / "after")
-    assert np.allclose(tunable.encode(TEXTS), after, atol=1e-5)
+    assert np.allclose(tunable.features(TEXTS), after, atol=1e-5)
     assert _mixed_up(after) < 0.95 * _mixed_up(before)
     tunable.blend(0.0)
     assert np.allclose(_encoded(tunable, tmp_path / "none"), before, atol=1e-5)
@@ -93,7 +93,7 @@ def test_a_model_that_pools_its_first_word_still_does_so(tiny: Path, tmp_path: P
     tunable = Tunable(str(folder))
     tunable.tune(TEXTS, OWNERS, Recipe(epochs=3, size=8))
     after = _encoded(tunable, tmp_path / "after")
-    assert np.allclose(tunable.encode(TEXTS), after, atol=1e-5)
+    assert np.allclose(tunable.features(TEXTS), after, atol=1e-5)
 
 
 def test_what_is_no_model_cannot_be_trained(tmp_path: Path) -> None:

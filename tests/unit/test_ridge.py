@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chatbot.inference.ridge import gaussian, solve
+from chatbot.inference.ridge import gaussian_of, solve
 
 
 def _problem(size: int = 14, labels: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def _problem(size: int = 14, labels: int = 3) -> tuple[np.ndarray, np.ndarray, n
 
 def test_held_back_predictions_are_those_of_training_without_the_example() -> None:
     points, targets, weights = _problem()
-    kernel = gaussian(points, points, 1.0)
+    kernel = gaussian_of(points @ points.T, 1.0)
     held_back = solve(kernel, targets, weights, 0.3).held_back
     for row in range(len(points)):
         rest = np.arange(len(points)) != row
@@ -29,7 +29,7 @@ def test_held_back_predictions_are_those_of_training_without_the_example() -> No
 
 def test_the_fit_solves_its_equations() -> None:
     points, targets, weights = _problem()
-    kernel = gaussian(points, points, 0.5)
+    kernel = gaussian_of(points @ points.T, 0.5)
     found = solve(kernel, targets, weights, 0.2)
     residual = targets - kernel @ found.alphas - found.bias
     assert np.allclose(residual, 0.2 * found.alphas / weights[:, None])
@@ -38,7 +38,7 @@ def test_the_fit_solves_its_equations() -> None:
 
 def test_a_gaussian_is_of_the_distance() -> None:
     points, _, _ = _problem()
-    kernel = gaussian(points, points[:4], 0.7)
+    kernel = gaussian_of(points @ points[:4].T, 0.7)
     distance = np.linalg.norm(points[:, None] - points[None, :4], axis=2)
     assert np.allclose(kernel, np.exp(-0.7 * distance**2))
     assert kernel[2, 2] == pytest.approx(1.0)

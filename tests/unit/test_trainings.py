@@ -36,7 +36,7 @@ def worth(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _seen(tunable: Tunable) -> object:
     tunable.blend(1.0)
-    return tunable.encode(TEXTS)
+    return tunable.features(TEXTS)
 
 
 @several

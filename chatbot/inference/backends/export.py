@@ -26,7 +26,7 @@ from chatbot.inference.backends import graph
 from chatbot.inference.models import ModelFiles, broken
 from chatbot.progress import tell
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes with what an export holds, so that files of an older program are not taken."""
 
 _OPSET = 17
@@ -169,7 +169,7 @@ def _with_pooling(model: Any, files: ModelFiles) -> Any:
     """Return a module that gives the texts' vectors, so that the words' need not be copied."""
     import torch
 
-    from chatbot.inference.backends.pytorch import pooled
+    from chatbot.inference.backends.pytorch import of_layers
 
     class Pooled(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -177,10 +177,10 @@ def _with_pooling(model: Any, files: ModelFiles) -> Any:
             self.model = model
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            hidden = self.model(
-                input_ids=input_ids, attention_mask=attention_mask
-            ).last_hidden_state
-            return pooled(hidden, attention_mask, files.pooling)
+            found = self.model(
+                input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True
+            )
+            return of_layers(found, attention_mask, files.pooling)
 
     return Pooled().eval()
 

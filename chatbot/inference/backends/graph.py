@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "vectors.onnx"
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes with what a graph's file holds, so that those of another version are not taken."""
 
 AGREEMENT = 0.9999

@@ -85,8 +85,8 @@ class TorchBackend:
         with torch.inference_mode():
             known = torch.from_numpy(mask).to(self._device)
             tokens = torch.from_numpy(ids).to(self._device)
-            hidden = self._model(input_ids=tokens, attention_mask=known).last_hidden_state
-            vectors: Vectors = pooled(hidden, known, self._pooling).cpu().numpy()
+            found = self._model(input_ids=tokens, attention_mask=known, output_hidden_states=True)
+            vectors: Vectors = of_layers(found, known, self._pooling).cpu().numpy()
             return vectors
 
 
@@ -96,6 +96,22 @@ def use_threads(count: int) -> None:
 
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
+
+
+def of_layers(found: Any, mask: Any, pooling: str) -> Any:
+    """Return a vector of unit length for each text, as `Backend.run` has them, in float32.
+
+    `found` is what the model gives with all its layers. The middle layers know more of the words,
+    the last one more of what they mean (Jawahar and others, "What does BERT learn about the
+    structure of language?", 2019).
+    """
+    import torch
+
+    last = pooled(found.last_hidden_state, mask, pooling)
+    layers = found.hidden_states[(len(found.hidden_states) - 1) // 2 : -1]
+    middle = torch.stack([pooled(each, mask, pooling) for each in layers]).sum(dim=0)
+    both = torch.cat([last, torch.nn.functional.normalize(middle, dim=1)], dim=1)
+    return both * 0.5**0.5
 
 
 def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
