@@ -10,7 +10,8 @@
     │   ├── LockLostError         a lock may have been another's while we had it
     │   └── AlreadyPublished      the stream has this id already: the first one stands
     ├── OperationError            an operation cannot be had or configured         (exit 2)
-    │   └── SignatureError        a function cannot be an operation; all that is wrong with it
+    │   ├── SignatureError        a function cannot be an operation; all that is wrong with it
+    │   └── OutdatedError         an older version of the program left it: to be made anew
     ├── ChildError                a process of ours says that it cannot run        (exit 2)
     ├── EncodingError             a value that cannot cross between processes; `where`, in it
     ├── ListenerError             a network refuses us for good                    (exit 2)
@@ -100,6 +101,10 @@ class SignatureError(OperationError):
         told = "".join(f"\n  {fault}" for fault in faults)
         super().__init__(f"{name} cannot be an operation:{told}")
         self.faults = list(faults)
+
+
+class OutdatedError(OperationError):
+    """What an older version of the program made cannot be used: it is to be made anew."""
 
 
 class EncodingError(ChatbotError):

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatbot.errors import OperationError
+from chatbot.errors import OperationError, OutdatedError
 from chatbot.inference.calibration import sigmoid, softmax
 from chatbot.inference.lexicon import Lexicon
 from chatbot.inference.ridge import gaussian_of
@@ -23,7 +23,9 @@ from chatbot.inference.ridge import gaussian_of
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Vectors
 
-FORMAT = "chatbot head 4"
+_NAME = "chatbot head"
+
+FORMAT = f"{_NAME} 4"
 """Changes with what the numbers mean, too: older heads are learned again."""
 
 _ARRAYS = ("examples", "targets", "alphas", "bias", "floors")
@@ -139,14 +141,17 @@ class Head:
 
     @classmethod
     def loads(cls, data: bytes) -> Head:
-        """Return the head that `dumps` made bytes of; raises `OperationError` for others."""
+        """Return the head that `dumps` made bytes of.
+
+        Raises `OperationError` for others: `OutdatedError` for those of an older program.
+        """
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
         try:
             metadata = _metadata(data)
             if metadata.get("format") != FORMAT:
-                raise ValueError(f"its format is not {FORMAT!r}")
+                _refuse(metadata.get("format", ""))
             return _checked(_assembled(load(data), json.loads(metadata["about"])))
         except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
             raise OperationError(f"the head cannot be read: {error}") from error
@@ -237,6 +242,14 @@ def _metadata(data: bytes) -> dict[str, str]:
         raise ValueError("it has no header")
     metadata: dict[str, str] = json.loads(data[8 : 8 + size])["__metadata__"]
     return metadata
+
+
+def _refuse(format: str) -> None:
+    """Raise what is to be raised for a format that is not ours."""
+    name, _, version = format.rpartition(" ")
+    if name == _NAME and version.isdecimal() and int(version) < int(FORMAT.rpartition(" ")[2]):
+        raise OutdatedError("the head is one of an older version of the program")
+    raise ValueError(f"its format is not {FORMAT!r}")
 
 
 def _assembled(arrays: dict[str, Any], about: dict[str, Any]) -> Head:

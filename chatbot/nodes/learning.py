@@ -23,7 +23,7 @@ from chatbot.broker import Broker
 from chatbot.broker.corrections import Corrections
 from chatbot.broker.heads import Compared, HeadRecord, Heads
 from chatbot.broker.lease import hold
-from chatbot.errors import ChatbotError
+from chatbot.errors import ChatbotError, OutdatedError
 from chatbot.learning import Example, identity, lessons
 from chatbot.messages import LearnerRecord
 from chatbot.progress import telling
@@ -67,6 +67,7 @@ class Learner:
         self._lease = lease
         self._tell = tell
         self._runs = ""
+        self._outdated: set[str] = set()  # what older versions of the program learned
         self._base = base_of(pupil)
         self._shadow: HeadRecord | None = None
         self._corrected = asyncio.Event()
@@ -161,13 +162,22 @@ class Learner:
     async def _lacks(self, examples: list[Example]) -> bool:
         """Whether what runs, or what will in its place, was taught other lessons."""
         heads = self._heads
-        current, coming = await heads.current(), await heads.next()
+        current, coming = self._usable(await heads.current()), self._usable(await heads.next())
         wanted = identity(lessons(examples))
         if wanted == (current.lessons if current else ""):
             if coming is not None:
                 await heads.drop_next()  # what it had more was taken back
             return False
         return coming is None or coming.lessons != wanted
+
+    def _usable(self, head: HeadRecord | None) -> HeadRecord | None:
+        return None if head is None or head.stored in self._outdated else head
+
+    def _learn_anew(self, head: HeadRecord) -> None:
+        """Learn again what an older version of the program has learned."""
+        log.info("learn anew what an older version learned: revision %s", head.revision[:8])
+        self._outdated.add(head.stored)
+        self._corrected.set()
 
     async def _teach(self) -> None:
         number = await self._corrections.count()  # before: what comes later makes us look again
@@ -186,7 +196,8 @@ class Learner:
             self._tell("")
         took = time.monotonic() - begun
         log.info("learned them in %.1f s: revision %s", took, revision[:8])
-        takes_over = heads.base and await heads.current() is None
+        current = await heads.current()
+        takes_over = self._usable(current) is None and bool(heads.base or current)
         record = HeadRecord(
             revision=revision,
             stored="",
@@ -203,10 +214,14 @@ class Learner:
     async def _take(self) -> None:
         """Run with the head that is published, if it is another, and have its shadow beside."""
         heads, base = self._heads, base_of(self._pupil)
-        current = await heads.current()
+        current = self._usable(await heads.current())
         differs = self._runs or base != self._base
         if current is not None and current.stored != self._runs:
-            await self._pupil.take(await heads.load(current))
+            try:
+                await self._pupil.take(await heads.load(current))
+            except OutdatedError:
+                self._learn_anew(current)
+                return
             self._runs, self._base = current.stored, base
             log.info("run revision %s with %d corrections", current.revision[:8], current.count)
         elif current is None and differs and not lessons(await self._corrections.all()):
@@ -218,10 +233,15 @@ class Learner:
             self._shadow = None  # it ends when what was prepared runs
 
     async def _take_shadow(self, heads: Heads) -> None:
-        shadow = await heads.next() if self._told.shadow else None
+        shadow = self._usable(await heads.next()) if self._told.shadow else None
         if (shadow and shadow.stored) != (self._shadow and self._shadow.stored):
-            await self._pupil.shadow(await heads.load(shadow) if shadow else None)
-            self._shadow = shadow
+            try:
+                await self._pupil.shadow(await heads.load(shadow) if shadow else None)
+            except OutdatedError:
+                assert shadow is not None
+                self._learn_anew(shadow)
+            else:
+                self._shadow = shadow
 
     async def _report(self) -> None:
         """Say how the shadow does; promote it where it has seen enough."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from chatbot.broker import Broker, subjects
 from chatbot.broker.buckets import open_bucket
 from chatbot.broker.corrections import Corrections, forget
 from chatbot.broker.heads import HeadRecord, Heads, drop
-from chatbot.inference import training
+from chatbot.inference import head, training
 from chatbot.nodes.roster import Roster
 from tests.servers.lessons import BEN, SAID, TAUGHT, becomes, bot, flow_file, label
 from tests.servers.processes import until
@@ -35,6 +36,36 @@ async def test_a_node_that_comes_late_knows_what_the_others_do(
     async with bot(broker, path) as (room, _, _):
         assert await label(room, SAID, id="late") == TAUGHT, "from the first message on"
         assert await heads.current() == first, "it was not taught again"
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+async def test_what_an_older_version_learned_is_learned_anew(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shadow: bool
+) -> None:
+    path = flow_file(tmp_path, learning=", shadow: {after: 20}" if shadow else "")
+    with monkeypatch.context() as older:
+        older.setattr(head, "FORMAT", "chatbot head 1")
+        async with bot(broker, path) as (room, intake, _):
+            said = await room.hear(SAID)
+            await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
+            [record] = intake.records
+            assert record.learning is not None
+            heads = await Heads.open(broker, record.learning.name, record.key)
+            published = heads.next if shadow else heads.current
+            async with asyncio.timeout(10):
+                while (first := await published()) is None:
+                    await asyncio.sleep(0.02)
+    async with bot(broker, path, nodes=2) as (room, _, _):
+        async with asyncio.timeout(10):
+            while (anew := await published()) is None or anew.stored == first.stored:
+                await asyncio.sleep(0.02)
+        assert (anew.lessons, anew.number, anew.count) == (first.lessons, first.number, 1)
+        async with asyncio.timeout(20):
+            numbers = itertools.count()
+            while await label(room, SAID, id=f"anew{next(numbers)}") != TAUGHT:
+                await asyncio.sleep(0.02)
+        assert await heads.current() == anew
+        assert await stored_heads(broker) == 1, "what nobody can use is erased"
 
 
 async def test_the_forgotten_are_in_no_example_and_in_no_head(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chatbot.errors import ChatbotError, FlowError, OperationError
+from chatbot.errors import ChatbotError, FlowError, OperationError, OutdatedError
 from chatbot.inference import head as heads
 from chatbot.inference.classifier import NOTHING, Classifier
 from chatbot.inference.encoder import Encoder
@@ -159,9 +159,16 @@ def test_a_head_of_other_shape_is_not_used(
     path = tmp_path / "head.safetensors"
     head = train(encoder, EXAMPLES)
     heads.save_head(head, path)
-    monkeypatch.setattr(heads, "FORMAT", "chatbot head 0")
-    assert load_head(path) is None
-    monkeypatch.undo()
+    newer = head.dumps()
+    with monkeypatch.context() as older:
+        older.setattr(heads, "FORMAT", "chatbot head 0")
+        assert load_head(path) is None
+        with pytest.raises(OperationError) as caught:
+            Head.loads(newer)
+        assert not isinstance(caught.value, OutdatedError)
+        left = head.dumps()
+    with pytest.raises(OutdatedError, match="an older version of the program"):
+        Head.loads(left)
     import dataclasses
 
     heads.save_head(dataclasses.replace(head, labels=("one",)), path)
