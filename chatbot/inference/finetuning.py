@@ -60,7 +60,7 @@ class Recipe:
     temperature: float = 0.05
     smoothing: float = 0.1
     decay: float = 0.01
-    seconds: float = 250.0
+    seconds: float = 220.0
 
     def texts(self, count: int) -> int:
         """Return how many texts are trained on in all, of `count` different ones."""

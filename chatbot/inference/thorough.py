@@ -38,7 +38,7 @@ from chatbot.inference.training import (
 from chatbot.inference.trainings import Job, Trainings, trainings
 
 _BLENDS = (0.5, 0.75, 1.0)
-_WIDTHS = (0.5, 1.0, 2.0, 4.0)
+_WIDTHS = (0.5, 1.0, 2.0)
 _PENALTIES = (0.1, 0.3)
 _PARTS = 5
 """Of which one is held back at a time; as many times as there is time for."""
