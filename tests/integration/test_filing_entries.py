@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
-from chatbot.broker import Broker, questions, streams
+from chatbot.broker import Broker, questions
 from chatbot.broker.forgetting import Said, forget
 from chatbot.broker.questions import Question, Questions
 from chatbot.broker.subjects import Lane
@@ -22,25 +21,18 @@ from tests.servers.filing import (
     answered,
     comment,
     done,
+    flow,
     github,
     issue,
     order,
     running,
     said,
+    server,
 )
 from tests.servers.processes import until
 from tests.servers.tracker import REPOSITORY, TrackerServer
 
-
-@pytest.fixture(autouse=True)
-async def flow(broker: Broker) -> None:
-    await streams.ensure(broker, streams.flow_streams(FLOW))
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[TrackerServer]:
-    async with TrackerServer.running() as server:
-        yield server
+__all__ = ["flow", "server"]
 
 
 async def test_an_entry_is_opened_and_its_link_said_where_it_was_wanted(

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from chatbot.broker import Broker, streams
+from chatbot.broker import Broker
 from chatbot.errors import ListenerError
-from tests.servers.filing import FLOW, answered, done, github, issue, order, running, said
+from tests.servers.filing import (
+    answered,
+    done,
+    flow,
+    github,
+    issue,
+    order,
+    running,
+    said,
+    server,
+)
 from tests.servers.processes import until
 from tests.servers.tracker import TOKEN, TrackerServer
 
-
-@pytest.fixture(autouse=True)
-async def flow(broker: Broker) -> None:
-    await streams.ensure(broker, streams.flow_streams(FLOW))
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[TrackerServer]:
-    async with TrackerServer.running() as server:
-        yield server
+__all__ = ["flow", "server"]
 
 
 async def test_one_whose_answer_is_lost_is_opened_once(

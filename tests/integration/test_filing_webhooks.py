@@ -6,24 +6,25 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
-from chatbot.broker import Broker, streams
-from tests.servers.filing import FLOW, answered, done, issue, order, post, running, said, webhook
+from chatbot.broker import Broker
+from tests.servers.filing import (
+    answered,
+    done,
+    flow,
+    issue,
+    order,
+    post,
+    running,
+    said,
+    server,
+    webhook,
+)
 from tests.servers.tracker import TrackerServer
 
-
-@pytest.fixture(autouse=True)
-async def flow(broker: Broker) -> None:
-    await streams.ensure(broker, streams.flow_streams(FLOW))
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[TrackerServer]:
-    async with TrackerServer.running() as server:
-        yield server
+__all__ = ["flow", "server"]
 
 
 async def test_a_post_has_the_same_id_however_often_it_is_tried(

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from chatbot.broker import Broker, streams, subjects
 from chatbot.broker.decided import decided
 from chatbot.errors import ListenerError
@@ -20,6 +22,17 @@ from tests.servers.tracker import REPOSITORY, TOKEN, TrackerServer
 FLOW, ON = "test", "tracker"
 BODY = "> it crashes"
 REPLY = "anna: noted: {link} ({number})"
+
+
+@pytest.fixture(autouse=True)
+async def flow(broker: Broker) -> None:
+    await streams.ensure(broker, streams.flow_streams(FLOW))
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TrackerServer]:
+    async with TrackerServer.running() as server:
+        yield server
 
 
 def issue(title: str = "it crashes", **details: Any) -> Action:
