@@ -21,6 +21,8 @@ LOST = 0.005
 
 BINS = 10
 _SOME = 100
+_MANY = 200
+_FARTHEST = 1.0
 _TEMPERATURES = tuple(0.02 * 1.25**step for step in range(24))
 
 
@@ -75,6 +77,30 @@ def temperature_of(scores: Matrix, owners: Numbers) -> float:
         return float((1.0 - doubt) * losses(likely, owners).mean() + doubt * anyone)
 
     return min(_TEMPERATURES, key=loss)
+
+
+def shift_of(scores: Matrix, owners: Numbers) -> float:
+    """Return what to raise the second of two labels' held-back scores by to make them likeliest.
+
+    Platt, "Probabilistic outputs for support vector machines" (1999), has a slope and an
+    intercept, of which the slope is `temperature_of`; as there, one may be wrong. Without it, a
+    machine that is right but for where it draws the line looks worse than it is. 0 for more labels
+    than two, and for fewer than 200 examples.
+    """
+    import numpy as np
+
+    if scores.shape[1] != 2 or len(scores) < _MANY:
+        return 0.0
+    from sklearn.linear_model import LogisticRegression
+
+    doubt = 0.5 / (len(scores) + 1.0)
+    margins, second = scores[:, 1] - scores[:, 0], owners == 1
+    weights = np.repeat([1.0 - doubt, doubt], len(scores))
+    fit = LogisticRegression(C=1e6).fit(
+        np.tile(margins, 2)[:, None], np.concatenate([second, ~second]), weights
+    )
+    slope, intercept = float(fit.coef_[0, 0]), float(fit.intercept_[0])
+    return min(max(intercept / slope, -_FARTHEST), _FARTHEST) if slope > 0 else 0.0
 
 
 def temperature_of_each(scores: Matrix, targets: Matrix) -> float:

@@ -19,6 +19,7 @@ from chatbot.errors import OperationError
 from chatbot.inference.calibration import (
     losses,
     lowest,
+    shift_of,
     sigmoid,
     softmax,
     stretched,
@@ -46,7 +47,7 @@ from chatbot.progress import tell
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Encoder
 
-_LEARNED = "3"
+_LEARNED = "4"
 """Changes with how a head is learned: those that were kept are learned again."""
 
 _CHOSEN_ON = 1500
@@ -208,8 +209,13 @@ def recognised(head: Head, scores: Any, targets: Any, familiar: Familiar) -> Any
 
 def shifted(head: Head, scores: Any) -> Any:
     """Return scores as the head will give them, of such as it had before it was calibrated."""
+    return raised(scores, head.shift)
+
+
+def raised(scores: Any, shift: float) -> Any:
+    """Return scores with those of the last label raised."""
     scores = scores.copy()
-    scores[:, -1] += head.shift
+    scores[:, -1] += shift
     return scores
 
 
@@ -258,13 +264,14 @@ def _loss(table: Table, settings: Settings, letters: Letters | None) -> Any:
 
 
 def own_losses(scores: Any, targets: Any, *, several: bool) -> Any:
-    """Return each held-back example's loss, of its scores at the best temperature."""
+    """Return each held-back example's loss, of its scores at the best shift and temperature."""
     if several:
         import numpy as np
 
         own = sigmoid(scores * targets, temperature_of_each(scores, targets))
         return -np.log(np.maximum(own, 1e-9)).mean(axis=1)
     owners = targets.argmax(axis=1)
+    scores = raised(scores, shift_of(scores, owners))
     return losses(softmax(scores, temperature_of(scores, owners)), owners)
 
 
@@ -316,20 +323,21 @@ def _weights(table: Table) -> Any:
 def _shift(scores: Any, owners: Any) -> float:
     """Return what to raise the second of two labels by so that their F1 is best, on average.
 
-    Of shifts that are as good up to two examples it is the least: where the scores of both are
-    far apart, nearly all are as good here, and not elsewhere.
+    Of shifts that are as good up to two examples it is the one nearest to the likeliest: where
+    the scores of both are far apart, nearly all are as good here, and not elsewhere.
     """
     import numpy as np
 
-    if scores.shape[1] != 2 or len(scores) < 200:
+    likeliest = shift_of(scores, owners)
+    if not likeliest:
         return 0.0
     margin, positive = scores[:, 1] - scores[:, 0], owners == 1
-    steps = np.linspace(-0.5, 0.5, 41)
+    steps = np.linspace(-1.0, 1.0, 81)
     found = [_mean_f1(margin + step > 0, positive) for step in steps]
     smooth = np.convolve(np.pad(found, 3, mode="edge"), np.ones(7) / 7, mode="valid")
     fewer = min(positive.sum(), (~positive).sum())
     good = steps[smooth >= smooth.max() - 0.5 / max(fewer, 1)]
-    return float(min(good, key=abs))
+    return float(min(good, key=lambda step: abs(step - likeliest)))
 
 
 def _mean_f1(said: Any, positive: Any) -> float:
