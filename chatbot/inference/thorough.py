@@ -17,6 +17,7 @@ from typing import Any
 
 from chatbot.errors import OperationError
 from chatbot.inference.backends import AUTO, TORCH
+from chatbot.inference.calibration import evened
 from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe, Tunable
 from chatbot.inference.head import Head, Settings, centrality, closeness, cosines, familiar
@@ -40,6 +41,7 @@ from chatbot.inference.trainings import Job, Trainings, trainings
 _BLENDS = (0.5, 0.75, 1.0)
 _WIDTHS = (0.5, 1.0, 2.0)
 _PENALTIES = (0.1, 0.3)
+_EVENED = (0.0, 0.5, 1.0)
 _PARTS = 5
 """Of which one is held back at a time; as many times as there is time for."""
 
@@ -111,7 +113,14 @@ class _Judged:
 
     @property
     def losses(self) -> Any:
-        return own_losses(self.scores, self.targets, several=self.head.several)
+        """Each one's loss, its scores evened so that they are likeliest: kernels are compared."""
+        several = self.head.several
+        if several or self.scores.shape[1] == 2:
+            return own_losses(self.scores, self.targets, several=several)
+        found = [
+            own_losses(evened(self.scores, share), self.targets, several=False) for share in _EVENED
+        ]
+        return min(found, key=lambda losses: float(losses.mean()))
 
     def calibrated(self, head: Head, like: Any = None) -> Head:
         """Return a head of the same kind with what these scores ask for."""

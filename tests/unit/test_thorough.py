@@ -11,7 +11,7 @@ from chatbot.inference.encoder import Encoder
 from chatbot.inference.finetuning import Recipe
 from chatbot.inference.tables import Table, tabled
 from chatbot.inference.thorough import _PLAIN, _best, _Candidate, _Judged, _parts, silent, thorough
-from chatbot.inference.training import Settings, machine, train
+from chatbot.inference.training import Settings, machine, own_losses, train
 from tests.unit.test_classifier import EXAMPLES, tiny
 
 __all__ = ["tiny"]
@@ -83,3 +83,20 @@ def test_only_a_clear_gain_is_taken(tiny: Path) -> None:
         TUNED
     )
     assert _best({}) == _PLAIN
+
+
+def test_a_kernel_is_not_passed_over_for_being_flat_where_texts_are_far_away(tiny: Path) -> None:
+    chance = np.random.default_rng(0)
+    head, _ = machine(_table(tiny), Settings())
+    owners = np.arange(300) % len(MORE)
+    targets = 2.0 * np.eye(len(MORE))[owners] - 1.0
+    noise = chance.normal(size=targets.shape)
+    uneven = (targets + 0.5 * noise) * chance.uniform(0.005, 1.0, size=(300, 1)) ** 2
+    even = targets + 0.6 * noise
+    none = np.zeros(300)
+    narrow, wide = (_Judged(head, each, none, targets) for each in (uneven, even))
+    assert narrow.right() > wide.right()
+    as_they_are = [own_losses(each, targets, several=False).mean() for each in (uneven, even)]
+    assert as_they_are[0] > as_they_are[1]
+    plain = _Judged(head, 2.0 * noise, none, targets)
+    assert _best({_PLAIN: plain, TUNED: narrow, _Candidate(0.5, Settings()): wide}) == TUNED
