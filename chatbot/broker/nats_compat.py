@@ -7,6 +7,11 @@ message without headers.
 A connection that a server takes and says nothing on (it is frozen) is dropped after a while, and
 not closed: at each attempt there is one more. `Client` closes it.
 
+A connection that died is known to be lost when its reader says so. Until then whoever publishes may
+be told by the transport, uvloop's with a `RuntimeError`; and what nats-py writes with ends at one
+without a word. `Client` takes all that for the loss that it is: what the transport refuses is kept
+and sent when the connection is back, as what is published while that is away.
+
 Before 3.12 `asyncio.wait_for` loses a cancellation that comes in the same turn of the event loop
 as the result (python/cpython#86296): the task goes on as if nobody had asked it to end, and a
 program that drains waits for it for ever. nats-py waits so at each request. Its modules get a
@@ -19,9 +24,10 @@ command's start. Its transport gets a stand-in that imports it when it is used; 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -49,13 +55,50 @@ _MODULES: tuple[ModuleType, ...] = (
 )
 
 
+class _TcpTransport(nats.aio.transport.TcpTransport):
+    """nats-py's, which says with an `OSError` that it is closed, whatever the event loop."""
+
+    def write(self, payload: bytes) -> None:
+        with _closed_as_lost():
+            super().write(payload)  # type: ignore[no-untyped-call]
+
+    def writelines(self, payload: list[bytes]) -> None:
+        with _closed_as_lost():
+            super().writelines(payload)  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def _closed_as_lost() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise ConnectionResetError(str(error)) from error
+
+
 class Client(nats.aio.client.Client):
-    """nats-py's, for which headers that cannot be read are no headers, and which closes all."""
+    """nats-py's, for which headers that cannot be read are no headers, and which closes all.
+
+    Who publishes is never told that the connection has just died.
+    """
 
     async def _connect_to_server(self, s: Any) -> None:
         if self._transport:
             self._transport.close()  # type: ignore[no-untyped-call]
         await super()._connect_to_server(s)
+
+    async def _flush_pending(self, force_flush: bool = False) -> Any:
+        try:
+            return await super()._flush_pending(force_flush)
+        except OSError as error:
+            await self._process_op_err(error)  # connects again
+
+    async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
+        try:
+            await super()._send_ping(future)
+        except OSError as error:
+            if future is not None:  # somebody waits for the answer
+                raise
+            await self._process_op_err(error)
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
         if not headers:
@@ -84,7 +127,8 @@ class _Asyncio(ModuleType):
 
 
 def install() -> None:
-    """Repair nats-py's modules, where Python is older than 3.12."""
+    """Repair nats-py's modules."""
+    nats.aio.client.TcpTransport = _TcpTransport  # type: ignore[attr-defined]
     if sys.version_info < (3, 12):
         for module in _MODULES:
             module.asyncio = _Asyncio("asyncio")  # type: ignore[attr-defined]

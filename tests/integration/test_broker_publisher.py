@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
+import uvloop
 from nats.aio.msg import Msg
 
 from chatbot.broker import Broker, EmbeddedServer, connect, streams, subjects
@@ -111,6 +113,38 @@ async def test_a_stopped_server_that_goes_on_has_stored_it_once(
     os.kill(nats_server.pid, signal.SIGCONT)
     await waiting
     assert await stored(broker, subjects.in_stream(FLOW)) == 1
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_who_publishes_is_not_told_that_the_connection_has_just_died(
+    tmp_path: Path, closed: bool
+) -> None:
+    async def scenario() -> None:
+        async with (
+            EmbeddedServer.start(tmp_path / "own") as server,
+            connect(server.url, name="test") as broker,
+            broker.answer("heard", received.append),
+        ):
+            nc = broker.nc
+            # As it is between the loss and the moment in which the reader sees it.
+            for task in (nc._reading_task, nc._flusher_task):
+                assert task is not None
+                task.cancel()
+            await asyncio.sleep(0)
+            nc._transport._io_writer.transport.abort()  # type: ignore[union-attr]
+            if closed:
+                await asyncio.sleep(0.05)
+            assert nc.is_connected
+            await nc.publish("heard", b"at once")
+            assert nc.is_reconnecting
+            await nc._send_ping()
+            await nc.publish("heard", b"while it is away")
+            await until(lambda: received[-1:] == [b"while it is away"])
+
+    received: list[bytes] = []
+    uvloop.run(scenario())  # asyncio's own transport says nothing
+    # What a transport took as it died is lost, as on any network.
+    assert received[:-1] == ([b"at once"] if closed else [])
 
 
 async def test_a_message_that_is_too_large_is_refused_at_once(broker: Broker) -> None:
