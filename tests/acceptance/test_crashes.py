@@ -110,7 +110,9 @@ async def test_a_bot_that_was_killed_answers_what_it_had_heard_once(
         async with program.start("run", flow) as first:
             await in_channel(first, anna)
             anna.say(*said)
-            await until(lambda: any(tmp_path.glob("started-*")))
+            async with asyncio.timeout(30):
+                while (await program.status())["primaries"][0]["contexts"] < len(said):
+                    await asyncio.sleep(0.2)  # it has not heard them all
             await killed(first)
         anna.client.lines.clear()
         assert not anna.answers
