@@ -236,6 +236,26 @@ def _configuration(implementation: Any, config: Any) -> Any:
     return config
 
 
+def _mend_ends(module: ModuleType) -> None:
+    """Have no operation of DFFML's own orchestrator end before what it gave was seen.
+
+    One that ends while the orchestrator is busy with what another gave would be counted as done,
+    nothing more be expected, and the context end without what was to follow from both.
+    """
+    network = module.MemoryOperationImplementationNetworkContext
+    run = network.run_dispatch
+
+    async def run_dispatch(self: Any, octx: Any, operation: Any, given: Any, *more: Any) -> None:
+        await run(self, octx, operation, given, *more)
+        if isinstance(octx.ictx, module.MemoryInputNetworkContext):
+            handle = await given.ctx.handle()
+            waiting = octx.ictx.input_notification_set[handle.as_string()]
+            while waiting.notification_items:  # noqa: ASYNC110 - nothing says when they are taken
+                await asyncio.sleep(0)
+
+    network.run_dispatch = run_dispatch
+
+
 class Repair(NamedTuple):
     """What holds while one module is executed, and what is mended in it afterwards."""
 
@@ -249,6 +269,7 @@ _REPAIRS = {
     "dffml.df.base": Repair(
         around=_single_inheritance_for_named_tuples, after=_mend_configurations
     ),
+    "dffml.df.memory": Repair(after=_mend_ends),
     "dffml.util.asynctestcase": Repair(around=_no_loop_of_its_own, after=_mend_test_case),
     "dffml.source.df": Repair(around=_hashable_dataclass_defaults),
 }

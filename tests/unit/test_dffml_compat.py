@@ -1,5 +1,6 @@
 """DFFML is repaired when it is imported, and nobody else notices."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,3 +58,42 @@ async def test_dffmls_own_orchestrator_runs_and_its_flows_export() -> None:
     )
     inputs = {"one": [Input(value=21, definition=double.op.inputs["number"])]}
     assert [r async for _, r in MemoryOrchestrator.run(flow, inputs)] == [{"twice": 42}]
+
+
+async def test_what_two_operations_give_nearly_at_once_is_seen_by_dffmls_own_orchestrator() -> None:
+    turns, left, right, both = (
+        Definition(name=name, primitive="integer") for name in ("turns", "left", "right", "both")
+    )
+
+    @op(inputs={"turns": turns}, outputs={"left": left})
+    async def first(turns: int) -> dict[str, int]:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return {"left": turns}
+
+    @op(inputs={"turns": turns}, outputs={"right": right})
+    async def second(turns: int) -> dict[str, int]:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return {"right": turns}
+
+    @op(inputs={"left": left, "right": right}, outputs={"both": both})
+    async def third(left: int, right: int) -> dict[str, int]:
+        return {"both": left + right}
+
+    @op(inputs={"left": left}, outputs={"aside": Definition(name="aside", primitive="integer")})
+    async def fourth(left: int) -> dict[str, int]:
+        return {"aside": left}
+
+    dataflow = DataFlow.auto(first, second, third, fourth, GetSingle)
+    dataflow.seed.append(Input(value=["both"], definition=GetSingle.op.inputs["spec"]))
+    found = {}
+    for number in range(30, 70):
+        async with (
+            MemoryOrchestrator.withconfig({}) as orchestrator,
+            orchestrator(dataflow) as octx,
+        ):
+            inputs = [Input(value=number, definition=turns)]
+            async for _, results in octx.run({f"{number}": inputs}):
+                found[number] = results.get("both")
+    assert found == {number: 2 * number for number in range(30, 70)}
