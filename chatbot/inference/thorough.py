@@ -52,6 +52,9 @@ _SURE = 1.0
 """Standard errors of the difference by which the tuned encoder has to be better: the rule of one
 standard error (Breiman and others, 1984)."""
 
+_SPEAKING = 10
+"""Examples that the gain has to rest on, at least: of fewer, its standard error says nothing."""
+
 _KNOWN, _HELD = 1000, 600
 """Examples that a choice is made with: those it learns from, and those it is judged by."""
 
@@ -303,5 +306,15 @@ def _best(judged: Mapping[_Candidate, _Judged]) -> _Candidate:
         return _PLAIN
     losses = {candidate: each.losses for candidate, each in judged.items()}
     best = min(losses, key=lambda each: float(losses[each].mean()))
-    gain = losses[_PLAIN] - losses[best]
-    return best if gain.mean() > _SURE * gain.std() / len(gain) ** 0.5 else _PLAIN
+    return best if _is_clear(losses[_PLAIN] - losses[best]) else _PLAIN
+
+
+def _is_clear(gains: Any) -> bool:
+    """Say whether examples that gain so much each do so by more than chance.
+
+    Where nearly all are right either way, two that are surer now make a gain of more than one
+    standard error; on how many it rests is Kish's effective sample size (1965).
+    """
+    resting = abs(gains).sum() ** 2 / max((gains**2).sum(), 1e-12)
+    clear = gains.mean() > _SURE * gains.std() / len(gains) ** 0.5
+    return bool(clear and resting >= _SPEAKING)

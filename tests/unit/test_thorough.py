@@ -85,6 +85,20 @@ def test_only_a_clear_gain_is_taken(tiny: Path) -> None:
     assert _best({}) == _PLAIN
 
 
+def test_a_gain_that_a_few_examples_make_is_none(tiny: Path) -> None:
+    head, _ = machine(_table(tiny), Settings())
+    targets = 2.0 * np.eye(len(MORE))[np.arange(400) % len(MORE)] - 1.0
+    none = np.zeros(400)
+
+    def judged(wrong: int) -> _Judged:
+        scores = targets.copy()
+        scores[:wrong] *= -1.0
+        return _Judged(head, scores, none, targets)
+
+    assert _best({_PLAIN: judged(6), TUNED: judged(2)}) == _PLAIN
+    assert _best({_PLAIN: judged(36), TUNED: judged(12)}) == TUNED
+
+
 def test_a_kernel_is_not_passed_over_for_being_flat_where_texts_are_far_away(tiny: Path) -> None:
     chance = np.random.default_rng(0)
     head, _ = machine(_table(tiny), Settings())
