@@ -36,6 +36,9 @@ PATIENCE = 10.0
 PING = 3
 """Seconds between signs of life: a connection that died without a word is replaced after 9."""
 
+SOON = 2
+"""Seconds in which the server says that it has all that was sent."""
+
 AGAIN = 0.5
 """Seconds until a server that did not answer is asked again."""
 
@@ -98,7 +101,10 @@ class Broker:
     async def answer(
         self, subject: str, reply: Callable[[bytes], bytes | Awaitable[bytes] | None]
     ) -> AsyncIterator[None]:
-        """Answer requests to a plain subject with `reply` of each, for the block's duration."""
+        """Answer requests to a plain subject with `reply` of each, for the block's duration.
+
+        A server that is away is waited for before it begins.
+        """
 
         async def receive(msg: Msg) -> None:
             answer = reply(msg.data)
@@ -109,8 +115,8 @@ class Broker:
                     await msg.respond(answer)
 
         sub = await self.nc.subscribe(subject, cb=receive)
-        await self.nc.flush()  # the server knows of it before the block begins
         try:
+            await self.insist(lambda: self.nc.flush(SOON))  # the server knows of it then
             yield
         finally:
             with contextlib.suppress(nats.errors.Error):

@@ -104,6 +104,14 @@ async def test_publishing_waits_for_a_server_that_is_away_and_can_be_cancelled(
     await broker.publish(in_subject("b"), b"x")
 
 
+async def test_who_begins_to_listen_when_the_connection_dies_waits_for_the_next_one(
+    broker: Broker,
+) -> None:
+    broker.nc._transport._io_writer.transport.abort()  # type: ignore[union-attr]
+    async with broker.answer("heard", lambda data: data * 2):
+        assert await broker.ask("heard", b"x", 5.0) == b"xx"
+
+
 async def test_a_stopped_server_that_goes_on_has_stored_it_once(
     broker: Broker, nats_server: EmbeddedServer
 ) -> None:
