@@ -26,9 +26,8 @@ help: ## show this
 run: $(VENV)/.run ## talk to the bot in this terminal (FLOW=support ARGS='--set …')
 	@$(BIN)/chatbot run $(FLOW) $(ARGS)
 
-# Three at a time, on two cores: they often wait.
 test: $(VENV)/.test debian ## run all tests
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # In the order of their names: those that take longest are early ones.
 crash: $(VENV)/.test debian ## kill, freeze and cut off everything, everywhere (minutes)
