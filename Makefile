@@ -29,9 +29,8 @@ run: $(VENV)/.run ## talk to the bot in this terminal (FLOW=support ARGS='--set 
 test: $(VENV)/.test debian ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-# In the order of their names: those that take longest are early ones.
 crash: $(VENV)/.test debian ## kill, freeze and cut off everything, everywhere (minutes)
-	$(BIN)/python -m pytest -m crash --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -m crash --numprocesses 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.check ## lint, types, import rules
 	$(BIN)/ruff check .
