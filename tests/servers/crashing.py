@@ -117,7 +117,7 @@ class Site:
         Not `emptied`: what is done may lie in WORK until it is too old.
         """
         wanted = PARTS * len(self._posted)
-        await until(lambda: len(self.said()) >= wanted, 25.0)
+        await until(lambda: len(self.said()) >= wanted, 60.0)
         await self.settled(emptied=emptied)
 
     def hold(self) -> None:
