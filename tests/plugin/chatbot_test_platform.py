@@ -20,9 +20,10 @@ LOOK = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformSettings:
-    """`folder`: where the network is."""
+    """`folder`: where the network is. `people`: how many take turns; without, it is all anna."""
 
     folder: str
+    people: int = 1
 
 
 class PlatformListener:
@@ -33,6 +34,7 @@ class PlatformListener:
     def __init__(self, network: str, settings: PlatformSettings) -> None:
         self.network = network
         self._folder = Path(settings.folder)
+        self._people = settings.people
 
     def describe(self) -> str:
         return "the tests' platform"
@@ -73,12 +75,13 @@ class PlatformListener:
             said.write(json.dumps([part, text]).encode() + b"\n")
 
     def _message(self, number: int, text: str) -> ChatMessage:
+        sender = f"anna{number % self._people or ''}"
         return ChatMessage(
             id=f"{self.network}/{number}",
             network=self.network,
             room="#room",
-            sender="anna",
-            account="anna",
+            sender=sender,
+            account=sender,
             text=text,
             time=datetime.now(UTC),
         )

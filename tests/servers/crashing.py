@@ -37,8 +37,9 @@ PLATFORM = """\
 version: 1
 name: crash
 listeners:
-  platform: {{kind: test_platform, folder: {folder}}}
+  platform: {{kind: test_platform, folder: {folder}, people: 100}}
 """
+"""Of many people: one who asks without end, answered at once each time, looks like a bot."""
 PROGRAM = {
     "whole": ("run", "crash.yaml"),
     "bot": ("run", "crash.yaml", "--no-node"),
