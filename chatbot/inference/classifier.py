@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chatbot.errors import OperationError
+from chatbot.inference.features import PARTS
 
 if TYPE_CHECKING:
     from chatbot.inference.encoder import Encoder, Vectors
@@ -56,9 +57,9 @@ class Classifier:
         threshold: float | None = None,
         likeness: float | None = None,
     ) -> None:
-        if head.dim != 2 * encoder.dim:
+        if head.dim != PARTS * encoder.dim:
             raise OperationError(
-                f"the head is for vectors of {head.dim}, the encoder has {2 * encoder.dim}"
+                f"the head is for vectors of {head.dim}, the encoder has {PARTS * encoder.dim}"
             )
         self.encoder = encoder
         self.head = head

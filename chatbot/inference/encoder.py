@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot.inference import backends, models, threads
 from chatbot.inference.backends import AUTO, Backend
+from chatbot.inference.features import PARTS, last
 from chatbot.inference.merging import Merging
 from chatbot.inference.models import DEFAULT, ModelFiles
 from chatbot.inference.sharing import Sharing
@@ -80,13 +81,12 @@ class Encoder:
         """
         import numpy as np
 
-        return np.ascontiguousarray(self.features(texts)[:, : self.dim]) * np.float32(2**0.5)
+        return np.ascontiguousarray(last(self.features(texts)))
 
     def features(self, texts: Sequence[str]) -> Vectors:
-        """Return what heads learn from: float32 of shape (len(texts), 2 dim), of unit length.
+        """Return what heads learn from: float32 of shape (len(texts), 3 dim), of unit length.
 
-        The first half is the pooled last layer, the second the mean of the pooled middle ones,
-        which know more of the words; both are equally long.
+        What they are made of, `chatbot.inference.features` says.
 
         Texts are cut at 256 tokens. One that was encoded within the last minute, or is being
         encoded for another thread, is not run again. Blocks while the model runs.
@@ -99,7 +99,7 @@ class Encoder:
             return self._merging.run(self._tokens.rows(missing), bulk=bulk)
 
         known = self._sharing.find(texts, made, bulk=bulk)
-        vectors = np.empty((len(texts), 2 * self.dim), dtype=np.float32)
+        vectors = np.empty((len(texts), PARTS * self.dim), dtype=np.float32)
         for row, text in enumerate(texts):
             vectors[row] = known[text]
         return vectors

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot.errors import OperationError, OutdatedError
 from chatbot.inference.calibration import sigmoid, softmax
+from chatbot.inference.features import PARTS, centrality, cosines, last, mixed
 from chatbot.inference.lexicon import Lexicon
 from chatbot.inference.ridge import gaussian_of
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _NAME = "chatbot head"
 
-FORMAT = f"{_NAME} 4"
+FORMAT = f"{_NAME} 5"
 """Changes with what the numbers mean, too: older heads are learned again."""
 
 _ARRAYS = ("examples", "targets", "alphas", "bias", "floors")
@@ -50,14 +51,15 @@ class Judgement:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What training chooses: the Gaussian's `gamma`, the ridge's `penalty`, the weight of the
-    letters, whether labels' names are examples, and whether the `middle` layers count.
+    letters, whether labels' names are examples, and whether all of the features count or the
+    sentence's vector alone.
     """
 
     gamma: float = 0.5
     penalty: float = 0.1
     letters: float = 0.0
     names: bool = False
-    middle: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ class Head:
         return self._scores(self._mixed(cosines(vectors, self.examples), vectors), texts)
 
     def _mixed(self, similarities: Any, vectors: Vectors) -> Any:
-        return mixed(similarities, vectors, self.examples) if self.settings.middle else similarities
+        return mixed(similarities, vectors, self.examples) if self.settings.whole else similarities
 
     def _scores(self, similarities: Any, texts: Sequence[str]) -> Any:
         scores = gaussian_of(similarities, self.settings.gamma) @ self.alphas + self.bias
@@ -121,7 +123,7 @@ class Head:
         return scores
 
     def centroids(self) -> Any:
-        """Return the mean of each label's examples (labels x dim / 2), of unit length."""
+        """Return the mean of each label's sentence vectors (labels x their dim), of unit length."""
         return unit(self.targets.T.astype(self.examples.dtype) @ last(self.examples))
 
     def dumps(self) -> bytes:
@@ -155,27 +157,6 @@ class Head:
             return _checked(_assembled(load(data), json.loads(metadata["about"])))
         except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
             raise OperationError(f"the head cannot be read: {error}") from error
-
-
-def last(features: Any) -> Any:
-    """Return what features have of the last layer, of length √½."""
-    return features[:, : features.shape[1] // 2]
-
-
-def cosines(left: Any, right: Any) -> Any:
-    """Return the cosines of sentence vectors, by features: of shape (len(left), len(right))."""
-    return 2.0 * (last(left) @ last(right).T)
-
-
-def mixed(similarities: Any, left: Any, right: Any) -> Any:
-    """Return cosines of which the last layer's `similarities` and the middle ones' are half."""
-    half = left.shape[1] // 2
-    return 0.5 * similarities + left[:, half:] @ right[:, half:].T
-
-
-def centrality(features: Any, centroids: Any) -> Any:
-    """Return the cosines of sentence vectors, by features, to centroids of unit length."""
-    return 2.0**0.5 * (last(features) @ centroids.T)
 
 
 def familiarity(similarities: Any, centrality: Any, scores: Any) -> Any:
@@ -265,6 +246,7 @@ def _checked(head: Head) -> Head:
     count, labels = head.alphas.shape
     fits = (
         len(head.labels) == labels >= 2
+        and head.dim % PARTS == 0
         and head.bias.shape == head.floors.shape == (labels,)
         and head.targets.shape == (count, labels)
         and head.examples.shape == (count, head.dim)

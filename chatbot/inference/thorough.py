@@ -19,8 +19,9 @@ from chatbot.errors import OperationError
 from chatbot.inference.backends import AUTO, TORCH
 from chatbot.inference.calibration import evened
 from chatbot.inference.encoder import Encoder
+from chatbot.inference.features import centrality, cosines
 from chatbot.inference.finetuning import Recipe, Tunable
-from chatbot.inference.head import Head, Settings, centrality, closeness, cosines, familiar
+from chatbot.inference.head import Head, Settings, closeness, familiar
 from chatbot.inference.models import described
 from chatbot.inference.training import (
     Examples,
@@ -39,7 +40,10 @@ from chatbot.inference.training import (
 from chatbot.inference.trainings import Job, Trainings, trainings
 
 _BLENDS = (0.5, 0.75, 1.0)
-_WIDTHS = (0.5, 1.0, 2.0)
+_KERNELS = {False: (0.5, 1.0, 2.0), True: (1.0, 2.0, 4.0)}
+"""How narrow the kernels are: of the sentences' vectors, and of all of the features, by which texts
+are more alike."""
+
 _PENALTIES = (0.1, 0.3)
 _EVENED = (0.0, 0.5, 1.0)
 _PARTS = 5
@@ -274,8 +278,9 @@ def _near(settings: Settings) -> list[Settings]:
     """Return the settings to try with another encoder than the one that they were found with."""
     letters = sorted({settings.letters, settings.letters / 2, 0.0})
     return [
-        replace(settings, gamma=gamma, letters=each, penalty=penalty)
-        for gamma in _WIDTHS
+        replace(settings, whole=whole, gamma=gamma, letters=each, penalty=penalty)
+        for whole in sorted({settings.whole, True})
+        for gamma in _KERNELS[whole]
         for each in letters
         for penalty in sorted({settings.penalty, *_PENALTIES})
     ]

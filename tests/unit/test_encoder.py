@@ -32,33 +32,38 @@ def test_a_vector_does_not_depend_on_its_batch(encoder: Encoder) -> None:
     assert encoder.encode([]).shape == (0, encoder.dim)
 
 
-def test_features_are_the_last_layer_and_those_in_the_middle_in_equal_parts(
-    encoder: Encoder,
-) -> None:
+def test_features_are_the_last_layer_those_in_the_middle_and_the_peaks(encoder: Encoder) -> None:
     import numpy as np
     import torch
     import transformers
 
     text = "how do i install this"
     [features] = encoder.features([text])
-    assert features.shape == (2 * encoder.dim,)
-    last, middle = features[: encoder.dim], features[encoder.dim :]
-    assert np.allclose(last * 2**0.5, encoder.encode([text])[0], atol=1e-6)
-    assert np.linalg.norm(middle) == pytest.approx(0.5**0.5, abs=1e-5)
+    last, middle, peaks = np.split(features, 3)
+    assert np.allclose(last * 2, encoder.encode([text])[0], atol=1e-6)
     model = transformers.AutoModel.from_pretrained(encoder.folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(encoder.folder)
     with torch.inference_mode():
         found = model(**tokenizer([text], return_tensors="pt"), output_hidden_states=True)
     assert len(found.hidden_states) == 3
-    assert np.allclose(last, half(found.hidden_states[2]), atol=1e-5)
-    assert np.allclose(middle, half(found.hidden_states[1]), atol=1e-5)
-    assert encoder.features([]).shape == (0, 2 * encoder.dim)
+    assert np.allclose(last, of_length(0.5, found.hidden_states[2][0].mean(dim=0)), atol=1e-5)
+    assert np.allclose(middle, of_length(0.5, found.hidden_states[1][0].mean(dim=0)), atol=1e-5)
+    assert np.allclose(peaks, of_length(0.5**0.5, found.hidden_states[2][0].amax(dim=0)), atol=1e-5)
+    assert encoder.features([]).shape == (0, 3 * encoder.dim)
 
 
-def half(hidden: Any) -> Any:
-    """Return the mean of the tokens' vectors, of length √½."""
-    mean = hidden[0].mean(dim=0).numpy()
-    return mean / (mean @ mean) ** 0.5 * 0.5**0.5
+def test_padding_is_no_peak(encoder: Encoder) -> None:
+    import numpy as np
+
+    short = "no"
+    [alone] = encoder.features([short])
+    [beside, _] = encoder._run(encoder._tokens.rows([short, "how do i install this thing here"]))
+    assert np.allclose(alone, beside, atol=1e-5)
+
+
+def of_length(length: float, vector: Any) -> Any:
+    found = vector.numpy()
+    return found / (found @ found) ** 0.5 * length
 
 
 def test_identity_changes_with_the_weights(tiny: Path, tmp_path: Path) -> None:

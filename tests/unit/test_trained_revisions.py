@@ -61,7 +61,7 @@ def test_what_is_kept_is_found_and_answers_as_it_did(tiny: Path, tmp_path: Path)
     where = {"several": False, "models": tmp_path / "models", "heads": tmp_path / "heads"}
     encoder, head = understanding(MORE, str(tiny), **where)
     assert head.revision == kept.about.revision
-    assert 2 * encoder.dim == head.dim
+    assert 3 * encoder.dim == head.dim
     quick, plain = understanding(MORE, str(tiny), quick=True, **where)
     assert plain.revision != head.revision
     assert quick.identity == Encoder.load(str(tiny)).identity

@@ -52,19 +52,20 @@ def test_few_or_more_labels_are_not_shifted() -> None:
 
 
 @pytest.mark.parametrize("telling", [False, True])
-def test_the_middle_layers_count_where_they_tell_labels_apart(telling: bool) -> None:
+def test_all_of_the_features_count_where_they_tell_labels_apart(telling: bool) -> None:
     chance = np.random.default_rng(0)
     owners = np.arange(40) % 2
     known = np.where(owners[:, None] == np.arange(8) // 4, 1.0, 0.1) + chance.random((40, 8)) / 4
     sides = [unit(known), unit(chance.normal(size=(40, 8)))]
-    vectors = np.concatenate(sides[::-1] if telling else sides, axis=1) * 0.5**0.5
+    last, rest = sides[::-1] if telling else sides
+    vectors = np.concatenate([last / 2, rest / 2, rest / 2**0.5], axis=1)
     names = [" ".join(chance.permutation(list("abcdefgh"))) for _ in owners]
     table = Table(("one", "other"), names, vectors, 2.0 * np.eye(2)[owners] - 1.0)
-    assert chosen(table).middle is telling
+    assert chosen(table).whole is telling
     head = fitted(table)
     turned = np.roll(vectors[:, 8:], 2, axis=0)  # those of others of the same label
     scores = head.scores(np.concatenate([vectors[:, :8], turned], axis=1), names)
     assert (scores.argmax(axis=1) == owners).all()
     assert np.allclose(scores, head.scores(vectors, names)) is not telling
     similar = head.judge(vectors, names).similarities
-    assert np.allclose(similar, sides[telling] @ sides[telling].T), "of the sentences alone"
+    assert np.allclose(similar, last @ last.T), "of the sentences alone"

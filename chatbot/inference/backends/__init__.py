@@ -58,8 +58,7 @@ class Backend(Protocol):
         """Return a vector of unit length for each row of `ids`.
 
         `ids` and `mask` (1 for a token, 0 for padding) are int64 of shape (texts, tokens); the
-        vectors are float32 of shape (texts, 2 dim): the pooled last layer, then the mean of the
-        pooled middle ones, both equally long.
+        vectors are float32 of shape (texts, 3 dim): features, as `chatbot.inference.features` says.
         """
 
     def use_threads(self, count: int) -> None:

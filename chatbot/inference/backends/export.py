@@ -26,7 +26,7 @@ from chatbot.inference.backends import graph
 from chatbot.inference.models import ModelFiles, broken
 from chatbot.progress import tell
 
-FORMAT = "2"
+FORMAT = "3"
 """Changes with what an export holds, so that files of an older program are not taken."""
 
 _OPSET = 17

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "vectors.onnx"
 
-FORMAT = "2"
+FORMAT = "3"
 """Changes with what a graph's file holds, so that those of another version are not taken."""
 
 AGREEMENT = 0.9999

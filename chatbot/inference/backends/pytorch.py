@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot.errors import OperationError
 from chatbot.inference.batching import OVERHEAD
+from chatbot.inference.features import LAST, MIDDLE, PEAKS
 from chatbot.inference.models import ModelFiles, broken
 
 if TYPE_CHECKING:
@@ -103,15 +104,18 @@ def of_layers(found: Any, mask: Any, pooling: str) -> Any:
 
     `found` is what the model gives with all its layers. The middle layers know more of the words,
     the last one more of what they mean (Jawahar and others, "What does BERT learn about the
-    structure of language?", 2019).
+    structure of language?", 2019); the highest of all tokens, what a mean over many leaves no trace
+    of (Shen and others, "Baseline needs more love", 2018).
     """
     import torch
 
     last = pooled(found.last_hidden_state, mask, pooling)
     layers = found.hidden_states[(len(found.hidden_states) - 1) // 2 : -1]
     middle = torch.stack([pooled(each, mask, pooling) for each in layers]).sum(dim=0)
-    both = torch.cat([last, torch.nn.functional.normalize(middle, dim=1)], dim=1)
-    return both * 0.5**0.5
+    hidden = found.last_hidden_state.float()
+    peaks = hidden.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
+    middle, peaks = (torch.nn.functional.normalize(each, dim=1) for each in (middle, peaks))
+    return torch.cat([last * LAST**0.5, middle * MIDDLE**0.5, peaks * PEAKS**0.5], dim=1)
 
 
 def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
