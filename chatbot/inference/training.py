@@ -56,8 +56,8 @@ _CHOICES: tuple[tuple[dict[str, Any], ...], ...] = (
     tuple({"penalty": each} for each in (0.03, 0.3, 1.0, 3.0)),
 )
 """What is tried, one after the other, each with the best of what was before. By all of the
-features texts are more alike, so the kernels are narrower. There are few, and none without the
-peaks or of the sentence's vector but the widest: who has more to choose from, chooses worse."""
+features texts are more alike, so the kernels are narrower. There are few, and of the sentence's
+vector there is the one to begin with: who has more to choose from, chooses worse."""
 
 
 _FLOORS = tuple(step / 100 for step in range(20, 81, 5))

@@ -59,7 +59,8 @@ class ConsoleListener:
     transient = True
     hint = "Type a line; the bot shows what it understood, and answers. Ctrl-D ends."
     one_by_one = False
-    """Whether each line of a pipe, too, waits for what came of the one before."""
+    """Whether each line waits for all that came of the one before: what the flow keeps of it, too,
+    which is kept behind the answer. On a pipe others wait for nothing."""
 
     def __init__(self, network: str, own: ConsoleSettings) -> None:
         self.network = network
@@ -70,6 +71,8 @@ class ConsoleListener:
         self._numbers = itertools.count(1)
         self._waiting: deque[str] = deque()
         self._outcomes: dict[str, Delivery] = {}
+        self._shown = ""
+        """The id of the line of which was shown last what came of it."""
         self._room = asyncio.Semaphore(AT_ONCE)
         self._answered = asyncio.Event()
         self._answered.set()
@@ -103,6 +106,8 @@ class ConsoleListener:
             message = self.message_of(text[:LONGEST]) if text else None
             if message is None:
                 continue
+            if self.one_by_one:
+                message = msgspec.structs.replace(message, after=self._shown)
             await self._room.acquire()
             self._waiting.append(message.id)
             self._answered.clear()
@@ -160,7 +165,7 @@ class ConsoleListener:
             while self._waiting and (ready := self._outcomes.pop(self._waiting[0], None)):
                 self._show(ready.outcome)
                 await ready.done()
-                self._waiting.popleft()
+                self._shown = self._waiting.popleft()
                 self._room.release()
             if not self._waiting:
                 self._answered.set()

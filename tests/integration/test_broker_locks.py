@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,28 @@ async def test_a_release_wakes_who_waits_without_a_look(
             await inside.use(two, "two")
         await held
     assert inside.most == 1
+
+
+async def test_who_is_told_of_a_release_before_it_is_stored_looks_again(
+    nats_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "_LOOK", 60.0)
+    inside = Inside()
+    async with two_holders(nats_server.url) as (one, two):
+        get, seen = two._bucket.get, []
+
+        async def late(key: str) -> Any:
+            """What was there before, once more, when it has been released."""
+            seen.append(await get(key))
+            return seen[-2] if inside.order and len(seen) == 2 else seen[-1]
+
+        monkeypatch.setattr(two._bucket, "get", late)
+        held = asyncio.ensure_future(inside.use(one, "one", seconds=0.5))
+        await until(lambda: inside.now)
+        async with asyncio.timeout(5):
+            await inside.use(two, "two")
+        await held
+    assert len(seen) >= 3, "it was told, and found it held"
 
 
 async def test_a_lock_that_nobody_wants_costs_little(nats_server: EmbeddedServer) -> None:

@@ -111,6 +111,23 @@ async def test_answers_are_shown_in_the_order_of_the_lines(
     assert desk.done == [message.id for message in desk.heard], "performed, then acknowledged"
 
 
+async def test_one_by_one_a_line_comes_after_all_that_came_of_the_one_before(stdin: int) -> None:
+    desk, console = Desk(), listener()
+    console.one_by_one = True
+    running = asyncio.ensure_future(console.run(desk))
+    _write(stdin, b"one\ntwo\n")
+    await desk.has(1)
+    await asyncio.sleep(0.1)
+    assert len(desk.heard) == 1
+    desk.answer(desk.heard[0], "a")
+    await desk.has(2)
+    desk.answer(desk.heard[1], "b")
+    async with asyncio.timeout(10.0):
+        await running
+    first, second = desk.heard
+    assert (first.after, second.after) == ("", first.id)
+
+
 async def test_it_says_who_spoke_and_that_the_bot_was_meant(stdin: int) -> None:
     desk = Desk()
     running = asyncio.ensure_future(listener().run(desk))
