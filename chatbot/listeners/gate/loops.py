@@ -19,7 +19,8 @@ from chatbot.listeners.gate.recent import Recent
 MOST = 300.0
 """Points at which somebody is taken for a bot: at once for 300 answers, 30 of the same, 12 echoes.
 
-A script that asks one thing after the other is none: it says ever new things."""
+A script that asks one thing after the other, ever new ones, is taken for one by the first alone:
+two language models say ever new things, too."""
 
 SAME, ECHO = 9.0, 25.0
 """Points for what was said before, and for what we have said."""
