@@ -59,7 +59,6 @@ _CHOICES: tuple[tuple[dict[str, Any], ...], ...] = (
 features texts are more alike, so the kernels are narrower. There are few, and of the sentence's
 vector there is the one to begin with: who has more to choose from, chooses worse."""
 
-
 _FLOORS = tuple(step / 100 for step in range(20, 81, 5))
 
 __all__ = ["MOST", "Examples", "Table", "drawn", "spoken", "tabled"]

@@ -161,6 +161,14 @@ async def test_who_takes_a_nick_is_told_nothing_of_what_was_said_in_private() ->
     assert await about(account="anna") == ""
 
 
+async def test_what_a_listener_says_that_a_message_comes_after_stands() -> None:
+    network = Network(rules=Rules(in_order=True))
+    await network.hear()
+    heard = await network.hear(after="another")
+    assert heard is not None
+    assert heard.after == "another"
+
+
 async def test_a_persons_message_names_the_one_before_it_in_its_room() -> None:
     network = Network(rules=Rules(in_order=True))
 

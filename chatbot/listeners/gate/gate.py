@@ -221,8 +221,8 @@ class Gate:
         key, now = (message.room, message.sender), self._clock()
         former, heard = self._former.get(key) or ("", now)
         self._former.set(key, (message.id, now))
-        if not former or former == message.id or now - heard > FORGOTTEN:
-            return message
+        if message.after or not former or former == message.id or now - heard > FORGOTTEN:
+            return message  # a listener that hears one line at a time has said so itself
         return msgspec.structs.replace(message, after=former)
 
     def _decided(self, outcome: Outcome) -> None:
