@@ -34,8 +34,3 @@ def mixed(similarities: Any, left: Any, right: Any) -> Any:
     """Return the cosines by all parts, where `similarities` are those of sentence vectors."""
     dim = left.shape[1] // PARTS
     return LAST * similarities + left[:, dim:] @ right[:, dim:].T
-
-
-def centrality(features: Any, centroids: Any) -> Any:
-    """Return the cosines of sentence vectors, by features, to centroids of unit length."""
-    return features[:, : features.shape[1] // PARTS] @ centroids.T * LAST**-0.5

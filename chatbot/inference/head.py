@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot.errors import OperationError, OutdatedError
 from chatbot.inference.calibration import sigmoid, softmax
-from chatbot.inference.features import PARTS, centrality, cosines, last, mixed
+from chatbot.inference.features import PARTS, cosines, mixed
 from chatbot.inference.lexicon import Lexicon
 from chatbot.inference.ridge import gaussian_of
 
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 _NAME = "chatbot head"
 
-FORMAT = f"{_NAME} 5"
+FORMAT = f"{_NAME} 6"
 """Changes with what the numbers mean, too: older heads are learned again."""
 
 _ARRAYS = ("examples", "targets", "alphas", "bias", "floors")
 _NUMBERS = ("temperature", "accepted", "shift")
 _NEAREST = 3
-_COVERED = 0.6
+_COVERED = 0.4
+"""What a text's best score counts beside the two cosines."""
 
 log = logging.getLogger(__name__)
 
@@ -103,17 +104,18 @@ class Head:
         """
         centroids = self.centroids() if centroids is None else centroids
         similarities = cosines(vectors, self.examples)
-        scores = self._scores(self._mixed(similarities, vectors), texts)
+        alike = mixed(similarities, vectors, self.examples)
+        scores = self._scores(alike if self.settings.whole else similarities, texts)
         likelihood = sigmoid if self.several else softmax
-        familiar = familiarity(similarities, centrality(vectors, centroids), scores)
+        familiar = familiarity(alike, vectors @ centroids.T, scores)
         return Judgement(likelihood(scores, self.temperature), similarities, familiar)
 
     def scores(self, vectors: Vectors, texts: Sequence[str]) -> Any:
         """Return how well each label fits each text (texts x labels), about -1 to 1."""
-        return self._scores(self._mixed(cosines(vectors, self.examples), vectors), texts)
-
-    def _mixed(self, similarities: Any, vectors: Vectors) -> Any:
-        return mixed(similarities, vectors, self.examples) if self.settings.whole else similarities
+        similarities = cosines(vectors, self.examples)
+        if self.settings.whole:
+            similarities = mixed(similarities, vectors, self.examples)
+        return self._scores(similarities, texts)
 
     def _scores(self, similarities: Any, texts: Sequence[str]) -> Any:
         scores = gaussian_of(similarities, self.settings.gamma) @ self.alphas + self.bias
@@ -123,8 +125,8 @@ class Head:
         return scores
 
     def centroids(self) -> Any:
-        """Return the mean of each label's sentence vectors (labels x their dim), of unit length."""
-        return unit(self.targets.T.astype(self.examples.dtype) @ last(self.examples))
+        """Return the mean of each label's examples (labels x dim), of unit length."""
+        return unit(self.targets.T.astype(self.examples.dtype) @ self.examples)
 
     def dumps(self) -> bytes:
         """Return the head as bytes that `loads` takes, on any machine."""
@@ -162,9 +164,9 @@ class Head:
 def familiarity(similarities: Any, centrality: Any, scores: Any) -> Any:
     """Return how much each text (a row) is like what was learned.
 
-    `similarities` are cosines to the examples, `centrality` to the labels' centroids. The three
-    together tell sentences outside of banking77 better than each alone, and so they do those of
-    its own labels where some are left out.
+    `similarities` are cosines to the examples, `centrality` to the labels' centroids, by all of
+    the features. The three together tell sentences outside of banking77 better than each alone,
+    and so they do those of its own labels where some are left out.
     """
     return familiar(closeness(similarities, centrality), scores)
 

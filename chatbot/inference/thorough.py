@@ -19,7 +19,6 @@ from chatbot.errors import OperationError
 from chatbot.inference.backends import AUTO, TORCH
 from chatbot.inference.calibration import evened
 from chatbot.inference.encoder import Encoder
-from chatbot.inference.features import centrality, cosines
 from chatbot.inference.finetuning import Recipe, Tunable
 from chatbot.inference.head import Head, Settings, closeness, familiar
 from chatbot.inference.models import described
@@ -289,9 +288,7 @@ def _near(settings: Settings) -> list[Settings]:
 def _judge(known: Table, held: Table, settings: Settings, letters: Letters | None) -> _Judged:
     head, _ = machine(known, settings, letters)
     scores = head.scores(held.vectors, held.texts)
-    close = closeness(
-        cosines(held.vectors, head.examples), centrality(held.vectors, head.centroids())
-    )
+    close = closeness(held.vectors @ head.examples.T, held.vectors @ head.centroids().T)
     return _Judged(head, scores, close, held.targets)
 
 

@@ -26,7 +26,7 @@ from chatbot.inference.calibration import (
     temperature_of,
     temperature_of_each,
 )
-from chatbot.inference.features import cosines, last, mixed
+from chatbot.inference.features import cosines, mixed
 from chatbot.inference.head import (
     FORMAT,
     Head,
@@ -358,7 +358,7 @@ def held_back_familiarity(table: Table, scores: Any) -> Any:
     """Return how familiar each example, of which `scores` has a row, is to all else."""
     import numpy as np
 
-    vectors = last(table.vectors)
+    vectors = table.vectors
     similarities = vectors[: table.count] @ vectors.T
     np.fill_diagonal(similarities, -1.0)
     members = (table.targets > 0).astype(np.float32)
