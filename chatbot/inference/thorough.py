@@ -43,7 +43,7 @@ _KERNELS = {False: (0.5, 1.0, 2.0), True: (1.0, 2.0, 4.0)}
 """How narrow the kernels are: of the sentences' vectors, and of all of the features, by which texts
 are more alike."""
 
-_PENALTIES = (0.1, 0.3)
+_PENALTIES = (0.1, 0.3, 1.0)
 _EVENED = (0.0, 0.5, 1.0)
 _PARTS = 5
 """Of which one is held back at a time; as many times as there is time for."""
