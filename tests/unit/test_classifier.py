@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chatbot.errors import ChatbotError, FlowError, OperationError, OutdatedError
@@ -339,3 +340,21 @@ async def test_what_is_encoded_to_learn_waits_behind_what_people_wait_for(
         assert not is_bulk()
     finally:
         thread.close()
+
+
+def test_a_text_is_familiar_by_all_of_its_features() -> None:
+    examples = np.eye(4, 12, dtype=np.float32) + np.eye(4, 12, 8, dtype=np.float32)
+    examples *= np.float32(0.5**0.5)
+    head = Head(
+        labels=("one", "other"),
+        examples=examples,
+        targets=np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.uint8),
+        alphas=np.zeros((4, 2), dtype=np.float32),
+        bias=np.zeros(2, dtype=np.float32),
+        floors=np.full(2, 0.5, dtype=np.float32),
+        settings=Settings(),
+    )
+    other_peaks = examples[:1].copy()
+    other_peaks[0, 8:] = other_peaks[0, [9, 11, 8, 10]]
+    known, changed = head.judge(np.concatenate([examples[:1], other_peaks]), ["", ""]).familiarity
+    assert known > changed
