@@ -39,7 +39,7 @@ from chatbot.inference.training import (
 from chatbot.inference.trainings import Job, Trainings, trainings
 
 _BLENDS = (0.75, 1.0)
-"""How far the encoder goes. Each costs as much time as all else that is measured with it."""
+"""How far the encoder goes. Each means encoding the examples anew, which takes long by PyTorch."""
 _KERNELS = {False: (0.5, 1.0, 2.0), True: (1.0, 2.0, 4.0)}
 """How narrow the kernels are: of the sentences' vectors, and of all of the features, by which texts
 are more alike."""
