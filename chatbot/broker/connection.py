@@ -301,7 +301,7 @@ async def _give_up(client: Client, opening: asyncio.Future[None]) -> None:
 
 
 async def _close(client: Client) -> None:
-    with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError):
+    with contextlib.suppress(nats.errors.Error, OSError):
         async with asyncio.timeout(2.0):
             await client.flush()
     # A transport that is closed already raises RuntimeError under uvloop.

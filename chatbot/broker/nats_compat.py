@@ -12,6 +12,11 @@ be told by the transport, uvloop's with a `RuntimeError`; and what nats-py write
 without a word. `Client` takes all that for the loss that it is: what the transport refuses is kept
 and sent when the connection is back, as what is published while that is away.
 
+A flush asks the server whether it has all that was sent, and nats-py writes that question ahead of
+what it has not written yet: a subscription may not be known when it is answered. And an answer that
+comes when nobody waits for it any longer (the server was frozen for a while) ends the loop that
+reads. `Client` asks in order, and passes over what nobody waits for.
+
 Before 3.12 `asyncio.wait_for` loses a cancellation that comes in the same turn of the event loop
 as the result (python/cpython#86296): the task goes on as if nobody had asked it to end, and a
 program that drains waits for it for ever. nats-py waits so at each request. Its modules get a
@@ -40,6 +45,8 @@ import nats.aio.transport
 import nats.js.client
 import nats.js.kv
 import nats.js.object_store
+from nats.aio.client import PING_PROTO
+from nats.aio.subscription import Subscription
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +100,38 @@ class Client(nats.aio.client.Client):
             await self._process_op_err(error)  # connects again
 
     async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
+        if future is not None:  # somebody waits for the answer, to all that was sent before
+            if not self.is_connected:
+                raise ConnectionResetError("the connection is lost")
+            self._pongs.append(future)
+            await self._send_command(PING_PROTO)
+            await self._flush_pending()
+            return
         try:
-            await super()._send_ping(future)
+            await super()._send_ping()
         except OSError as error:
-            if future is not None:  # somebody waits for the answer
-                raise
             await self._process_op_err(error)
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():  # it was given up
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
+    async def drain_sub(self, sub: Subscription, seconds: float) -> None:
+        """End a subscription when all is received that the server sent before it knew of the end.
+
+        A server that is away, or says nothing for so many seconds, is not waited for. nats-py's
+        own `Subscription.drain` leaves the subscription where it is then.
+        """
+        try:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                async with asyncio.timeout(seconds):
+                    await self._send_unsubscribe(sub._id)
+                    await self.flush()
+                    await sub._pending_queue.join()
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await sub.unsubscribe()
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
         if not headers:

@@ -24,7 +24,7 @@ from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 from nats.js.errors import APIError, NotFoundError
 
-from chatbot.broker.connection import Broker
+from chatbot.broker.connection import SOON, Broker
 from chatbot.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -171,13 +171,16 @@ class Pull:
         self.limit = limit
 
     async def stop(self) -> None:
-        """Take no more; what is held stays held. Idempotent."""
+        """Take no more; what is held stays held. Idempotent.
+
+        What the server sent before it knew is handed back at once: nobody gets it before its
+        `ack_wait`, else.
+        """
         if self._stopped:
             return
         self._stopped = True
         if self._sub is not None:
-            with contextlib.suppress(nats.errors.Error):
-                await self._sub.unsubscribe()
+            await self._broker.nc.drain_sub(self._sub, SOON)
 
     async def hand_back(self) -> None:
         """Give what is held to others at once, without waiting for `ack_wait`."""
@@ -246,6 +249,8 @@ class Pull:
         elif identity in self._unsettled:
             held = self._unsettled[identity]
             held._reply, held.attempt = msg.reply, taken.attempt
+        elif self._stopped:
+            await taken.nak()
         else:
             self._unsettled[identity] = taken
             try:

@@ -184,8 +184,7 @@ class Worker:
 
     async def _drain(self, serving: Sequence[asyncio.Future[None]]) -> None:
         """Take no more, hand back at once what has not begun, and let what runs end, briefly."""
-        for pull in self._pulls:
-            await pull.stop()
+        await asyncio.gather(*(pull.stop() for pull in self._pulls))
         self._draining = True
         for queue in self._queues.values():
             while queue:

@@ -159,8 +159,7 @@ class Intake:
             finally:
                 watch.cancel()
                 await asyncio.gather(watch, return_exceptions=True)
-                for pull in pulls:
-                    await pull.stop()
+                await asyncio.gather(*(pull.stop() for pull in pulls))
                 await intake._drain()
 
     @property

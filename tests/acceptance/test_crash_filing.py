@@ -11,6 +11,7 @@ import pytest
 
 from chatbot.broker import EmbeddedServer
 from chatbot.settings import NATS_URL
+from tests.servers.frozen import freeze
 from tests.servers.processes import ROOT, Program, until
 from tests.servers.tracker import REPOSITORY, TOKEN, TrackerServer
 
@@ -100,7 +101,7 @@ async def test_a_bot_that_stood_still_meanwhile_opens_and_says_nothing_twice(
     async with bot.program.start("run", "crash.yaml", **bot.told) as first:
         bot.post("it crashes")
         await until(lambda: server.issues)
-        first.signal(signal.SIGSTOP)
+        freeze(first.pid)
         server.answering.set()
         async with bot.program.start("run", "crash.yaml", **bot.told):
             await until(bot.said)

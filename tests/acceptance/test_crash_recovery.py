@@ -14,6 +14,7 @@ import pytest
 from chatbot.broker import EmbeddedServer, connect
 from chatbot.nodes.roster import Roster
 from tests.servers.crashing import Site
+from tests.servers.frozen import freeze
 from tests.servers.processes import until
 
 pytestmark = pytest.mark.crash
@@ -80,7 +81,7 @@ async def test_a_bots_node_that_dies_while_the_server_is_away_is_there_again_wit
         site.post(*TEXTS)
         await site.finished()
         [node] = (int(path.name.partition("-")[2]) for path in tmp_path.glob("started-*"))
-        os.kill(server.pid, signal.SIGSTOP)
+        freeze(server.pid)
         os.kill(node, signal.SIGKILL)
         await bot.wait_for("ended with status -9")
         await bot.wait_for("ended with status 2", PATIENCE)

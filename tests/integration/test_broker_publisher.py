@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import nats.errors
 import pytest
 import uvloop
 from nats.aio.msg import Msg
@@ -14,6 +15,7 @@ from nats.aio.msg import Msg
 from chatbot.broker import Broker, EmbeddedServer, connect, streams, subjects
 from chatbot.broker.subjects import Lane
 from chatbot.errors import AlreadyPublished, BrokerError, ConnectError
+from tests.servers.frozen import freeze
 from tests.servers.processes import until
 
 FLOW = "test"
@@ -91,7 +93,7 @@ async def test_what_is_published_while_the_server_starts_again_is_stored_once(
 async def test_publishing_waits_for_a_server_that_is_away_and_can_be_cancelled(
     broker: Broker, nats_server: EmbeddedServer
 ) -> None:
-    os.kill(nats_server.pid, signal.SIGSTOP)
+    freeze(nats_server.pid)
     try:
         waiting = asyncio.ensure_future(broker.publish(in_subject("a"), b"x"))
         done, _ = await asyncio.wait([waiting], timeout=0.2)
@@ -112,10 +114,32 @@ async def test_who_begins_to_listen_when_the_connection_dies_waits_for_the_next_
         assert await broker.ask("heard", b"x", 5.0) == b"xx"
 
 
+async def test_the_server_knows_what_was_sent_before_a_flush(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    async with connect(nats_server.url, name="other") as other:
+        for number in range(100):
+            async with broker.answer(f"heard.{number}", bytes):
+                assert await other.ask(f"heard.{number}", b"x", 5.0) == b"x"
+
+
+async def test_who_hears_a_late_answer_to_a_flush_hears_what_follows(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    freeze(nats_server.pid)
+    try:
+        with pytest.raises(nats.errors.FlushTimeoutError):
+            await broker.nc.flush(1)
+    finally:
+        os.kill(nats_server.pid, signal.SIGCONT)
+    async with broker.answer("heard", bytes), asyncio.timeout(3.0):
+        assert await broker.ask("heard", b"x", 5.0) == b"x"
+
+
 async def test_a_stopped_server_that_goes_on_has_stored_it_once(
     broker: Broker, nats_server: EmbeddedServer
 ) -> None:
-    os.kill(nats_server.pid, signal.SIGSTOP)
+    freeze(nats_server.pid)
     waiting = asyncio.ensure_future(broker.publish(in_subject("a"), b"x"))
     await asyncio.wait([waiting], timeout=0.1)
     os.kill(nats_server.pid, signal.SIGCONT)

@@ -13,7 +13,9 @@ import pytest
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StreamConfig
 
 from chatbot.broker import Broker, EmbeddedServer, Pull, Taken, connect
+from chatbot.broker.connection import SOON
 from chatbot.errors import BrokerError
+from tests.servers.frozen import freeze
 from tests.servers.processes import until
 
 STREAM = "S"
@@ -193,6 +195,36 @@ async def test_what_arrives_while_a_pull_ends_is_anothers_at_once(broker: Broker
                     done.add(taken.data.decode())
                 await asyncio.sleep(0)
     assert first.taken
+
+
+async def test_what_the_server_sends_before_it_knows_of_a_pulls_end_is_anothers_at_once(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    async with connect(nats_server.url, name="other") as other:
+        for number in range(60):
+            async with pulling(broker):
+                await publish(broker, "asked for")
+                await other.publish("s.x", str(number).encode())  # stored, and on its way
+            async with pulling(broker) as (_, second), asyncio.timeout(3.0):
+                for taken in await second.hold(2):
+                    await taken.ack()
+    await emptied(broker)
+
+
+async def test_a_pull_ends_though_the_server_says_nothing(
+    broker: Broker, nats_server: EmbeddedServer
+) -> None:
+    async with pulling(broker) as (pull, hands):
+        await publish(broker, "a")
+        await hands.hold(1)
+        freeze(nats_server.pid)
+        try:
+            async with asyncio.timeout(SOON + 1.0):
+                await pull.stop()
+        finally:
+            os.kill(nats_server.pid, signal.SIGCONT)
+        await hands.taken[0].ack()
+    await emptied(broker)
 
 
 async def test_what_is_worked_on_is_kept_beyond_its_time(

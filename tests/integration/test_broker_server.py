@@ -21,6 +21,7 @@ from chatbot.broker.nats_compat import Client
 from chatbot.broker.server import Listen, running
 from chatbot.broker.subjects import LEASES
 from chatbot.errors import ConnectError, ServerError
+from tests.servers.frozen import freeze
 from tests.servers.irc import free_port
 from tests.servers.processes import ROOT, environment, until
 
@@ -168,7 +169,7 @@ async def test_a_server_that_outlived_its_starter_is_ended_on_the_next_start(
     starter: tuple[subprocess.Popen[str], int, str], tmp_path: Path
 ) -> None:
     process, pid, _ = starter
-    os.kill(pid, signal.SIGSTOP)  # it cannot take the signal that ends it with its starter
+    freeze(pid)  # it cannot take the signal that ends it with its starter
     process.kill()
     process.wait()
     assert alive(pid)
@@ -276,7 +277,7 @@ async def test_a_server_that_stands_still_has_one_connection_at_a_time(
         error_cb=on_error,
     )
     before = sockets()
-    os.kill(nats_server.pid, signal.SIGSTOP)
+    freeze(nats_server.pid)
     try:
         async with asyncio.timeout(20):
             for _ in range(8):

@@ -15,6 +15,7 @@ from chatbot.broker import Broker, EmbeddedServer, buckets, connect, files, leas
 from chatbot.broker.buckets import Bucket, open_bucket
 from chatbot.broker.subjects import FLOWS, LEASES, ROSTER
 from chatbot.errors import BrokerError
+from tests.servers.frozen import freeze
 from tests.servers.processes import until
 
 KEY = "bot.irc"
@@ -207,7 +208,7 @@ async def test_a_pause_of_the_server_does_not_cost_the_lease(
     async with holding(broker, "first", body.of("first")):
         await until(lambda: body.running)
         stopped = time.monotonic()
-        os.kill(nats_server.pid, signal.SIGSTOP)
+        freeze(nats_server.pid)
         await until(lambda: time.monotonic() - stopped > 2.3 * RENEW)  # a renewal goes unanswered
         os.kill(nats_server.pid, signal.SIGCONT)
         await until(lambda: time.monotonic() - stopped > 4.5 * RENEW)
@@ -222,7 +223,7 @@ async def test_who_cannot_renew_stops_before_another_may_have_it(
     async with holding(broker, "first", body.of("first")):
         await until(lambda: body.running)
         stopped = time.monotonic()
-        os.kill(nats_server.pid, signal.SIGSTOP)
+        freeze(nats_server.pid)
         try:
             await until(lambda: body.ended, KEPT)
             assert time.monotonic() - stopped < KEPT

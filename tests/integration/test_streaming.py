@@ -23,6 +23,7 @@ from chatbot.orchestrator.orchestrator import NatsOrchestrator
 from chatbot.orchestrator.parts import AHEAD, Parts
 from chatbot.settings import NATS_URL
 from tests.integration.test_values import emptied, stored_messages
+from tests.servers.frozen import freeze
 from tests.servers.processes import Program, until
 
 SEEN = Definition(name="seen", primitive="generic")
@@ -220,7 +221,7 @@ async def test_what_yields_faster_than_can_be_sent_waits(
     async with dripping(broker, made, {"x": [Input(value=0, definition=DROP)]}):
         async with asyncio.timeout(10):
             await begun.wait()
-        os.kill(process.pid, signal.SIGSTOP)
+        freeze(process.pid)
         try:
             before = yielded
             for _ in range(20_000):

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.servers.frozen import freeze
+
 Predicate = Callable[[str], bool]
 
 
@@ -135,7 +137,7 @@ class Ngircd:
     def paused(self) -> Iterator[None]:
         """Freeze it: connections stay, nothing is answered."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process.pid)
         try:
             yield
         finally:

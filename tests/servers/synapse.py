@@ -26,6 +26,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers.frozen import freeze
 from tests.servers.irc import free_port
 
 NAME = "test.local"
@@ -101,7 +102,7 @@ class Synapse:
     def paused(self) -> Iterator[None]:
         """Freeze it: connections stay, nothing is answered."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process.pid)
         try:
             yield
         finally:
