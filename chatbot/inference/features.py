@@ -30,6 +30,24 @@ def cosines(left: Any, right: Any) -> Any:
     return left[:, :dim] @ right[:, :dim].T / LAST
 
 
+class Likeness:
+    """How alike texts are to others, by features; each kind is found once."""
+
+    def __init__(self, left: Any, right: Any) -> None:
+        self._left, self._right = left, right
+        self._known: dict[bool, Any] = {}
+
+    def by(self, *, whole: bool) -> Any:
+        """Return cosines of shape (len(left), len(right)): by all features, or sentences' alone."""
+        if whole not in self._known:
+            self._known[whole] = (
+                mixed(self.by(whole=False), self._left, self._right)
+                if whole
+                else cosines(self._left, self._right)
+            )
+        return self._known[whole]
+
+
 def mixed(similarities: Any, left: Any, right: Any) -> Any:
     """Return the cosines by all parts, where `similarities` are those of sentence vectors."""
     dim = left.shape[1] // PARTS

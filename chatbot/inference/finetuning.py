@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from chatbot.errors import OperationError
 from chatbot.inference.backends.pytorch import of_layers, pooled
 from chatbot.inference.batching import batches
+from chatbot.inference.head import unit
 from chatbot.inference.models import described, find
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Recipe:
     A step has fewer texts, if these are over `tokens` long in all. `rate` is the learning rate,
     which rises for a tenth of the steps and then falls to nothing; `temperature` divides cosines.
     `seconds` of processor time end it sooner: then it has cooled down as if that had been planned.
-    They are for all trainings that a choice takes, two of them at a time.
+    They are for all trainings that a choice takes, two of them at a time, and for encoding what
+    they are measured by.
 
     The rate is twice the highest of those that Devlin and others, "BERT" (2019), give for models
     of ten times the size: with it half as many texts do as much. The temperature is that of
@@ -83,7 +85,7 @@ class Tunable:
                 source, trust_remote_code=False
             )
             self._model = transformers.AutoModel.from_pretrained(
-                source, trust_remote_code=False, dtype="float32", attn_implementation="eager"
+                source, trust_remote_code=False, dtype="float32"
             )
         except (OSError, ValueError, KeyError) as error:
             raise OperationError(f"the model {name_or_path} cannot be trained") from error
@@ -98,10 +100,13 @@ class Tunable:
         owners: Sequence[int],
         recipe: Recipe,
         progress: Progress = lambda _: None,
+        starts: Any = None,
     ) -> float:
         """Train on texts and their labels' numbers, from where the encoder began.
 
-        Returns the seconds of processor time that it took.
+        `starts` are the labels' `means` as the encoder has them, float32 of shape (labels, dim);
+        without them the texts are encoded first. Returns the seconds of processor time that it
+        took.
         """
         import torch
 
@@ -109,7 +114,9 @@ class Tunable:
         rows = self._rows(texts, min(MAX_TOKENS, self._files.max_tokens))
         started = process_time()
         with _seeded(torch), _mixed(torch) as mixed:
-            labels = self._labels(rows, owners, mixed)
+            if starts is None:
+                starts = self._means(rows, owners, mixed)
+            labels = torch.nn.Parameter(torch.tensor(starts))
             self._model.train()
             groups = [*_parameters(self._model, recipe), {"params": [labels], "weight_decay": 0.0}]
             optimizer = torch.optim.AdamW(groups, lr=recipe.rate, fused=True)
@@ -192,15 +199,13 @@ class Tunable:
         )["input_ids"]
         return [row or [self._tokenizer.pad_token_id or 0] for row in rows]
 
-    def _labels(self, rows: list[list[int]], owners: Sequence[int], mixed: Any) -> Any:
-        """Return the mean vector of each label's texts, to be trained."""
+    def _means(self, rows: list[list[int]], owners: Sequence[int], mixed: Any) -> Any:
+        """Return the mean vector of each label's texts."""
         import torch
 
         with torch.no_grad():
             vectors, order = self._vectors(rows, mixed)
-        means = torch.zeros(max(owners) + 1, vectors.shape[1])
-        means.index_add_(0, torch.tensor([owners[each] for each in order]), vectors)
-        return torch.nn.Parameter(torch.nn.functional.normalize(means, dim=1))
+        return means(vectors.numpy(), [owners[each] for each in order])
 
     def _vectors(
         self, rows: list[list[int]], mixed: Any, *, layers: bool = False
@@ -243,6 +248,16 @@ def _transformers() -> Any:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     return transformers
+
+
+def means(vectors: Vectors, owners: Sequence[int]) -> Vectors:
+    """Return the mean vector of each label, of unit length, by the labels' numbers."""
+    import numpy as np
+
+    sums = np.zeros((max(owners) + 1, vectors.shape[1]), dtype=np.float32)
+    np.add.at(sums, np.asarray(owners), vectors)
+    found: Vectors = unit(sums)
+    return found
 
 
 def contrast(vectors: Any, owners: Any, temperature: float) -> Any:

@@ -105,7 +105,7 @@ class Head:
         centroids = self.centroids() if centroids is None else centroids
         similarities = cosines(vectors, self.examples)
         alike = mixed(similarities, vectors, self.examples)
-        scores = self._scores(alike if self.settings.whole else similarities, texts)
+        scores = self.scores_of(alike if self.settings.whole else similarities, texts)
         likelihood = sigmoid if self.several else softmax
         familiar = familiarity(alike, vectors @ centroids.T, scores)
         return Judgement(likelihood(scores, self.temperature), similarities, familiar)
@@ -115,9 +115,10 @@ class Head:
         similarities = cosines(vectors, self.examples)
         if self.settings.whole:
             similarities = mixed(similarities, vectors, self.examples)
-        return self._scores(similarities, texts)
+        return self.scores_of(similarities, texts)
 
-    def _scores(self, similarities: Any, texts: Sequence[str]) -> Any:
+    def scores_of(self, similarities: Any, texts: Sequence[str]) -> Any:
+        """Return the same by the texts' similarities to its examples, as `settings` ask for."""
         scores = gaussian_of(similarities, self.settings.gamma) @ self.alphas + self.bias
         if self.lexicon is not None:
             scores += self.lexicon.weigh(texts, self.lexical)

@@ -19,7 +19,8 @@ from chatbot.errors import OperationError
 from chatbot.inference.backends import AUTO, TORCH
 from chatbot.inference.calibration import evened
 from chatbot.inference.encoder import Encoder
-from chatbot.inference.finetuning import Recipe, Tunable
+from chatbot.inference.features import Likeness, last
+from chatbot.inference.finetuning import Recipe, means
 from chatbot.inference.head import Head, Settings, closeness, familiar
 from chatbot.inference.models import described
 from chatbot.inference.training import (
@@ -61,6 +62,9 @@ _SPEAKING = 10
 
 _KNOWN, _HELD = 1000, 600
 """Examples that a choice is made with: those it learns from, and those it is judged by."""
+
+_SLOWER = 1.4
+"""How many times as long PyTorch takes for a text as ONNX Runtime does, about."""
 
 Stage = Callable[[str], AbstractContextManager[Callable[[float], None]]]
 """Told what begins; yields what to tell the share that is done."""
@@ -165,15 +169,19 @@ def thorough(
 
     started = monotonic()
     recipe = recipe or Recipe()
-    tunable = Tunable(name)
     with stage("encoding the examples"):
-        table = tabled(Encoder.load(name), examples, several=several)
-        head, familiarities = found(table, chosen(table))
+        encoder = Encoder.load(name)
+        began = monotonic()
+        table = tabled(encoder, examples, several=several)
+        pace = (monotonic() - began) / len(table.texts)
     parts = _parts(table, recipe)
     rests = [table.only(np.setdiff1d(np.arange(table.count), part)) for part in parts]
-    jobs = [Job(each.texts, each.owners.tolist()) for each in (*rests, table)]
-    with trainings(name, tunable, jobs, _each(recipe, len(jobs))) as made:
-        judged = _all_judged(tunable, table, head.settings, parts, rests, made, stage)
+    jobs = [_job(each) for each in (*rests, table)]
+    with trainings(name, jobs, _each(recipe, len(jobs), _measuring(rests, pace))) as made:
+        tunable = made.tunable
+        with stage("learning the labels with the model as it is"):
+            head, familiarities = found(table, chosen(table))
+        judged = _all_judged(table, head.settings, parts, rests, made, stage)
         best = _best(judged)
         if best.blend:
             with stage("fine-tuning on all examples") as progress:
@@ -196,9 +204,27 @@ def thorough(
     return Outcome(encoder, head, len(judged[best].scores), right, before, best.blend, *spent)
 
 
-def _each(recipe: Recipe, count: int) -> Recipe:
-    """Return the recipe of one of `count` trainings: its seconds are for two of them at a time."""
-    return replace(recipe, seconds=recipe.seconds / 2 / math.ceil(count / 2))
+def _job(table: Table) -> Job:
+    owners = table.owners.tolist()
+    return Job(table.texts, owners, means(last(table.vectors), owners))
+
+
+def _measuring(rests: Sequence[Table], pace: float) -> float:
+    """Return about how many seconds of two cores it takes to encode what trainings are judged by.
+
+    `pace` is how many seconds a text took.
+    """
+    texts = sum(min(rest.count, _KNOWN) + rest.count / (_PARTS - 1) for rest in rests)
+    return texts * len(_BLENDS) * pace * _SLOWER
+
+
+def _each(recipe: Recipe, count: int, measuring: float) -> Recipe:
+    """Return the recipe of one of `count` trainings: its seconds are for two of them at a time.
+
+    Those that measuring takes are not for trainings; half of them are in any case.
+    """
+    left = max(recipe.seconds / 2, recipe.seconds - 2 * measuring)
+    return replace(recipe, seconds=left / 2 / math.ceil(count / 2))
 
 
 def _exported(folder: Path) -> tuple[float, str]:
@@ -237,7 +263,6 @@ def _parts(table: Table, recipe: Recipe) -> list[Any]:
 
 
 def _all_judged(
-    tunable: Tunable,
     table: Table,
     settings: Settings,
     parts: Sequence[Any],
@@ -255,42 +280,58 @@ def _all_judged(
             made.take(number, progress)
         with stage(f"measuring on what was held back{which}"):
             held = table.only(np.sort(part[:_HELD])).without_names()
-            for candidate, one in _judged(tunable, kept, held, settings):
+            for candidate, one in _judged(made, kept, held, settings):
                 pieces.setdefault(candidate, []).append(one)
     return {candidate: _joined(each) for candidate, each in pieces.items()}
 
 
 def _judged(
-    tunable: Tunable, kept: Table, held: Table, settings: Settings
+    made: Trainings, kept: Table, held: Table, settings: Settings
 ) -> Iterator[tuple[_Candidate, _Judged]]:
     known = kept.only(drawn(kept.owners[: kept.count], _KNOWN))
-    letters = Letters(known) if settings.letters else None
-    yield _PLAIN, _judge(known, held, chosen(known), None)
+    letters = Letters(known)
+    yield _PLAIN, _Trial(known, held, letters).judged(chosen(known))
     for blend in _BLENDS:
-        tunable.blend(blend)
-        tuned = replace(known, vectors=tunable.features(known.texts))
-        rest = replace(held, vectors=tunable.features(held.texts))
+        made.spread()
+        made.tunable.blend(blend)
+        tuned, rest = (
+            replace(each, vectors=made.tunable.features(each.texts)) for each in (known, held)
+        )
+        trial = _Trial(tuned, rest, letters)
         for near in _near(settings):
-            yield _Candidate(blend, near), _judge(tuned, rest, near, letters)
+            yield _Candidate(blend, near), trial.judged(near)
 
 
 def _near(settings: Settings) -> list[Settings]:
     """Return the settings to try with another encoder than the one that they were found with."""
     letters = sorted({settings.letters, settings.letters / 2, 0.0})
+    own = settings.penalty
+    penalties = [own, *(each for each in _PENALTIES if not 0.8 < each / own < 1.25)]
     return [
         replace(settings, whole=whole, gamma=gamma, letters=each, penalty=penalty)
         for whole in sorted({settings.whole, True})
         for gamma in _KERNELS[whole]
         for each in letters
-        for penalty in sorted({settings.penalty, *_PENALTIES})
+        for penalty in penalties
     ]
 
 
-def _judge(known: Table, held: Table, settings: Settings, letters: Letters | None) -> _Judged:
-    head, _ = machine(known, settings, letters)
-    scores = head.scores(held.vectors, held.texts)
-    close = closeness(held.vectors @ head.examples.T, held.vectors @ head.centroids().T)
-    return _Judged(head, scores, close, held.targets)
+class _Trial:
+    """What is known and what is held back, with the features of one encoder."""
+
+    def __init__(self, known: Table, held: Table, letters: Letters) -> None:
+        self._known, self._held, self._letters = known, held, letters
+        self._within = Likeness(known.vectors, known.vectors)
+        self._across = Likeness(held.vectors, known.vectors)
+
+    def judged(self, settings: Settings) -> _Judged:
+        """Return what a head with these settings, learned from what is known, makes of the rest."""
+        head, _ = machine(self._known, settings, self._letters, self._within)
+        held, count = self._held, len(head.examples)
+        scores = head.scores_of(self._across.by(whole=settings.whole)[:, :count], held.texts)
+        near = self._across.by(whole=True)[:, :count]
+        close = closeness(near, held.vectors @ head.centroids().T)
+        return _Judged(head, scores, close, held.targets)
 
 
 def _joined(pieces: Sequence[_Judged]) -> _Judged:

@@ -26,7 +26,7 @@ from chatbot.inference.calibration import (
     temperature_of,
     temperature_of_each,
 )
-from chatbot.inference.features import cosines, mixed
+from chatbot.inference.features import Likeness
 from chatbot.inference.head import (
     FORMAT,
     Head,
@@ -148,10 +148,16 @@ def found(table: Table, settings: Settings) -> tuple[Head, Any]:
     return head, recognised(head, scores, targets, familiar)
 
 
-def machine(table: Table, settings: Settings, letters: Letters | None = None) -> tuple[Head, Any]:
+def machine(
+    table: Table,
+    settings: Settings,
+    letters: Letters | None = None,
+    likeness: Likeness | None = None,
+) -> tuple[Head, Any]:
     """Return a head that is not calibrated, and the scores of its examples, each held back.
 
-    Who makes several of the same texts hands their `letters` in, which take a second to count.
+    Who makes several of the same texts hands their `letters` in, which take a second to count,
+    and of the same features their `likeness`.
     """
     try:
         import sklearn  # noqa: F401
@@ -160,11 +166,12 @@ def machine(table: Table, settings: Settings, letters: Letters | None = None) ->
             "training a classifier needs scikit-learn, which is not installed",
             hint="pip install 'chatbot[nlp]'",
         ) from error
+    likeness = likeness or Likeness(table.vectors, table.vectors)
     if not settings.names:
         table = table.without_names()
     log.debug("train head of %d labels on %d examples", len(table.labels), table.count)
     letters = (letters or Letters(table)) if settings.letters else None
-    solution = _solved(table, settings, letters)
+    solution = _solved(table, settings, letters, likeness)
     head = Head(
         labels=table.labels,
         examples=table.vectors,
@@ -227,21 +234,22 @@ def chosen(table: Table) -> Settings:
     cost time with each text.
     """
     table = table.only(drawn(table.owners[: table.count], _CHOSEN_ON))
-    letters = Letters(table)
+    sides = Letters(table), Likeness(table.vectors, table.vectors)
+    letters = sides[0]
     best = Settings()
-    least = _loss(table, best, letters)
+    least = _loss(table, best, sides)
     for changes in _CHOICES:
         weighed = "letters" in changes[0]
         if weighed and letters.lexicon is None:
             continue
         tried = [replace(best, **each) for each in changes]
-        found = [_loss(table, each, letters) for each in tried]
+        found = [_loss(table, each, sides) for each in tried]
         place = min(range(len(found)), key=lambda each: float(found[each].mean()))
         needed = _standard_error(least - found[place]) if weighed else 0.0
         if found[place].mean() < least.mean() - needed:
             best, least = tried[place], found[place]
     for each in _again(best):
-        found_again = _loss(table, each, letters)
+        found_again = _loss(table, each, sides)
         if found_again.mean() < least.mean():
             best, least = each, found_again
     return best
@@ -255,11 +263,12 @@ def _again(best: Settings) -> Iterator[Settings]:
         yield replace(best, letters=best.letters / 2)
 
 
-def _loss(table: Table, settings: Settings, letters: Letters | None) -> Any:
+def _loss(table: Table, settings: Settings, sides: tuple[Letters, Likeness]) -> Any:
     """Return each example's loss, predicted from the others, at the best temperature."""
     if not settings.names:
         table = table.without_names()
-    solution = _solved(table, settings, letters if settings.letters else None)
+    letters, likeness = sides
+    solution = _solved(table, settings, letters if settings.letters else None, likeness)
     scores, targets = (each[: table.count] for each in (solution.held_back, table.targets))
     return own_losses(scores, targets, several=table.several)
 
@@ -298,15 +307,15 @@ class Letters:
         return (features.T @ solution.alphas * settings.letters).astype("float32")
 
 
-def _solved(table: Table, settings: Settings, letters: Letters | None) -> Solution:
+def _solved(
+    table: Table, settings: Settings, letters: Letters | None, likeness: Likeness
+) -> Solution:
     import numpy as np
 
-    similarities = cosines(table.vectors, table.vectors)
-    if settings.whole:
-        similarities = mixed(similarities, table.vectors, table.vectors)
+    size = len(table.texts)  # it may be without the names, which come last
+    similarities = likeness.by(whole=settings.whole)[:size, :size]
     kernel = gaussian_of(similarities, settings.gamma).astype(np.float64)
     if letters is not None:
-        size = len(kernel)  # without the names, which come last
         kernel += settings.letters * letters.kernel[:size, :size]
     return solve(kernel, table.targets, _weights(table), settings.penalty)
 

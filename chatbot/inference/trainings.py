@@ -21,6 +21,7 @@ from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any, Protocol
 
+from chatbot.errors import OperationError
 from chatbot.inference import threads
 from chatbot.inference.finetuning import Progress, Recipe, Tunable
 
@@ -37,22 +38,31 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one training learns from: texts, and the number of each one's label."""
+    """What one training learns from: texts, the number of each one's label, the labels' `starts`.
+
+    What these are, `Tunable.tune` says.
+    """
 
     texts: Sequence[str]
     owners: Sequence[int]
+    starts: Any = None
 
 
 class Trainings(Protocol):
-    """Trainings of one encoder, by their numbers."""
+    """Trainings of one encoder, by their numbers, which leave it in `tunable`."""
+
+    tunable: Tunable
 
     def take(self, number: int, progress: Progress) -> None:
         """Have the encoder as this training leaves it; blocks until it has ended."""
 
+    def spread(self) -> None:
+        """Use the cores, from now on, that no training is on any longer."""
+
 
 @contextmanager
-def trainings(name: str, tunable: Tunable, jobs: Sequence[Job], recipe: Recipe) -> Iterator[Any]:
-    """Yield the `Trainings` of the encoder `name`, which leave it in `tunable`.
+def trainings(name: str, jobs: Sequence[Job], recipe: Recipe) -> Iterator[Trainings]:
+    """Yield the `Trainings` of the encoder `name`. Raises `OperationError` if it has none.
 
     On several cores they begin at once and in their order, and what nobody took is stopped at the
     end; on one, or where they are short, each begins when it is taken. Each may take the seconds
@@ -61,24 +71,27 @@ def trainings(name: str, tunable: Tunable, jobs: Sequence[Job], recipe: Recipe) 
     count = min(len(jobs), threads.cores())
     planned = sum(min(recipe.texts(len(job.texts)), _RATE * recipe.seconds) for job in jobs)
     if count < 2 or planned < _WORTH:
-        yield _OneByOne(tunable, jobs, recipe)
+        yield _OneByOne(Tunable(name), jobs, recipe)
         return
     with (
         tempfile.TemporaryDirectory(prefix="chatbot-training-") as folder,
-        _SideBySide(name, tunable, jobs, recipe, Path(folder), count) as found,
+        _SideBySide(name, jobs, recipe, Path(folder), count) as found,
     ):
         yield found
 
 
 class _OneByOne:
     def __init__(self, tunable: Tunable, jobs: Sequence[Job], recipe: Recipe) -> None:
-        self._tunable = tunable
+        self.tunable = tunable
         self._jobs = jobs
         self._recipe = recipe
 
     def take(self, number: int, progress: Progress) -> None:
         job = self._jobs[number]
-        self._tunable.tune(job.texts, job.owners, self._recipe, progress)
+        self.tunable.tune(job.texts, job.owners, self._recipe, progress, job.starts)
+
+    def spread(self) -> None:
+        pass  # no training is under way
 
 
 class _SideBySide:
@@ -87,14 +100,12 @@ class _SideBySide:
     def __init__(
         self,
         name: str,
-        tunable: Tunable,
         jobs: Sequence[Job],
         recipe: Recipe,
         folder: Path,
         count: int,
     ) -> None:
-        self._tunable = tunable
-        self._here = _OneByOne(tunable, jobs, recipe)
+        self._name, self._jobs, self._recipe = name, jobs, recipe
         self._folder = folder
         spawning = multiprocessing.get_context("spawn")  # a fork would have the parent's threads
         self._numbers = spawning.SimpleQueue()  # gone from here, it would be gone from there
@@ -113,11 +124,19 @@ class _SideBySide:
 
         for each in self._workers:
             each.start()
+        try:
+            self.tunable = Tunable(self._name)  # they import as much meanwhile
+        except BaseException:
+            self._end()
+            raise
         self._calmed = threadpool_limits(limits=1, user_api="blas")  # idle threads spin
         return self
 
     def __exit__(self, *_: object) -> None:
         self._calmed.restore_original_limits()
+        self._end()
+
+    def _end(self) -> None:
         for each in self._workers:
             each.kill()
         for each in self._workers:
@@ -128,12 +147,19 @@ class _SideBySide:
         while not path.exists():
             if all(each.exitcode is not None for each in self._workers) and not path.exists():
                 log.warning("train once more: the processes that did have ended (out of memory?)")
-                self._here.take(number, progress)
+                _OneByOne(self.tunable, self._jobs, self._recipe).take(number, progress)
                 return
             progress(self._shares[number])
             time.sleep(_PERIOD)
-        self._tunable.take(path)
+        self.tunable.take(path)
         progress(1.0)
+
+    def spread(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        left = sum(not _path(self._folder, number).exists() for number in range(len(self._shares)))
+        busy = min(left, sum(each.exitcode is None for each in self._workers))
+        threadpool_limits(limits=max(1, threads.cores() - busy), user_api="blas")
 
 
 def _work(
@@ -148,7 +174,10 @@ def _work(
 ) -> None:
     """Train, in a process of its own, until there is no job; or nobody who wants it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is interrupted kills us
-    tunable = Tunable(name)
+    try:
+        tunable = Tunable(name)
+    except OperationError:
+        return  # who has started us says why
     import torch
 
     torch.set_num_threads(own)
@@ -161,7 +190,7 @@ def _work(
 
         job = jobs[number]
         tunable.share = 1.0
-        tunable.tune(job.texts, job.owners, recipe, progress)
+        tunable.tune(job.texts, job.owners, recipe, progress, job.starts)
         part = folder / f"{number}.part"
         tunable.keep(part)
         part.replace(_path(folder, number))

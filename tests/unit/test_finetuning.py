@@ -10,7 +10,7 @@ import pytest
 
 from chatbot.errors import OperationError
 from chatbot.inference.encoder import Encoder
-from chatbot.inference.finetuning import POOLING, Recipe, Tunable, contrast, likelihood
+from chatbot.inference.finetuning import POOLING, Recipe, Tunable, contrast, likelihood, means
 from tests.unit.test_classifier import EXAMPLES, tiny
 
 __all__ = ["tiny"]
@@ -63,6 +63,18 @@ def test_training_ends_in_time_and_is_the_same_each_time(tiny: Path, tmp_path: P
     first = _encoded(tunable, tmp_path / "first")
     tunable.tune(TEXTS, OWNERS, recipe)
     assert np.allclose(first, _encoded(tunable, tmp_path / "second"), atol=1e-5)
+
+
+def test_training_begins_at_the_means_that_it_is_given(tiny: Path, tmp_path: Path) -> None:
+    tunable, recipe = Tunable(str(tiny)), Recipe(epochs=10, size=8, rate=1e-3)
+    tunable.tune(TEXTS, OWNERS, recipe)
+    found = _encoded(tunable, tmp_path / "found")
+    own = means(Encoder.load(str(tiny)).encode(TEXTS), OWNERS)
+    assert np.allclose(np.linalg.norm(own, axis=1), 1.0)
+    tunable.tune(TEXTS, OWNERS, recipe, starts=own)
+    assert np.allclose(found, _encoded(tunable, tmp_path / "given"), atol=1e-5)
+    tunable.tune(TEXTS, OWNERS, recipe, starts=own[::-1].copy())
+    assert not np.allclose(found, _encoded(tunable, tmp_path / "others"), atol=1e-3)
 
 
 def test_the_contrast_is_least_where_labels_lie_apart() -> None:
