@@ -159,6 +159,7 @@ async def test_a_second_bot_stands_by_and_takes_over_when_the_first_is_killed(
         async with program.start("run", flow, "--no-node", **url) as second:
             await second.wait_for("stand by")
             anna.say("one")
+            await until(lambda: anna.answers["one"])  # in no order
             await answered_last(anna, "two")
             assert not any("JOIN" in line and "echo1" in line for line in anna.client.lines)
             await killed(first)
@@ -167,6 +168,7 @@ async def test_a_second_bot_stands_by_and_takes_over_when_the_first_is_killed(
                 async with asyncio.timeout(TAKEN_OVER):
                     await in_channel(second, anna)
                 anna.say("three")
+                await until(lambda: anna.answers["three"])  # in no order
                 await answered_last(anna, "four")
     assert anna.answers == Counter(["one", "three"])
 
