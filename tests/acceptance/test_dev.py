@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from chatbot.broker import EmbeddedServer
+from chatbot.commands.teller import LATE
 from chatbot.settings import NATS_URL
 from tests.acceptance.test_terminal import terminal
 from tests.servers.processes import Process, Program
 
 WORDS = """
 import asyncio
+from pathlib import Path
 from chatbot import Reply, operation
 
 @operation
 async def shout(text: str) -> Reply | None:
-    if text == "wait":
-        await asyncio.sleep(3)
+    while text == "wait" and not Path(__file__).with_name("go").exists():
+        await asyncio.sleep(0.05)
     if text == "break":
         raise LookupError("no such word")
     return Reply(text.upper()) if text != "hush" else None
@@ -65,7 +68,7 @@ async def test_each_messages_journey_is_shown(program: Program, tmp_path: Path) 
     assert "#1 · not run again (`when` is not true)" in lines
     assert any(line.startswith("#2 ✓ shout text='hush' → nothing") for line in lines)
     [failed] = [line for line in lines if line.startswith("#3 ✗ shout text='break'")]
-    assert f"→ LookupError: no such word ({tmp_path}/words.py:10)" in failed
+    assert f"→ LookupError: no such word ({tmp_path}/words.py:11)" in failed
     assert any(line.startswith("#4 ✓ again text='long enough'") for line in lines)
     assert "bot: LONG ENOUGH / LONG ENOUGH" in lines
     assert "irc.example.org" not in out + err
@@ -82,8 +85,11 @@ async def test_what_is_saved_is_taken_up_and_what_takes_long_is_shown(
         written(tmp_path)
         await bot.wait_for("loud listens: console")
         await say(bot, "wait")
-        await bot.wait_for("waits for a node, or runs there since 2")
+        await bot.wait_for(" waits for a node, or runs there since ")
+        (tmp_path / "go").touch()
         await bot.wait_for("bot: WAIT")
+        [shown] = re.findall(r"there since ([0-9.]+) s\n", bot.out)
+        assert float(shown) >= LATE
         written(tmp_path, WORDS.replace("text.upper()", "text.title()"))
         await bot.wait_for("from now on")
         await say(bot, "hello")
