@@ -95,7 +95,7 @@ async def test_a_rolling_restart_on_irc_repeats_nothing_and_answers_all_that_was
 
 async def held(site: Site, count: int) -> None:
     """Wait until a node holds `count` messages of work."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             found = await site.broker.js.consumers_info(subjects.WORK)
             if sum(each.num_ack_pending or 0 for each in found) == count:

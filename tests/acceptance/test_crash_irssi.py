@@ -56,7 +56,7 @@ class Irssi:
         """Wait until `text` is on the screen; return the screen."""
         lines: list[str] = []
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 while text not in "\n".join(lines := await self.screen()):
                     await asyncio.sleep(0.05)  # a screen says no word when it changes
         except TimeoutError:

@@ -174,7 +174,7 @@ async def test_a_shadow_is_shown_and_promoted(broker: Broker, tmp_path: Path) ->
         said = await room.hear(SAID)
         first = await room.outcome(said)
         await room.ask(f"!label {TAUGHT}", reply_to=said, **BEN)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (found := await as_json("shadow")) or not found[0]["seen"]:
                 await room.ask(SAID)
         assert found[0]["runs"] is None, "the file's examples alone"

@@ -216,7 +216,7 @@ async def test_who_is_kicked_may_come_back_and_who_is_banned_when_forgiven(
         ben.say("#support", TRIED)
         await told(ann, "I ban ben (ben) in #support for rude, strike 2")
         await seen(ann, "MODE #support +b")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while sum("KICK #support ben" in line for line in ann.lines) < 2:
                 ann.send("PING :kicked")
                 await ann.wait_for("PONG")

@@ -167,7 +167,7 @@ def done(seen: dict[str, Any]) -> bool:
 
 
 async def gone(program: Program, kind: str) -> None:
-    async with asyncio.timeout(15.0):
+    async with asyncio.timeout(30.0):
         while (await program.status())[kind]:
             pass
 

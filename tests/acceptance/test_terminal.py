@@ -64,7 +64,7 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
-    async def wait_for(self, *texts: str, timeout: float = 15.0) -> None:
+    async def wait_for(self, *texts: str, timeout: float = 60.0) -> None:
         """Wait until `texts` were shown, one after the other."""
         try:
             async with asyncio.timeout(timeout):
@@ -78,7 +78,7 @@ class Terminal:
         self._changed.clear()
         await self._changed.wait()
 
-    async def ended(self, timeout: float = 15.0) -> int:
+    async def ended(self, timeout: float = 60.0) -> int:
         async with asyncio.timeout(timeout):
             return await self.process.wait()
 
@@ -164,7 +164,7 @@ async def test_what_was_typed_is_there_the_next_time_and_colours_are_if_wanted(
     monkeypatch.setenv("NO_COLOR", "1")
     async with terminal(program, "run", "desk.yaml") as desk:
         await desk.wait_for("you:")
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(30.0):
             while desk.screen[-1] != "you: hi":
                 desk.type("\x1b[A")  # up; the history is read behind the prompt
                 await asyncio.sleep(0.1)
@@ -208,7 +208,7 @@ async def test_what_is_logged_stands_above_the_line_being_typed(program: Program
         os.kill(int(ports.stem.rpartition("_")[2]), signal.SIGKILL)
         await desk.wait_for("starting it again")
         await desk.wait_for("connected to NATS")
-        async with asyncio.timeout(5.0):  # until the prompt is drawn again
+        async with asyncio.timeout(30.0):  # until the prompt is drawn again
             while "half a li" not in desk.screen[-1]:
                 await asyncio.sleep(0.05)
         assert not any("half a li" in line for line in desk.screen[:-1])

@@ -185,7 +185,7 @@ class Site:
             (subjects.WORK, each.name)
             for each in await self.broker.js.consumers_info(subjects.WORK)
         ]
-        async with asyncio.timeout(15.0):
+        async with asyncio.timeout(30.0):
             while emptied and (await self.broker.js.stream_info(subjects.WORK)).state.messages:
                 await asyncio.sleep(0.02)
             for stream, name in own:

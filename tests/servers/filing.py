@@ -56,7 +56,7 @@ async def order(broker: Broker, key: str, *actions: Action, sender: str = "anna"
 
 async def answered(broker: Broker, key: str, number: int = 0) -> Outcome:
     """Return what was answered where it was said, as soon as it was."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             found = await decided(broker, FLOW, "irc", answer_id(key, ON, number))
             if found is not None:
@@ -72,7 +72,7 @@ async def said(broker: Broker, key: str, number: int = 0) -> str:
 async def done(broker: Broker) -> None:
     """Wait until nothing waits to be done."""
     name = str(streams.out_consumer(FLOW, ON).durable_name)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             info = await broker.js.consumer_info(subjects.out_stream(FLOW), name)
             if not info.num_pending and not info.num_ack_pending:

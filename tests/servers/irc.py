@@ -204,7 +204,7 @@ class RawClient:
         """Say each of `texts`."""
         self.send(*(f"PRIVMSG {target} :{text}" for text in texts))
 
-    async def wait_for(self, wanted: str | Predicate, timeout: float = 15.0) -> str:
+    async def wait_for(self, wanted: str | Predicate, timeout: float = 30.0) -> str:
         """Return the next line with (or for which) `wanted`; older ones are not looked at."""
         matches = _predicate(wanted)
         async with asyncio.timeout(timeout):
@@ -277,7 +277,7 @@ class RudeServer:
 
     async def accept(self) -> RawClient:
         """Return the next connection: `send` to it and `wait_for` what it says."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             return RawClient(*await self._accepted.get())
 
     async def welcome(self, nick: str = "bot", channel: str = "#chan") -> RawClient:
@@ -339,7 +339,7 @@ class IiClient:
         out = self._server / room.lower() / "out"
         return out.read_text(errors="replace").splitlines() if out.exists() else []
 
-    async def wait_for(self, wanted: str | Predicate, *, room: str, timeout: float = 15.0) -> str:
+    async def wait_for(self, wanted: str | Predicate, *, room: str, timeout: float = 30.0) -> str:
         """Return the first line of the room with (or for which) `wanted`."""
         matches = _predicate(wanted)
         async with asyncio.timeout(timeout):
@@ -376,7 +376,7 @@ def _predicate(wanted: str | Predicate) -> Predicate:
 
 async def reachable(port: int) -> None:
     """Return once something takes connections at `port`."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -101,7 +101,7 @@ async def listening(chosen: IrcSettings, timing: Timing = QUICK) -> AsyncIterato
         yield bridge
     finally:
         running.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with contextlib.suppress(asyncio.CancelledError):
                 await running
 

@@ -67,7 +67,7 @@ class Room:
         await self.gate.hear(message)
         return message.id
 
-    async def outcome(self, message_id: str, timeout: float = 15.0) -> Outcome:
+    async def outcome(self, message_id: str, timeout: float = 30.0) -> Outcome:
         """Wait for what becomes of a message."""
         async with asyncio.timeout(timeout):
             while message_id not in self._outcomes:

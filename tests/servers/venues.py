@@ -150,7 +150,7 @@ class IrcVenue:
             await self._people[who].close()
 
     async def _until(self, matches) -> None:  # type: ignore[no-untyped-def]
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not any(map(matches, self._people["ann"].lines)):
                 await asyncio.sleep(0.01)
 
