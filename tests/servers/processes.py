@@ -60,7 +60,7 @@ class Process:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def ended(self, timeout: float = 90.0) -> int:
+    async def ended(self, timeout: float = 170.0) -> int:
         async with asyncio.timeout(timeout):
             await self.process.wait()
             await asyncio.gather(*self._readers)
@@ -115,7 +115,7 @@ class Program:
         finally:
             running.signal(signal.SIGTERM)
             try:
-                await running.ended(15.0)
+                await running.ended(30.0)
             except TimeoutError:
                 await running.kill()
                 raise
