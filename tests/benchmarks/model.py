@@ -7,6 +7,7 @@ write: what was said before is answered from a cache.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Sequence
@@ -38,8 +39,9 @@ from tests.benchmarks.figures import (
     percentile,
     timed,
 )
+from tests.benchmarks.raw_ends import Ends
 from tests.benchmarks.site import Site
-from tests.benchmarks.w4 import NETWORK
+from tests.benchmarks.w4 import NETWORK, RAW, raw_hops
 from tests.benchmarks.w4 import Path as Chat
 from tests.servers.processes import Program
 
@@ -169,7 +171,8 @@ async def _measure(backend: str, scale: Scale, tell: Tell) -> list[Figure]:
             tell,
         )
         tell("a lone message")
-        lone, alone = await _lone(place, scale.count(LONE, 10))
+        ends = await raw_hops(stack, site)
+        lone, alone, hops = await _lone(place, ends, scale.count(LONE, 10))
     return [
         compared("model", ours, found[ours], BARE, found[BARE], Ask("ratio", least=0.95)),
         compared("model", ours, found[ours], EACH, found[EACH]),
@@ -181,6 +184,8 @@ async def _measure(backend: str, scale: Scale, tell: Tell) -> list[Figure]:
             f"{backend}, a lone message: beyond the model",
             percentile(lone, 0.5) - percentile(alone, 0.5),
             "ms",
+            RAW,
+            percentile(hops, 0.5),
             asks=(Ask("value", most=3.0),),
         ),
         Figure(
@@ -194,17 +199,23 @@ async def _measure(backend: str, scale: Scale, tell: Tell) -> list[Figure]:
     ]
 
 
-async def _lone(place: Place, count: int) -> tuple[list[float], list[float]]:
-    """Return the ms that each of `count` messages took, apart from each other; and the model."""
+async def _lone(place: Place, ends: Ends, count: int) -> tuple[list[float], ...]:
+    """Return the ms that each of `count` messages took, apart from each other; the bare model;
+    and nats-py alone, with the hops that a message makes.
+    """
     lone: list[float] = []
     alone: list[float] = []
+    hops: list[float] = []
     first = len(place.texts) - count
     for start in range(first, first + count, 10):
         own = place.texts[start : start + 10]
         lone += await place.chat.lone(len(own), texts=own, every=EVERY)
         found = await place.raw.ask(first=start, count=len(own), every=EVERY)
         alone += [seconds * 1000 for seconds in found["seconds"]]
-    return lone, alone
+        for _ in own:
+            await asyncio.sleep(EVERY)
+            hops.append(await ends.lone())
+    return lone, alone, hops
 
 
 async def _place(
