@@ -104,7 +104,10 @@ class Revisions:
             put_in = self._prepare(flow)
             if _behaviour(flow) != _behaviour(before.flow):
                 self._current = await self._start(flow, self._ready_soon)
-                self._retire(before)
+                try:
+                    await before.intake.stop()  # or it would take some of what comes next
+                finally:
+                    self._retire(before)
             before_flow, before.flow = before.flow, flow
             put_in()
             return before_flow, flow

@@ -100,6 +100,7 @@ class Intake:
         self._order = Order(broker, self.flow, self._running)
         self._outbox = Outbox(broker, self.flow)
         self._tally = Tally(orchestrator.id, self.flow)
+        self._pulls: list[Pull] = []
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -141,26 +142,33 @@ class Intake:
             await stack.enter_async_context(
                 announce(broker, f"primary.{orchestrator.id}", intake.record)
             )
-            pulls = [
-                await stack.enter_async_context(
-                    Pull.open(
-                        broker,
-                        subjects.in_stream(intake.flow),
-                        streams.in_consumer(intake.flow, lane),
-                        functools.partial(intake._receive, lane),
-                        limit=IN_FLIGHT[lane],
+            for lane in Lane:
+                intake._pulls.append(
+                    await stack.enter_async_context(
+                        Pull.open(
+                            broker,
+                            subjects.in_stream(intake.flow),
+                            streams.in_consumer(intake.flow, lane),
+                            functools.partial(intake._receive, lane),
+                            limit=IN_FLIGHT[lane],
+                        )
                     )
                 )
-                for lane in Lane
-            ]
             watch = asyncio.ensure_future(intake._watch())
             try:
                 yield intake
             finally:
                 watch.cancel()
                 await asyncio.gather(watch, return_exceptions=True)
-                await asyncio.gather(*(pull.stop() for pull in pulls))
+                await intake.stop()
                 await intake._drain()
+
+    async def stop(self) -> None:
+        """Take no more messages, and finish what runs. Idempotent.
+
+        When it returns, the server knows: what is published from then on, others take.
+        """
+        await asyncio.gather(*(pull.stop() for pull in self._pulls))
 
     @property
     def records(self) -> list[OperationRecord]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from chatbot.broker import Broker, EmbeddedServer
+from chatbot.broker import Broker, EmbeddedServer, connect
 from chatbot.commands import apply as commands
 from chatbot.commands import revisions as module
 from chatbot.commands.nodes import make_ready
@@ -97,6 +98,28 @@ async def test_what_has_begun_ends_with_the_old_revision_and_what_is_new_starts_
         assert found["id of old"].replies == (Reply("old"),)
         await settled(broker)
         assert [file.read_text() for file in tmp_path.glob("started-*")] == ["old\n"]
+
+
+async def test_what_is_said_as_soon_as_a_flow_is_reloaded_is_for_the_new_revision(
+    broker: Broker, nats_server: EmbeddedServer, tmp_path: Path
+) -> None:
+    path = written(tmp_path, SAY)
+
+    async def say(text: str) -> None:
+        async with connect(nats_server.url, name="elsewhere") as elsewhere:
+            await hear(elsewhere, message(text))
+
+    async with running(broker, path) as revisions:
+        for text, flow in [("one", SHOUT), ("Two", SAY), ("three", SHOUT)]:
+            path.write_text(flow)
+            await revisions.reload()
+            saying = threading.Thread(target=asyncio.run, args=[say(text)])
+            saying.start()
+            saying.join()  # it is stored before anything else is done here
+        found = await outcomes(broker, 3)
+        await settled(broker)
+    replies = {each.id: each.replies[0].text for each in found.values()}
+    assert replies == {"id of one": "ONE", "id of Two": "Two", "id of three": "THREE"}
 
 
 async def test_no_message_is_lost_or_answered_twice_while_a_flow_is_reloaded_again_and_again(
