@@ -21,7 +21,7 @@ PLUGIN = ROOT / "tests" / "plugin"
 
 def environment(data: Path, **extra: str) -> dict[str, str]:
     """Return what a process is told: a data folder of its own, and no server but that one."""
-    ours = ("CHATBOT_", "MAKE", "MFLAGS")
+    ours = ("CHATBOT_", "MAKE", "MFLAGS", "PYTHONDONTWRITEBYTECODE")  # compiled, as installed
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {
         **kept,

@@ -59,6 +59,13 @@ def test_nothing_heavy_is_imported_for_the_command_line() -> None:
     assert shown.stdout.strip() == ""
 
 
+def test_a_bot_that_is_on_no_network_loads_no_library_of_one() -> None:
+    libraries = {"irc", "nio", "gitterpy", "aiohttp"}
+    code = f"import sys, chatbot.commands.run; print(*sorted({libraries} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == ""
+
+
 @pytest.mark.parametrize("path", commands(cli), ids=" ".join)
 def test_every_command_says_what_it_does_with_examples(path: tuple[str, ...]) -> None:
     command: click.Command = cli
