@@ -15,9 +15,10 @@ from dffml import Input, MemoryOrchestrator
 from dffml.df.types import NO_DEFAULT
 
 from chatbot.commands.coverage import Coverage, coverage_of
-from chatbot.commands.playing import Given, outcome_or_error
+from chatbot.commands.playing import outcome_or_error
 from chatbot.flowfile.flow import Flow, dataflows
 from chatbot.messages import ChatMessage, Outcome
+from chatbot.orchestrator.given import Given
 from chatbot.orchestrator.keeping import Imagined
 
 LIMIT = 60.0

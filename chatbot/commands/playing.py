@@ -28,18 +28,17 @@ from chatbot.commands.nodes import (
 from chatbot.commands.screen import Screen
 from chatbot.commands.server import serving
 from chatbot.flowfile.flow import Flow
-from chatbot.flowfile.sections import SCHEDULE
 from chatbot.messages import ChatMessage, OperationRecord, Outcome
 from chatbot.nodes.roster import Roster
 from chatbot.nodes.shortage import may_run
 from chatbot.nodes.watchdog import watchdog
 from chatbot.orchestrator.burial import root_of
 from chatbot.orchestrator.context import Context
-from chatbot.orchestrator.decision import fields_of, in_general_terms, inputs_of, outcome_of
+from chatbot.orchestrator.decision import in_general_terms, outcome_of
+from chatbot.orchestrator.given import Given
 from chatbot.orchestrator.keeping import Imagined
 from chatbot.orchestrator.primary import orchestrator
 from chatbot.orchestrator.run import NatsOrchestratorContext
-from chatbot.orchestrator.timetable import inputs_of_due
 
 Failure = asyncio.Future[NoReturn]
 Decided = tuple[ChatMessage, Outcome]
@@ -52,20 +51,6 @@ class Place:
     nats: str | None = field(default=None, repr=False)
     data: Path | None = None
     node: bool = True
-
-
-class Given:
-    """What a flow is given of a message, or of a time that is due."""
-
-    def __init__(self, dataflow: Any) -> None:
-        self._fields = fields_of(dataflow)
-        self._due = fields_of(dataflow, f"{SCHEDULE}.")
-
-    def of(self, message: ChatMessage) -> list[Any]:
-        """Return the inputs of the context of `message`."""
-        if message.schedule:
-            return inputs_of_due(message, self._fields, self._due)
-        return inputs_of(message, self._fields)
 
 
 class Player:

@@ -22,14 +22,14 @@ from dffml.df.base import StringInputSetContext
 from chatbot.backlog import ANSWER, TOO_OLD, Backlog
 from chatbot.broker import Broker, Pull, Taken, streams, subjects
 from chatbot.broker.subjects import Lane
-from chatbot.flowfile.sections import SCHEDULE
 from chatbot.kept import Kept
 from chatbot.messages import ChatMessage, OperationRecord, Outcome, PrimaryRecord
 from chatbot.nodes.roster import Roster, announce
 from chatbot.orchestrator.commands import Commands
 from chatbot.orchestrator.context import Context
 from chatbot.orchestrator.deadline import deadline_for
-from chatbot.orchestrator.decision import fields_of, inputs_of, outcome_of, silenced
+from chatbot.orchestrator.decision import outcome_of, silenced
+from chatbot.orchestrator.given import Given
 from chatbot.orchestrator.held import Running
 from chatbot.orchestrator.keeping import Keeping
 from chatbot.orchestrator.lacking import Lacking
@@ -40,7 +40,6 @@ from chatbot.orchestrator.outbox import Outbox
 from chatbot.orchestrator.run import NatsOrchestratorContext
 from chatbot.orchestrator.silence import Silence
 from chatbot.orchestrator.tally import Tally
-from chatbot.orchestrator.timetable import inputs_of_due
 from chatbot.orchestrator.trials import Trials
 from chatbot.orchestrator.turn import Turn
 from chatbot.policy import Rules
@@ -93,9 +92,8 @@ class Intake:
         self.grace = DRAIN
         """Seconds, at its end, for what runs."""
 
-        self._fields = fields_of(octx.config.dataflow)
-        self._due = fields_of(octx.config.dataflow, f"{SCHEDULE}.")
-        self.silence = Silence(backlog, mutes, self._fields)
+        self._given = Given(octx.config.dataflow)
+        self.silence = Silence(backlog, mutes, self._given.fields)
         self._running: dict[str, Running] = {}
         self._order = Order(broker, self.flow, self._running)
         self._outbox = Outbox(broker, self.flow)
@@ -311,6 +309,7 @@ class Intake:
 
     def _begin(self, running: Running, trials: Trials | None, recalled: Sequence[Any] = ()) -> None:
         message = running.message
+        inputs = self._given.of(message)
 
         def ended(_: Context, results: Any, error: BaseException | None) -> None:
             self._spawn(self._settle(running, results, error))
@@ -318,16 +317,11 @@ class Intake:
         running.context = self._octx.start(
             StringInputSetContext(message.id),
             message.id,
-            [*self._inputs(message), *recalled] if recalled else self._inputs(message),
+            [*inputs, *recalled] if recalled else inputs,
             ended,
             lane=running.lane,
             trials=trials,
         )
-
-    def _inputs(self, message: ChatMessage) -> list[Any]:
-        if message.schedule:
-            return inputs_of_due(message, self._fields, self._due)
-        return inputs_of(message, self._fields)
 
     async def _settle(self, running: Running, results: Any, error: BaseException | None) -> None:
         message = running.message
